@@ -1,0 +1,158 @@
+"""The command line: parse, call, print. What a command does stands in the module that it calls."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from harness import __version__
+from harness.errors import BadInput
+
+FIELD_COMMAND = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Entry point. Exits with 0 for done, 1 for a run that ended otherwise, 2 for bad input."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), prog_name="harness", standalone_mode=False)
+    except BadInput as error:
+        fail(str(error))
+    except click.UsageError as error:
+        fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(sentence: str) -> NoReturn:
+    """One sentence on standard error, and exit code 2."""
+    click.echo(f"harness: {sentence}", err=True)
+    sys.exit(2)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def cli() -> None:
+    """Train MLP, Fourier-feature MLP, SIREN, KAN and pruned KAN on the same problems, every run tracked with MLflow."""
+
+
+class RunCommand(click.Command):
+    """A command whose options are the fields of the run configuration."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the fields: those of every run, then what each model adds."""
+        from harness.config import RunConfig
+        from harness.families import FAMILIES
+
+        def rows(fields: dict[str, Any]) -> list[tuple[str, str]]:
+            return [(f"--{name}", f"{info.description}{_default(info.default)}") for name, info in fields.items()]
+
+        with formatter.section("Fields of every run"):
+            formatter.write_dl(rows(RunConfig.model_fields))
+        shown: set[str] = set(RunConfig.model_fields)
+        for name in FAMILIES.names():
+            own = {field: info for field, info in FAMILIES.get(name).config.model_fields.items() if field not in shown}
+            if own:
+                with formatter.section(f"Fields of {', '.join(_owners(own))}"):
+                    formatter.write_dl(rows(own))
+                shown |= set(own)
+
+
+def _owners(fields: dict[str, Any]) -> list[str]:
+    from harness.families import FAMILIES
+
+    return [
+        name for name in FAMILIES.names() if any(field in FAMILIES.get(name).config.model_fields for field in fields)
+    ]
+
+
+def _default(value: object) -> str:
+    if value is None or value == ():
+        return ""
+    return f" [{','.join(map(str, value))}]" if isinstance(value, tuple) else f" [{value}]"
+
+
+@cli.command("run", cls=RunCommand, context_settings=FIELD_COMMAND)
+@click.argument("fields", nargs=-1, type=click.UNPROCESSED, metavar="[--FIELD VALUE]...")
+def run_command(fields: tuple[str, ...]) -> int:
+    """Train one model on one problem with one seed: one MLflow run."""
+    from rich.console import Console
+
+    from harness import terminal
+    from harness.presets import resolve
+
+    config = resolve(given_fields(fields))
+    from harness.run import run
+
+    console = Console()
+    with terminal.watching(config, console) as listener:
+        result = run(config, listener)
+    terminal.summarise(config, result, console)
+    return 0 if result.ending.outcome.value == "completed" else 1
+
+
+def given_fields(arguments: Sequence[str]) -> dict[str, str]:
+    """``--name value`` and ``--name=value`` pairs as a mapping.
+
+    Raises BadInput for anything else, and for a field given twice.
+    """
+    given: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if not argument.startswith("--") or argument == "--":
+            raise BadInput(f"{argument!r} is not a field; write --name value.")
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if not equals:
+            if not rest:
+                raise BadInput(f"{name} has no value; write --{name} value.")
+            value = rest.pop(0)
+        if name in given:
+            raise BadInput(f"{name} is given twice: {given[name]!r} and {value!r}.")
+        given[name] = value
+    return given
+
+
+@cli.command("list")
+@click.argument("kind", required=False, type=click.Choice(["problems", "models", "presets"]))
+@click.option("--plugins", default="", help="Modules or .py files to import first, comma-separated.")
+def list_command(kind: str | None, plugins: str) -> None:
+    """What there is: problems, models and presets."""
+    from harness.families import FAMILIES
+    from harness.presets import names
+    from harness.registry import load_plugins
+
+    load_plugins(part for part in plugins.split(",") if part)
+    if kind in (None, "problems"):
+        from harness.problems import PROBLEMS
+
+        problems = [PROBLEMS.get(name) for name in PROBLEMS.names()]
+        table("problems", [(p.name, f"{p.dimension}D", ", ".join(p.sections), p.formula) for p in problems])
+    if kind in (None, "models"):
+        table("models", [(name, FAMILIES.get(name).summary) for name in FAMILIES.names()])
+    if kind in (None, "presets"):
+        table("presets", [(name,) for name in names()])
+
+
+def table(title: str, rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns under a title; the last column may be long."""
+    click.echo(title)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        click.echo("  " + "  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]))
+
+
+@cli.command("doctor")
+@click.option("--fix", is_flag=True, help="Close the runs whose process is gone, as interrupted.")
+def doctor_command(fix: bool) -> int:
+    """Versions, devices, whether the store can be used, and runs that were left unfinished."""
+    from harness.doctor import examine
+
+    healthy = True
+    for check in examine(fix=fix):
+        click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.what}: {check.finding}")
+        healthy &= check.ok
+    return 0 if healthy else 1

@@ -1,0 +1,274 @@
+"""The configuration of a run: one validated record whose every field says what it means.
+
+A model family has its own class here, :class:`RunConfig` plus the fields that only it has, so that a field that does
+not belong to the chosen model is an unknown field. Values come from a preset, then from the user
+(:mod:`harness.presets`). Field names are the ones that the command line, the params of a run (``cfg/<field>``) and the
+documentation use.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+
+def _split(value: object) -> object:
+    """``"5,10,20"`` as the command line gives a list."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _none(value: object) -> object:
+    """``none`` as the command line spells the absence of a value."""
+    return None if isinstance(value, str) and value.lower() in ("none", "") else value
+
+
+def field(default: Any, meaning: str, *, unit: str = "", source: str = "", **bounds: Any) -> Any:
+    """A configuration field with its documentation: meaning, unit, default and the source of the default."""
+    return Field(
+        default,
+        description=meaning,
+        json_schema_extra={"unit": unit, "source": source},
+        validate_default=True,
+        **bounds,
+    )
+
+
+Grids = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split), Field(min_length=1)]
+OrNone = BeforeValidator(_none)
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+DOCUMENT = "training_fixes_summary (2025-10-24)"
+OPTIMIZER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "adam": {"lr": 1e-3, "lr_decay": 0.1, "clip": None},
+    "lbfgs": {"lr": 1.0, "iterations": 20, "history": 10},
+}
+"""The fields that each optimizer has, with their defaults; a field of another optimizer is refused."""
+
+
+class RunConfig(BaseModel):
+    """What every run has, whatever its model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    not_identity: ClassVar[frozenset[str]] = frozenset({"device", "threads", "timeout", "plugins"})
+    """Fields that decide where and how long a run computes, not what: they are left out of its fingerprint."""
+
+    model: str = field("siren", "Model family.")
+    problem: str = field("poisson_2d_sin", "Problem to learn, see `harness list`.")
+    preset: str = field("tuned", "Named set of values for the other fields.")
+    seed: int = field(0, "Seed of all randomness: points, initialisation, random features.", ge=0, lt=2**31)
+    epochs: int = field(
+        200,
+        "Total budget. An epoch is one Adam step, or one L-BFGS step of up to `iterations` iterations.",
+        unit="epochs",
+        source=DOCUMENT,
+        ge=1,
+        le=1_000_000,
+    )
+    device: str = field("auto", "Where to compute: `cpu`, `cuda`, `cuda:1`, or `auto` for CUDA where there is some.")
+    dtype: Literal["float64", "float32"] = field(
+        "float64", "Precision of parameters and points.", source="L-BFGS stalls in float32"
+    )
+    threads: int = field(
+        1,
+        "Threads of a run. One gives bit-reproducible results, and networks this small gain nothing from more.",
+        ge=1,
+        le=1024,
+    )
+    timeout: Annotated[float | None, OrNone] = field(
+        None,
+        "Deadline for the training; at the first epoch beyond it the run ends as `timeout`. None: no deadline.",
+        unit="s",
+        gt=0,
+    )
+    plugins: Names = field(
+        (), "Modules or .py files to import first, comma-separated; they register problems and models."
+    )
+    n_train: int = field(1000, "Training points.", unit="points", source="original benchmark", ge=2, le=10_000_000)
+    n_val: int = field(500, "Validation points, for every choice that is made.", unit="points", ge=2, le=10_000_000)
+    n_test: int = field(
+        1000, "Test points, for reporting only.", unit="points", source="original benchmark", ge=2, le=10_000_000
+    )
+    standardise: bool = field(
+        True,
+        "Let the network learn (y - mean) / std of the training targets; an affine output keeps the model in raw units.",
+    )
+    optimizer: Literal["adam", "lbfgs"] = field("lbfgs", "Optimizer.")
+    lr: float = field(
+        None, "Learning rate; for L-BFGS the first trial step of a line search. Default: 1e-3 (adam), 1 (lbfgs).", gt=0
+    )
+    lr_decay: Annotated[float | None, OrNone] = field(
+        None,
+        "adam: factor on the learning rate in the second half of the epochs; 1 keeps it. Default: 0.1.",
+        source=DOCUMENT,
+        gt=0,
+        le=1,
+    )
+    clip: Annotated[float | None, OrNone] = field(
+        None,
+        "adam: bound on the norm of the gradient. None: no clipping.",
+        source="Pascanu et al. 2013, algorithm 1",
+        gt=0,
+    )
+    iterations: Annotated[int | None, OrNone] = field(
+        None, "lbfgs: iterations an epoch, at most. Default: 20.", source="torch.optim.LBFGS", ge=1, le=10_000
+    )
+    history: Annotated[int | None, OrNone] = field(
+        None, "lbfgs: curvature pairs kept. Default: 10.", source="pykan 0.2.8", ge=1, le=1_000
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _device_name(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+            raise ValueError(f"device = {device!r} is not known; allowed: auto, cpu, cuda, cuda:N")
+        return device
+
+    @model_validator(mode="before")
+    @classmethod
+    def _optimizer_defaults(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        optimizer = values.get("optimizer", cls.model_fields["optimizer"].default)
+        defaults = OPTIMIZER_DEFAULTS.get(optimizer, {})
+        for other, fields in OPTIMIZER_DEFAULTS.items():
+            for name in fields:
+                if name not in defaults and values.get(name) is not None and optimizer in OPTIMIZER_DEFAULTS:
+                    raise ValueError(
+                        f"{name} = {values[name]!r} belongs to optimizer={other}, not to optimizer={optimizer}"
+                    )
+        return {**defaults, **values}
+
+    def values(self) -> dict[str, Any]:
+        """The fields that are in force, in order of declaration: those of another optimizer are left out."""
+        others = {name for fields in OPTIMIZER_DEFAULTS.values() for name in fields} - set(
+            OPTIMIZER_DEFAULTS[self.optimizer]
+        )
+        return {name: value for name, value in self.model_dump(mode="json").items() if name not in others}
+
+    def twin(self) -> RunConfig | None:
+        """The run that this one's result is held against, where the family has such a thing."""
+        return None
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that decide the result of the run."""
+        return {name: value for name, value in self.values().items() if name not in self.not_identity}
+
+
+class MLPConfig(RunConfig):
+    """Fully connected network (:mod:`harness.models.mlp`)."""
+
+    width: int = field(32, "Units of a hidden layer.", unit="units", ge=1, le=100_000)
+    depth: int = field(3, "Hidden layers.", unit="layers", ge=1, le=100)
+    activation: Literal["tanh", "relu", "silu"] = field("tanh", "Activation function.", source="original benchmark")
+    initialisation: Literal["auto", "he", "xavier"] = field(
+        "auto",
+        "Normal weights after He et al. or Glorot and Bengio, zero biases; `auto`: he for relu, silu; xavier for tanh.",
+        source="original benchmark; He et al. 2015, eq. 10; Glorot and Bengio 2010, eq. 12",
+    )
+
+
+class FourierMLPConfig(MLPConfig):
+    """Fully connected network on random Fourier features (:mod:`harness.models.fourier`)."""
+
+    features: int = field(
+        16, "Random frequencies; each gives a cosine and a sine.", unit="frequencies", ge=1, le=100_000
+    )
+    sigma: float = field(
+        1.0,
+        "Standard deviation of the frequencies.",
+        unit="cycles a unit of the input, scaled to [-1, 1]",
+        source="Tancik et al. 2020, section 6",
+        gt=0,
+    )
+
+
+class SirenConfig(RunConfig):
+    """Network with sine activations (:mod:`harness.models.siren`)."""
+
+    optimizer: Literal["adam", "lbfgs"] = field("adam", "Optimizer.", source=DOCUMENT)
+    width: int = field(64, "Units of a hidden layer.", unit="units", ge=1, le=100_000)
+    depth: int = field(3, "Hidden (sine) layers.", unit="layers", ge=1, le=100)
+    omega0: float = field(
+        30.0, "Frequency factor omega_0 of every sine layer.", source="Sitzmann et al. 2020, section 3.2", gt=0
+    )
+
+
+class KANConfig(RunConfig):
+    """Kolmogorov-Arnold network of B-splines (:mod:`harness.models.kan`)."""
+
+    width: int = field(5, "Nodes of a hidden layer.", unit="nodes", source="original benchmark", ge=1, le=10_000)
+    depth: int = field(1, "Hidden layers.", unit="layers", source="original benchmark", ge=1, le=100)
+    k: int = field(3, "Degree of the splines.", source="Liu et al. 2024, section 2.2", ge=1, le=10)
+    grids: Grids = field(
+        (5, 10, 20),
+        "Grid intervals, stage by stage, each finer than the one before.",
+        unit="intervals",
+        source="Liu et al. 2024, section 2.4",
+    )
+    steps_per_grid: Annotated[int | None, OrNone] = field(
+        None,
+        "Epochs of a grid stage, as far as the budget reaches. None: equal shares of the budget.",
+        unit="epochs",
+        ge=1,
+    )
+    grid_update_every: int = field(
+        5,
+        "Epochs between two adaptations of the grid to the activations; 0 for none.",
+        unit="epochs",
+        source="pykan 0.2.8, MultKAN.fit",
+        ge=0,
+    )
+    grid_update_until: int = field(
+        50,
+        "Epoch of the first stage after which its grid stays as it is.",
+        unit="epochs",
+        source="pykan 0.2.8, MultKAN.fit",
+        ge=0,
+    )
+    noise: float = field(0.3, "Scale of the random splines at initialisation.", source="pykan 0.2.8, MultKAN", ge=0)
+
+    @model_validator(mode="after")
+    def _grids_increase(self) -> KANConfig:
+        if any(finer <= coarser for coarser, finer in zip(self.grids, self.grids[1:], strict=False)):
+            raise ValueError(
+                f"grids = '{','.join(map(str, self.grids))}' is not increasing; "
+                "each grid must be finer than the one before, as in 3,5,10"
+            )
+        return self
+
+
+class PrunedKANConfig(KANConfig):
+    """KAN that is sparsified, pruned and retrained (:mod:`harness.training.plans`)."""
+
+    lamb: float = field(
+        1e-2,
+        "Weight lambda of the sparsity penalty while sparsifying.",
+        source=f"{DOCUMENT}; Liu et al. 2024, eq. 2.20",
+        ge=0,
+    )
+    lamb_entropy: float = field(
+        2.0,
+        "Weight of the entropy against the L1 part of the penalty.",
+        source="pykan 0.2.8, MultKAN.fit (the paper: 1)",
+        ge=0,
+    )
+    node_th: float = field(1e-2, "Nodes whose attribution score is at most this are cut.", source=DOCUMENT, ge=0)
+    edge_th: float = field(3e-2, "Edges whose attribution score is at most this are cut.", source=DOCUMENT, ge=0)
+    sparsify_fraction: float = field(
+        0.5, "Part of the epochs before the cut.", source=f"{DOCUMENT}: 200 before, 200 after", gt=0, lt=1
+    )
+
+    @model_validator(mode="after")
+    def _room_for_three_stages(self) -> PrunedKANConfig:
+        if self.epochs < 3:
+            raise ValueError(
+                f"epochs = {self.epochs} is too few for kan_pruned; sparsify, prune and retrain need at least 3"
+            )
+        return self
+
+    def twin(self) -> KANConfig:
+        """The same KAN, neither sparsified nor cut, with the same total epochs and the same seed (criterion K2)."""
+        shared = {name: getattr(self, name) for name in KANConfig.model_fields if name in self.values()}
+        return KANConfig(**{**shared, "model": "kan"})

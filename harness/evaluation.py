@@ -1,0 +1,78 @@
+"""Error norms of a fit on the dense grid, in the raw units of the target."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from harness.data import DENSE_POINTS, Sample
+from harness.models import Regressor
+from harness.problems import Problem
+from harness.problems.problem import Points, Values
+
+LOG10_NMSE_FLOOR = 1e-20
+
+
+def scale2(y: Values) -> float:
+    """The mean square that errors are put in relation to: the variance of the target, or its mean square if it is constant.
+
+    1 for a target that is zero everywhere.
+    """
+    variance, square = y.var(correction=0).item(), y.square().mean().item()
+    return variance if variance > 1e-24 * square else square or 1.0
+
+
+def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, float]:
+    """The ``final/*`` metrics of a model: mse, nmse, log10_nmse, linf, rel_l2, h1_rel, and in 2D roughness_ratio.
+
+    ``final/dense_mse`` is in squared units of the target, ``final/linf`` in its units, the others are ratios. A model
+    that is not finite somewhere gives NaN, never a number that looks good.
+    """
+    prediction, slope = predict_with_gradient(model, dense.x)
+    target, target_slope = dense.y.double(), problem.gradient(dense.x.double())
+    error = prediction - target
+    mse = error.square().mean().item()
+    nmse = mse / scale2(target)
+    sobolev = (error.square().sum() + (slope - target_slope).square().sum()) / (
+        target.square().sum() + target_slope.square().sum()
+    )
+    metrics = {
+        "final/dense_mse": mse,
+        "final/dense_nmse": nmse,
+        "final/log10_nmse": math.log10(max(nmse, LOG10_NMSE_FLOOR)) if math.isfinite(nmse) else math.nan,
+        "final/linf": error.abs().max().item(),
+        "final/rel_l2": (error.norm() / target.norm()).item(),
+        "final/h1_rel": sobolev.sqrt().item(),
+    }
+    if problem.dimension == 2:
+        metrics["final/roughness_ratio"] = roughness_ratio(as_grid(prediction), as_grid(target))
+    return metrics
+
+
+def predict_with_gradient(model: Regressor, x: Points) -> tuple[Values, Points]:
+    """Predictions of shape ``(points, 1)`` and their gradients in x of shape ``(points, dimension)``, in float64."""
+    inputs = x.detach().clone().requires_grad_(True)
+    prediction = model(inputs)
+    (gradient,) = torch.autograd.grad(prediction.sum(), inputs)
+    return prediction.detach().double(), gradient.double()
+
+
+def as_grid(values: Values) -> Float[Tensor, "side side"]:
+    """Values on the dense grid of a 2D problem, as a matrix whose rows run along the first coordinate."""
+    return values.reshape(DENSE_POINTS[2], DENSE_POINTS[2])
+
+
+def roughness_ratio(prediction: Float[Tensor, "side side"], target: Float[Tensor, "side side"]) -> float:
+    """RMS of the 5-point Laplacian of the prediction in relation to that of the target (criterion S1); noise makes it large.
+
+    The spacing cancels. A target without curvature counts as one of 1e-12 of its largest value.
+    """
+
+    def rms_laplacian(f: Tensor) -> Tensor:
+        return (f[2:, 1:-1] + f[:-2, 1:-1] + f[1:-1, 2:] + f[1:-1, :-2] - 4 * f[1:-1, 1:-1]).square().mean().sqrt()
+
+    tiny = 1e-12 * target.abs().max() + torch.finfo(target.dtype).tiny
+    return ((rms_laplacian(prediction) + tiny) / (rms_laplacian(target) + tiny)).item()

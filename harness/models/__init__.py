@@ -1,0 +1,73 @@
+"""From a configuration to a model, and from a checkpoint back to the model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from harness.config import RunConfig
+from harness.data import Sample
+from harness.errors import BadInput
+from harness.families import FAMILIES
+from harness.models.kan import KAN
+from harness.models.regressor import Regressor
+from harness.presets import resolve
+from harness.problems import Problem
+from harness.seeds import generator
+
+__all__ = ["KAN", "Regressor", "active_parameters", "build", "load_checkpoint", "parameters", "save_checkpoint"]
+
+
+def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> Regressor:
+    """The untrained model of a configuration, on the CPU.
+
+    Its output is standardised with the statistics of ``train`` where the configuration says so. A constant target has
+    no spread to divide by, so its std counts as 1.
+    """
+    dtype = getattr(torch, config.dtype)
+    network: nn.Module = FAMILIES.get(config.model).resolve("network")(
+        config, problem.dimension, generator(config.seed, "initialisation")
+    )
+    mean, std = 0.0, 1.0
+    if config.standardise and train is not None:
+        mean, std = train.y.mean().item(), train.y.std().item() or 1.0
+    return Regressor(network.to(dtype), problem.low, problem.high, mean, std, dtype)
+
+
+def parameters(model: nn.Module) -> int:
+    """Trainable numbers of a model; those that a mask switches off are counted."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def active_parameters(model: Regressor) -> int:
+    """Trainable numbers that the output depends on: for a KAN, live edges x (grid + k + 2)."""
+    return model.network.active_parameters() if isinstance(model.network, KAN) else parameters(model)
+
+
+def save_checkpoint(folder: Path, config: RunConfig, state: dict[str, Tensor]) -> None:
+    """Write ``state.safetensors`` and ``config.json``, from which :func:`load_checkpoint` rebuilds the model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "state.safetensors")
+
+
+def load_checkpoint(folder: Path) -> tuple[RunConfig, Regressor]:
+    """The configuration and the model of a checkpoint folder. Raises BadInput when a file is missing or damaged."""
+    from harness import problems
+
+    try:
+        config = resolve(json.loads((folder / "config.json").read_text()))
+        state = load_file(folder / "state.safetensors")
+    except (OSError, json.JSONDecodeError, SafetensorError) as error:
+        raise BadInput(f"checkpoint = {str(folder)!r} can't be read: {error}.") from error
+    model = build(config, problems.get(config.problem))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise BadInput(f"checkpoint = {str(folder)!r} does not fit its own configuration: {error}.") from error
+    return config, model

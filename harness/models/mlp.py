@@ -1,0 +1,38 @@
+"""Fully connected network."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import nn
+
+from harness.config import MLPConfig
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU}
+
+
+def linear(n_in: int, n_out: int) -> nn.Linear:
+    """A float64 linear layer with zero bias whose weights wait for their initialisation; no generator is touched."""
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float64)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def mlp(config: MLPConfig, dimension: int, generator: torch.Generator) -> nn.Sequential:
+    """``depth`` hidden layers of ``width`` units and a linear output.
+
+    Weights are normal with variance 2 / n_in (He et al. 2015, eq. 10) for relu and silu, 2 / (n_in + n_out) (Glorot and
+    Bengio 2010, eq. 12) for tanh, as in the original benchmark; biases are zero.
+    """
+    he = config.initialisation == "he" or (config.initialisation == "auto" and config.activation != "tanh")
+    sizes = [dimension, *[config.width] * config.depth, 1]
+    layers: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise(sizes):
+        layer = linear(n_in, n_out)
+        if he:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+        else:
+            nn.init.xavier_normal_(layer.weight, generator=generator)
+        layers += [layer, ACTIVATIONS[config.activation]()]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,44 @@
+"""Network with sine activations.
+
+Sitzmann et al. 2020, "Implicit Neural Representations with Periodic Activation Functions", arXiv:2006.09661.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from harness.config import SirenConfig
+from harness.models.mlp import linear
+
+
+class Sine(nn.Module):
+    """sin(omega0 x) (section 3.2)."""
+
+    def __init__(self, omega0: float) -> None:
+        super().__init__()
+        self.omega0 = omega0
+
+    def forward(self, x: Float[Tensor, "points units"]) -> Float[Tensor, "points units"]:
+        """Element by element."""
+        return torch.sin(self.omega0 * x)
+
+
+def siren(config: SirenConfig, dimension: int, generator: torch.Generator) -> nn.Sequential:
+    """``depth`` sine layers of ``width`` units and a linear output.
+
+    First layer U(-1/n_in, 1/n_in), all others U(-sqrt(6/n_in)/omega0, sqrt(6/n_in)/omega0) (supplement, section 1.5);
+    biases zero, as the seed document has them (Problem 1).
+    """
+    sizes = [dimension, *[config.width] * config.depth, 1]
+    layers: list[nn.Module] = []
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+        layer = linear(n_in, n_out)
+        bound = 1 / n_in if index == 0 else math.sqrt(6 / n_in) / config.omega0
+        nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+        layers += [layer, Sine(config.omega0)]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,30 @@
+"""How a run can end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Outcome(Enum):
+    """The closed set of outcomes; the value is what the user reads (contract: tag ``outcome``)."""
+
+    COMPLETED = "completed"
+    DIVERGED = "diverged"
+    TIMEOUT = "timeout"
+    INTERRUPTED = "interrupted"
+    ERROR = "error"
+
+    @property
+    def status(self) -> str:
+        """The MLflow status of a run with this outcome."""
+        return {Outcome.COMPLETED: "FINISHED", Outcome.INTERRUPTED: "KILLED"}.get(self, "FAILED")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """An outcome with its reason in one sentence, and the exception behind it where there was one."""
+
+    outcome: Outcome
+    reason: str
+    error: BaseException | None = None

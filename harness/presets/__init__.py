@@ -1,0 +1,78 @@
+"""From what the user gave to a valid configuration: defaults, then the preset, then the user's values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from harness.config import OPTIMIZER_DEFAULTS, RunConfig
+from harness.errors import BadInput
+from harness.families import FAMILIES
+from harness.registry import load_plugins, nearest
+
+
+def names() -> list[str]:
+    """The presets that come with the project."""
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in files(__package__).iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def load(preset: str) -> dict[str, Any]:
+    """The content of a preset. Raises BadInput when there is none of that name."""
+    if preset not in names():
+        raise BadInput(f"preset = {preset!r} is not known; {nearest(preset, names())}")
+    content: dict[str, Any] = yaml.safe_load(files(__package__).joinpath(f"{preset}.yaml").read_text())
+    return content
+
+
+def resolve(given: Mapping[str, Any]) -> RunConfig:
+    """The validated configuration for the values that the user gave (strings, as a command line has them, or Python's).
+
+    Raises BadInput with one sentence that names the field, the value and what is allowed. Plug-ins that ``given``
+    names are imported first.
+    """
+    load_plugins(_plugins(given.get("plugins", ())))
+    family = FAMILIES.get(str(given.get("model", RunConfig.model_fields["model"].default)))
+    preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)))
+    _refuse_unknown(given, family.config, family.name)
+    chosen = {**preset.get("all", {}), **preset.get("models", {}).get(family.name, {})}
+    if "optimizer" in given and given["optimizer"] != chosen.get("optimizer"):
+        # A preset's rates belong to the preset's optimizer.
+        chosen = {
+            name: value
+            for name, value in chosen.items()
+            if not any(name in fields for fields in OPTIMIZER_DEFAULTS.values())
+        }
+    try:
+        return family.config.model_validate({**chosen, **given, "model": family.name})
+    except ValidationError as error:
+        raise BadInput(_sentence(error)) from error
+
+
+def _plugins(value: object) -> Iterable[str]:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # any iterable
+
+
+def _refuse_unknown(given: Mapping[str, Any], config: type[RunConfig], model: str) -> None:
+    for name, value in given.items():
+        if name in config.model_fields:
+            continue
+        owners = [other for other in FAMILIES.names() if name in FAMILIES.get(other).config.model_fields]
+        if owners:
+            raise BadInput(f"{name} = {value!r} is not a field of model {model!r}; it belongs to {', '.join(owners)}.")
+        raise BadInput(f"{name} = {value!r} is not a field of model {model!r}; {nearest(name, config.model_fields)}")
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first complaint of pydantic as one sentence with the field, the value and what is allowed."""
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        return f"{first['msg'].removeprefix('Value error, ')}."
+    allowed = re.sub(r"^(Input|Value|String|Tuple) ", "it ", first["msg"])
+    return f"{first['loc'][0]} = {first['input']!r} can't be used: {allowed}."

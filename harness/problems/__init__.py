@@ -1,0 +1,13 @@
+"""What is learned. A problem is a target function on a box, with everything needed to judge a fit of it.
+
+>>> from harness import problems
+>>> problems.get("poisson_2d_sin").dimension
+2
+"""
+
+from harness.problems.problem import PROBLEMS, Problem, get, register
+
+__all__ = ["PROBLEMS", "Problem", "get", "register"]
+
+# The built-in problems register when they are imported, as those of a plug-in do.
+from harness.problems import functions, poisson  # noqa: F401  (needs the names above)

@@ -1,0 +1,99 @@
+"""Named things that plug-ins can add to: problems and model families.
+
+A name is found among what was registered by a call, then among the installed entry points of the group
+(Python Packaging User Guide, "Entry points specification").
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from harness.errors import BadInput
+
+T = TypeVar("T")
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """The end of an error sentence: the closest allowed name if there is one, and all of them otherwise."""
+    known = sorted(allowed)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}."
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name, in the order of their registration."""
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind = kind
+        self.group = group
+        self._things: dict[str, T] = {}
+
+    def register(self, name: str, thing: T) -> T:
+        """Add ``thing``. Raises BadInput when the name is taken, so that a plug-in can't silently replace another."""
+        if name in self._things:
+            raise BadInput(f"{self.kind} {name!r} is registered twice; give one of the two another name.")
+        self._things[name] = thing
+        return thing
+
+    def names(self) -> list[str]:
+        """Every name that :meth:`get` knows."""
+        return [*self._things, *(name for name in self._entry_points() if name not in self._things)]
+
+    def get(self, name: str) -> T:
+        """The thing of that name. Raises BadInput, with the nearest known name, when there is none."""
+        if name not in self._things:
+            entry_point = self._entry_points().get(name)
+            if entry_point is None:
+                raise BadInput(f"{self.kind} = {name!r} is not known; {nearest(name, self.names())}")
+            try:
+                self._things[name] = entry_point.load()
+            except Exception as error:
+                raise BadInput(
+                    f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: "
+                    f"{type(error).__name__}: {error}."
+                ) from error
+        return self._things[name]
+
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        return {entry_point.name: entry_point for entry_point in entry_points(group=self.group)}
+
+
+def load_plugins(plugins: Iterable[str]) -> None:
+    """Import each plug-in, a module name or the path of a ``.py`` file, once a process; it registers what it brings.
+
+    Raises BadInput when a plug-in is not there or fails while it is imported.
+    """
+    for plugin in plugins:
+        try:
+            _import_file(Path(plugin).resolve()) if plugin.endswith(".py") else importlib.import_module(plugin)
+        except BadInput:
+            raise
+        except FileNotFoundError as error:
+            raise BadInput(f"plugins = {plugin!r} is not there: no file {error.filename!r}.") from error
+        except Exception as error:
+            raise BadInput(f"plugins = {plugin!r} can't be imported: {type(error).__name__}: {error}.") from error
+
+
+def _import_file(path: Path) -> None:
+    """Import a file under a name made of its path, so that two plug-ins with one file name stay apart."""
+    name = f"harness_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise

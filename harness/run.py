@@ -1,0 +1,186 @@
+"""The main job: one model, one problem, one seed, one tracked run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+
+from harness import problems
+from harness.config import RunConfig
+from harness.data import Data, sample
+from harness.errors import BadInput
+from harness.evaluation import evaluate
+from harness.figures import fit_figure, heatmap_figure, kan_figure, loss_figure
+from harness.models import KAN, Regressor, active_parameters, build, parameters
+from harness.outcome import Ending, Outcome
+from harness.problems import Problem
+from harness.tracking.recorder import Recorder
+from harness.tracking.store import run_url, ui_command
+from harness.training import BaseStarted, Diverged, Epoch, Event, train
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What is left of a run when it is over: where it stands in the store, how it ended, and its final metrics."""
+
+    run_id: str
+    ending: Ending
+    metrics: dict[str, float]
+    url: str
+    ui_command: str | None
+
+
+@dataclass
+class Stop:
+    """A request to stop, which a run looks at after each epoch."""
+
+    reason: str | None = None
+    deadline: float | None = field(default=None)
+
+
+Listener = Callable[[Event], None]
+
+
+def run(config: RunConfig, listener: Listener = lambda event: None, tags: Mapping[str, str] | None = None) -> RunResult:
+    """Train, evaluate and record. ``listener`` is told of each training event, ``tags`` are added to the run's.
+
+    Raises BadInput, with nothing left behind, for a problem, device or store that can't be used. Whatever else goes
+    wrong is the outcome of the run: a NaN, an exception, a signal or a deadline ends it, and what there is gets recorded.
+    """
+    problem = problems.get(config.problem)
+    device = find_device(config.device)
+    torch.set_num_threads(config.threads)
+    data = sample(
+        problem, config.seed, config.n_train, config.n_val, config.n_test, getattr(torch, config.dtype), device
+    )
+    model = build(config, problem, data.train).to(device)
+    with stop_on_signals() as stop, Recorder(config, problem, data, model.state_dict(), tags) as recorder:
+        stop.deadline = None if config.timeout is None else time.monotonic() + config.timeout
+
+        def listen(event: Event) -> None:
+            recorder.record(event)
+            listener(event)
+
+        ending = follow(train(model, data, config), listen, stop)
+        metrics: dict[str, float] = {}
+        if ending.outcome is Outcome.COMPLETED:
+            ending, metrics = judge(model, problem, data, config, listen, stop)
+        figures = draw(model, problem, data, config, recorder, ending)
+        ending = recorder.conclude(ending, metrics=metrics, figures=figures, model=model)
+        return RunResult(
+            recorder.run_id, ending, metrics, run_url(recorder.client, recorder.run), ui_command(recorder.client)
+        )
+
+
+def follow(events: Iterator[Event], listen: Listener, stop: Stop) -> Ending:
+    """Listen to a training until it ends, or until it has to, and say how it ended."""
+    last_epoch = 0
+    try:
+        for event in events:
+            listen(event)
+            if isinstance(event, Diverged):
+                return Ending(Outcome.DIVERGED, event.reason)
+            if isinstance(event, Epoch):
+                last_epoch = event.epoch
+                if stop.reason is not None:
+                    return Ending(Outcome.INTERRUPTED, f"{stop.reason} after epoch {last_epoch}.")
+                if stop.deadline is not None and time.monotonic() > stop.deadline:
+                    return Ending(Outcome.TIMEOUT, f"The deadline passed during epoch {last_epoch}.")
+    except Exception as error:
+        return Ending(Outcome.ERROR, f"{type(error).__name__} in epoch {last_epoch + 1}: {error}", error)
+    return Ending(Outcome.COMPLETED, f"All {last_epoch} epochs were done.")
+
+
+def judge(
+    model: Regressor, problem: Problem, data: Data, config: RunConfig, listen: Listener, stop: Stop
+) -> tuple[Ending, dict[str, float]]:
+    """The final metrics of a trained model, and of its unpruned twin where the family has one."""
+    ending = Ending(Outcome.COMPLETED, f"All {config.epochs} epochs were done.")
+    try:
+        metrics = evaluate(model, problem, data.dense)
+        metrics |= {"model/params": float(parameters(model)), "model/active_params": float(active_parameters(model))}
+        twin = config.twin()
+        if twin is not None:
+            metrics["prune/mse_final"] = metrics["final/dense_mse"]
+            base = build(twin, problem, data.train).to(data.dense.x.device)
+            listen(BaseStarted())
+            of_base = follow(train(base, data, twin), listen, stop)
+            if of_base.outcome is Outcome.COMPLETED:
+                metrics["prune/base_dense_mse"] = evaluate(base, problem, data.dense)["final/dense_mse"]
+            elif of_base.outcome is Outcome.DIVERGED:
+                ending = Ending(
+                    Outcome.COMPLETED,
+                    f"{ending.reason} Its unpruned twin diverged, so there is nothing to compare it with: {of_base.reason}",
+                )
+            else:
+                ending = Ending(of_base.outcome, f"While training the unpruned twin: {of_base.reason}", of_base.error)
+        return ending, metrics
+    except Exception as error:
+        return Ending(Outcome.ERROR, f"{type(error).__name__} in the evaluation: {error}", error), {}
+
+
+def draw(
+    model: Regressor, problem: Problem, data: Data, config: RunConfig, recorder: Recorder, ending: Ending
+) -> dict[str, Callable[[], Figure]]:
+    """The figures of a run by file name, not drawn yet. Those of a run that failed show its last finite state."""
+    title = f"{config.model} on {config.problem}, seed {config.seed}"
+    if ending.outcome is not Outcome.COMPLETED:
+        title += f" ({ending.outcome.value})"
+    figures: dict[str, Callable[[], Figure]] = {
+        "loss.png": lambda: loss_figure(recorder.history, recorder.events, title)
+    }
+
+    def fit() -> Figure:
+        model.load_state_dict(recorder.last_finite)
+        with torch.no_grad():
+            prediction = model(data.dense.x)
+        return (fit_figure if problem.dimension == 1 else heatmap_figure)(problem, data, prediction, title)
+
+    figures["fit.png" if problem.dimension == 1 else "heatmap.png"] = fit
+    if isinstance(network := model.network, KAN):
+        figures["kan.png"] = lambda: kan_figure(network, model.scaled(data.train.x), title)
+    return figures
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; ``auto`` is CUDA where there is some. Raises BadInput when it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadInput(
+            f"device = {name!r} is not there; this machine has {torch.cuda.device_count()} CUDA devices, so use cpu or auto."
+        )
+    return device
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """While this is open, SIGTERM and SIGINT ask to stop after the epoch; a second SIGINT a second later stops at once."""
+    stop, asked = Stop(), [0.0]
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if number == signal.SIGINT and stop.reason is not None and now - asked[0] > 1.0:
+            raise KeyboardInterrupt
+        asked[0] = now
+        stop.reason = f"Stopped by {signal.Signals(number).name}"
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

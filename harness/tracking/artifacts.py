@@ -1,0 +1,86 @@
+"""What a run leaves behind besides numbers, each by a function that writes it or raises."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from mlflow import MlflowClient
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import DatasetInput, InputTag, Run
+from torch import Tensor
+
+from harness.config import RunConfig
+from harness.data import Sample
+from harness.models import Regressor, save_checkpoint
+from harness.training import NonFinite
+
+
+def write_dataset(client: MlflowClient, run: Run, sample: Sample, name: str, context: str) -> None:
+    """Log a sample as an input of the run, with the digest of its numbers."""
+    columns = [*"xy"[: sample.x.shape[1]], "target"]
+    frame = pd.DataFrame(np.hstack([sample.x.cpu().double(), sample.y.cpu().double()]), columns=columns)
+    dataset = from_pandas(frame, name=name, targets="target", digest=sample.digest)
+    entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
+    client.log_inputs(run.info.run_id, datasets=[entity])
+
+
+def write_history(client: MlflowClient, run: Run, history: pd.DataFrame) -> None:
+    """``history.parquet``: one row for each planned epoch."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "history.parquet"
+        history.to_parquet(path, index=False)
+        client.log_artifact(run.info.run_id, str(path))
+
+
+def write_events(client: MlflowClient, run: Run, events: Sequence[NonFinite]) -> None:
+    """``nan_events.json``, a table that the UI opens; JSON has no NaN or infinity, so these are spelled out."""
+    columns = [column.name for column in fields(NonFinite)]
+    rows = [{name: _json(value) for name, value in asdict(event).items()} for event in events]
+    table = pd.DataFrame(rows, columns=columns).rename(columns={"epoch": "step"})
+    client.log_table(run.info.run_id, table, "nan_events.json")
+
+
+def _json(value: object) -> object:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_checkpoint(client: MlflowClient, run: Run, config: RunConfig, state: Mapping[str, Tensor]) -> None:
+    """``checkpoint/``, from which :func:`harness.models.load_checkpoint` rebuilds the model."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder), config, {name: tensor.cpu() for name, tensor in state.items()})
+        client.log_artifacts(run.info.run_id, folder, "checkpoint")
+
+
+def write_model(client: MlflowClient, run: Run, model: Regressor, example: Tensor) -> None:
+    """Log the model as an exported program, which loads where this project is not installed.
+
+    ``example`` holds inputs of more than one point. The signature is float64 whatever the dtype of the model.
+    """
+    import mlflow.pytorch
+    from mlflow.models import Model, infer_signature
+
+    example = example.cpu().double()
+    model = model.cpu().eval()
+    with torch.no_grad():
+        signature = infer_signature(example.numpy(), model(example).double().numpy())
+    # mlflow.pytorch.log_model follows the process-wide active run, and there is none here: the two steps it consists of.
+    logged = client.create_logged_model(run.info.experiment_id, "model", source_run_id=run.info.run_id)
+    Model.log(
+        None,
+        mlflow.pytorch,
+        name="model",
+        run_id=run.info.run_id,
+        model_id=logged.model_id,
+        pytorch_model=model,
+        signature=signature,
+        input_example=example.numpy(),
+        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
+    )

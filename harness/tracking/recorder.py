@@ -1,0 +1,298 @@
+"""One run in the store, written while its events come in."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import git
+import pandas as pd
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.tracking.context.registry import resolve_tags
+from torch import Tensor
+
+from harness.config import RunConfig
+from harness.data import Data
+from harness.fingerprint import COMPARABILITY, fingerprint
+from harness.models import Regressor
+from harness.outcome import Ending, Outcome
+from harness.problems import Problem
+from harness.tracking.artifacts import write_checkpoint, write_dataset, write_events, write_history, write_model
+from harness.tracking.description import describe
+from harness.tracking.store import experiment_of, open_store, owner_tags
+from harness.training import BaseStarted, Epoch, Event, NonFinite, Pruned, StageStarted
+
+BATCH = 1000
+"""Metrics that MLflow takes in one call."""
+FLUSH_S = 10.0
+"""Seconds between two writes while the training goes on; one metric costs 0.05 to 0.1 ms on SQLite."""
+SYSTEM_METRICS_S = 5.0
+HISTORY = ("train/mse", "val/mse", "test/mse", "lr", "grad/norm", "time/train_s", "evals")
+
+
+class Recorder:
+    """Writes one run by the contract (``docs/contract.md``).
+
+    A context: whatever happens inside, the run does not stay RUNNING. Training goes through :meth:`record`, the end
+    through :meth:`conclude`.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        problem: Problem,
+        data: Data,
+        state: Mapping[str, Tensor],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Open the store and start the run. Raises BadInput when the store can't be used; nothing is left then.
+
+        ``state`` is the one that the model starts from: the last finite one until an epoch is over. Where MLflow
+        started this process (``MLFLOW_RUN_ID``) its run is taken, else a new one is made.
+        """
+        self.config = config
+        self.client: MlflowClient = open_store()
+        self.run: Run = _start(self.client, config, problem)
+        self.last_finite = {key: tensor.detach().clone() for key, tensor in state.items()}
+        """The model's state after the last epoch that was recorded."""
+        self._problem = problem
+        self._data = data
+        self._metrics: list[Metric] = []
+        self._flushed = time.monotonic()
+        self._rows: list[dict[str, Any]] = []
+        self._events: list[NonFinite] = []
+        self._stages: list[str] = []
+        self._of_base = False
+        self._concluded = False
+        opening = {
+            "fingerprint": fingerprint(config, data),
+            "comparability": COMPARABILITY,
+            "mlflow.note.content": describe(config, problem),
+        }
+        self.client.log_batch(
+            self.run_id,
+            params=[Param(f"cfg/{field}", _spell(value)) for field, value in config.values().items()],
+            tags=_tags(opening | _git_tags() | owner_tags() | dict(tags or {})),
+        )
+        for context, sample in (("train", data.train), ("test", data.test)):
+            write_dataset(self.client, self.run, sample, f"{config.problem}-s{config.seed}", context)
+        self._monitor = SystemMetricsMonitor(
+            self.run_id, sampling_interval=SYSTEM_METRICS_S, tracking_uri=self.client.tracking_uri
+        )
+        self._monitor.start()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._concluded:
+            outcome = Outcome.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Outcome.ERROR
+            reason = (
+                f"The run was left by {type(error).__name__}." if error else "The run was left without a conclusion."
+            )
+            self.conclude(Ending(outcome, reason, error))
+
+    @property
+    def run_id(self) -> str:
+        """MLflow's id of the run."""
+        return str(self.run.info.run_id)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row for each planned epoch; those that were not reached are NaN."""
+        extra = sorted({name for row in self._rows[:1] for name in row} - {"epoch", "stage", *HISTORY})
+        frame = pd.DataFrame(self._rows, columns=["epoch", "stage", *HISTORY, *extra])
+        return frame.set_index("epoch").reindex(range(1, self.config.epochs + 1)).reset_index()
+
+    @property
+    def events(self) -> tuple[NonFinite, ...]:
+        """The non-finite events so far."""
+        return tuple(self._events)
+
+    def record(self, event: Event) -> None:
+        """Take in an event. Of the unpruned twin only the non-finite numbers are kept."""
+        match event:
+            case BaseStarted():
+                self._of_base = True
+            case NonFinite():
+                self._events.append(replace(event, stage=f"base: {event.stage}") if self._of_base else event)
+                if not self._of_base:
+                    # Once, so that the curve shows where it happened; the store would turn an infinity into 1.8e308.
+                    self._put({"train/mse": math.nan}, event.epoch)
+            case StageStarted() if not self._of_base:
+                self._stages.append(event.name)
+            case Pruned():
+                self._put(
+                    {
+                        "prune/params_before": event.params_before,
+                        "prune/params_after": event.params_after,
+                        "prune/reduction": 1 - event.params_after / event.params_before,
+                        "prune/mse_before": event.mse_before,
+                        "prune/mse_after_cut": event.mse_after_cut,
+                    },
+                    0,
+                )
+            case Epoch() if not self._of_base:
+                self._record_epoch(event)
+        if time.monotonic() - self._flushed > FLUSH_S:
+            self.flush()
+
+    def _record_epoch(self, event: Epoch) -> None:
+        self.last_finite = event.state
+        numbers = (
+            event.train_mse,
+            event.val_mse,
+            event.test_mse,
+            event.lr,
+            event.grad_norm,
+            event.train_s,
+            event.evals,
+        )
+        values = {name: value for name, value in zip(HISTORY, numbers, strict=True) if value is not None} | event.extra
+        self._rows.append({"epoch": event.epoch, "stage": self._stages[event.stage], **values})
+        if event.extra:
+            values["stage"] = event.stage
+        self._put(values, event.epoch)
+
+    def flush(self) -> None:
+        """Write the metrics that have come together."""
+        while self._metrics:
+            self.client.log_batch(self.run_id, metrics=self._metrics[:BATCH])
+            del self._metrics[:BATCH]
+        self._flushed = time.monotonic()
+
+    def conclude(
+        self,
+        ending: Ending,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        figures: Mapping[str, Callable[[], Figure]] | None = None,
+        model: Regressor | None = None,
+    ) -> Ending:
+        """Write everything that exists, then how it ended, and close the run.
+
+        ``metrics`` are final ones, ``figures`` draws each picture by its file name, ``model`` is logged for others to
+        load if the run is completed. What fails here is recorded: a fault turns ``completed`` into ``error``, and the
+        rest is still written. Gives the ending that the run got.
+        """
+        self._concluded = True
+        metrics = metrics or {}
+        steps: dict[str, Callable[[], None]] = {
+            "the metrics": partial(self._write_metrics, metrics),
+            "history.parquet": lambda: write_history(self.client, self.run, self.history),
+            "nan_events.json": lambda: write_events(self.client, self.run, self._events),
+            "the checkpoint": lambda: write_checkpoint(self.client, self.run, self.config, self.last_finite),
+        }
+        steps |= {f"figures/{name}": partial(self._write_figure, name, draw) for name, draw in (figures or {}).items()}
+        if model is not None and ending.outcome is Outcome.COMPLETED:
+            steps["the model"] = partial(write_model, self.client, self.run, model, self._data.test.x[:5])
+        steps["the system metrics"] = self._stop_monitor
+        faults = [] if ending.error is None else [ending.error]
+        for what, step in steps.items():
+            try:
+                step()
+            except Exception as error:
+                faults.append(error)
+                ending = _with_fault(ending, f"Could not write {what}: {error or type(error).__name__}", error)
+        try:
+            if faults:
+                text = "\n".join("".join(traceback.format_exception(fault)) for fault in faults)
+                self.client.log_text(self.run_id, text, "error/traceback.txt")
+        except OSError as error:
+            ending = _with_fault(ending, f"Could not write the traceback: {error}", error)
+        try:
+            self.client.log_batch(self.run_id, tags=_tags(self._closing_tags(ending, metrics)))
+        finally:
+            self.client.set_terminated(self.run_id, ending.outcome.status)
+        return ending
+
+    def _put(self, values: Mapping[str, float], step: int) -> None:
+        now = int(time.time() * 1000)
+        self._metrics += [Metric(name, float(value), now, step) for name, value in values.items()]
+
+    def _write_metrics(self, final: Mapping[str, float]) -> None:
+        nan = sum(math.isnan(event.value) for event in self._events)
+        first = min((event.epoch for event in self._events), default=-1)
+        self._put({"nan/count": nan, "inf/count": len(self._events) - nan, "nan/first_step": first}, 0)
+        # A NaN here would make the run's model impossible to log (MLflow copies the metrics of its step to it).
+        self._put({name: value for name, value in final.items() if math.isfinite(value)}, 0)
+        self.flush()
+
+    def _write_figure(self, name: str, draw: Callable[[], Figure]) -> None:
+        self.client.log_figure(self.run_id, draw(), f"figures/{name}")
+
+    def _stop_monitor(self) -> None:
+        """A run shorter than the sampling interval gets the one sample that was taken at its start."""
+        self._monitor.finish()
+        last = self._monitor.aggregate_metrics()
+        if last:
+            self._monitor.publish_metrics(last)
+            self._monitor.mlflow_logger.flush()
+
+    def _closing_tags(self, ending: Ending, metrics: Mapping[str, float]) -> dict[str, str]:
+        tags = {
+            "outcome": ending.outcome.value,
+            "outcome.reason": ending.reason,
+            "nan.occurred": str(bool(self._events)).lower(),
+            "mlflow.note.content": describe(self.config, self._problem, ending, metrics, self._events),
+        }
+        if self._events:
+            tags["nan.kind"] = self._events[0].what
+        if self._stages and self._stages != ["train"]:
+            tags["stages"] = ",".join(self._stages)
+        if ending.error is not None:
+            tags |= {"error.type": type(ending.error).__name__, "error.message": str(ending.error)}
+        return tags
+
+
+def _start(client: MlflowClient, config: RunConfig, problem: Problem) -> Run:
+    name = f"{config.model}-{config.problem}-s{config.seed}"
+    given = os.environ.get("MLFLOW_RUN_ID")
+    if given is None:
+        experiment = experiment_of(client, problem.sections[0])
+        return client.create_run(experiment.experiment_id, run_name=name, tags=resolve_tags())
+    client.update_run(given, status="RUNNING", name=name)
+    return client.get_run(given)
+
+
+def _with_fault(ending: Ending, sentence: str, error: Exception) -> Ending:
+    """The ending with one fault more; it is what the user reads first only if there was none before."""
+    if ending.outcome is Outcome.COMPLETED:
+        return Ending(Outcome.ERROR, sentence, error)
+    return Ending(ending.outcome, f"{ending.reason} {sentence}", ending.error or error)
+
+
+def _spell(value: object) -> str:
+    """A configuration value as the command line would take it back."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _tags(tags: Mapping[str, str]) -> list[RunTag]:
+    """Tags as MLflow takes them: at most 8000 characters each."""
+    return [RunTag(key, value[:8000]) for key, value in tags.items()]
+
+
+def _git_tags() -> dict[str, str]:
+    """The commit of the code, and whether the working tree differs from it; nothing outside of a checkout."""
+    try:
+        repository = git.Repo(Path(__file__).parent, search_parent_directories=True)
+        dirty = repository.is_dirty(untracked_files=True)
+        return {
+            "mlflow.source.git.commit": repository.head.commit.hexsha,
+            "mlflow.source.git.dirty": str(dirty).lower(),
+        }
+    except (git.GitError, ValueError):
+        return {}

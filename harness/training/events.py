@@ -1,0 +1,81 @@
+"""What happens in a training, one record a happening. All errors are MSE in the raw units of the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage of the plan begins; its first epoch is the next one."""
+
+    index: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch is over and every number of it is finite."""
+
+    epoch: int
+    """1-based, counted over all stages."""
+    stage: int
+    train_mse: float
+    val_mse: float
+    test_mse: float
+    grad_norm: float
+    """Norm of the objective's gradient at the parameters that the epoch started from, before any clipping."""
+    lr: float | None
+    """Learning rate of the epoch; None for a stage without one."""
+    train_s: float
+    """Seconds of training so far; evaluation and whatever the listener does are outside this clock."""
+    evals: int
+    """Loss-and-gradient evaluations so far."""
+    state: dict[str, Tensor] = field(repr=False)
+    """Copy of the model's state after the epoch."""
+    extra: dict[str, float] = field(default_factory=dict)
+    """What a family measures besides, by metric name (``kan/grid``, ``kan/active_edges``)."""
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """A number that should be finite is not, at the evaluation where it was born."""
+
+    epoch: int
+    stage: str
+    evaluation: int
+    what: str
+    """``parameter``, ``prediction``, ``loss`` or ``gradient``: the first in this order, in which they cause each other."""
+    value: float
+    """NaN, an infinity, or a training MSE beyond the bound that counts as infinite."""
+    lr: float | None
+    grad_norm: float
+    last_finite_loss: float
+    """The last finite training MSE; NaN when there was none."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A network was cut. Dense MSE before and after, and active parameters before and after."""
+
+    params_before: int
+    params_after: int
+    mse_before: float
+    mse_after_cut: float
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """The training ends here because a number is not finite; the model is back in its last finite state."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class BaseStarted:
+    """The run itself is trained; the events from here on are those of its unpruned twin."""
+
+
+Event = BaseStarted | StageStarted | Epoch | NonFinite | Pruned | Diverged

@@ -1,0 +1,101 @@
+"""The training plan of each family: which stages it goes through, to be read top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from harness.config import KANConfig, PrunedKANConfig
+from harness.models import KAN
+from harness.training.events import Event, Pruned
+from harness.training.loop import Training
+from harness.training.optimizers import hold
+from harness.training.pruning import prune
+
+
+def single_stage(training: Training) -> Iterator[Event]:
+    """The whole budget in one stage."""
+    yield from training.stage("train", training.config.epochs)
+
+
+def grid_stages(training: Training) -> Iterator[Event]:
+    """A KAN on grids of increasing fineness, within the budget (Liu et al. 2024, section 2.4)."""
+    config = cast(KANConfig, training.config)
+    for grid, epochs in shares(config.grids, config.epochs, config.steps_per_grid):
+        yield from training.stage(
+            f"grid_{grid}", epochs, prepare=_refine(training, grid), adapt=_update_grid(training, grid)
+        )
+
+
+def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
+    """The paper's three stages (Liu et al. 2024, section 2.5.1; seed document, Problem 2), within the budget.
+
+    Epochs before the cut go to the grids as in :func:`grid_stages`, the last of them with the sparsity penalty; the cut
+    is an epoch by itself; the rest retrains what is left, without a penalty and without touching the grid again.
+    """
+    config = cast(PrunedKANConfig, training.config)
+    network = cast(KAN, training.model.network)
+    before = min(max(1, round(config.epochs * config.sparsify_fraction)), config.epochs - 2)
+    *coarse, (finest, epochs) = shares(config.grids, before, config.steps_per_grid)
+    for grid, coarse_epochs in coarse:
+        yield from training.stage(
+            f"grid_{grid}", coarse_epochs, prepare=_refine(training, grid), adapt=_update_grid(training, grid)
+        )
+    yield from training.stage(
+        "sparsify",
+        epochs,
+        prepare=_refine(training, finest),
+        adapt=_update_grid(training, finest),
+        penalty=lambda: config.lamb * network.penalty(training.inputs, config.lamb_entropy),
+    )
+    params_before, mse_before = network.active_parameters(), training.dense_mse()
+    yield from training.stage(
+        "prune", 1, prepare=lambda: prune(network, training.inputs, config.node_th, config.edge_th), optimizer=hold
+    )
+    yield Pruned(params_before, network.active_parameters(), mse_before, training.dense_mse())
+    yield from training.stage("retrain", config.epochs - before - 1)
+
+
+def shares(grids: tuple[int, ...], epochs: int, steps_per_grid: int | None) -> list[tuple[int, int]]:
+    """``(grid, epochs)`` of each grid stage that the budget reaches; their epochs add up to the budget.
+
+    With ``steps_per_grid`` each grid takes so many and the last one that is reached takes what is left; otherwise all
+    get equal shares, the coarsest of them the remainder. A budget of fewer epochs than grids reaches only so many.
+    """
+    if steps_per_grid is None:
+        share, rest = divmod(epochs, len(grids))
+        return [(grid, share + (index < rest)) for index, grid in enumerate(grids) if share + (index < rest)]
+    reached = grids[: max(1, -(-epochs // steps_per_grid))]
+    return [(grid, steps_per_grid) for grid in reached[:-1]] + [
+        (reached[-1], epochs - steps_per_grid * (len(reached) - 1))
+    ]
+
+
+def _refine(training: Training, grid: int) -> Callable[[], None]:
+    """Go over to a finer grid; the hidden activations are brought inside of it first, or refining would lose them."""
+    network = cast(KAN, training.model.network)
+
+    def prepare() -> None:
+        if network.grid != grid:
+            network.refine(grid)
+            network.update_grid(training.inputs)
+
+    return prepare
+
+
+def _update_grid(training: Training, grid: int) -> Callable[[int], bool]:
+    """Adapt the grid every few epochs of the first stage: early updates help, late ones undo what was learned."""
+    config, network = cast(KANConfig, training.config), cast(KAN, training.model.network)
+
+    def adapt(number: int) -> bool:
+        due = (
+            grid == config.grids[0]
+            and config.grid_update_every > 0
+            and number < config.grid_update_until
+            and number % config.grid_update_every == 0
+        )
+        if due:
+            network.update_grid(training.inputs)
+        return due
+
+    return adapt
