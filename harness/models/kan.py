@@ -24,7 +24,7 @@ from harness.config import KANConfig
 
 Activations = Float[Tensor, "points nodes"]
 Knots = Float[Tensor, "inputs knots"]
-Scores = Float[Tensor, "outputs inputs"]
+Scores = Float[Tensor, "_outputs _inputs"]  # of any layer: a list of them holds several shapes
 
 
 def bspline_basis(x: Float[Tensor, "points inputs"], knots: Knots, k: int) -> Float[Tensor, "points inputs bases"]:
@@ -62,7 +62,7 @@ def fit_coefficients(
     return solution
 
 
-def extend(grid: Knots, k: int) -> Knots:
+def extend(grid: Knots, k: int) -> Float[Tensor, "inputs extended"]:
     """The grid with k knots more at each end, at its mean spacing (pykan's ``extend_grid``)."""
     step = (grid[:, -1:] - grid[:, :1]) / (grid.shape[1] - 1)
     outward = step * torch.arange(1, k + 1, dtype=grid.dtype, device=grid.device)
@@ -151,7 +151,7 @@ class KAN(nn.Module):
         """G, the number of grid intervals of every layer."""
         return next(iter(self)).intervals
 
-    def forward(self, x: Activations) -> Activations:
+    def forward(self, x: Activations) -> Float[Tensor, "points outputs"]:
         """Outputs of shape ``(points, outputs)`` for inputs of shape ``(points, inputs)``."""
         for layer in self:
             x = layer(x)
@@ -201,7 +201,7 @@ class KAN(nn.Module):
             x = layer(x)
 
     @torch.no_grad()
-    def attribute(self, x: Activations) -> tuple[list[Float[Tensor, " nodes"]], list[Scores]]:
+    def attribute(self, x: Activations) -> tuple[list[Float[Tensor, " _nodes"]], list[Scores]]:
         """Attribution scores of nodes (inputs and hidden layers) and of edges, as pykan's ``MultKAN.attribute``.
 
         The output has score 1; an edge gets its node's score in proportion to its standard deviation over ``x``, and a
