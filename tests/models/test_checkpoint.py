@@ -46,7 +46,7 @@ def test_a_missing_folder_and_missing_files_are_bad_input(tmp_path: Path) -> Non
         if missing != "everything":
             saved(folder)
             (folder / missing).unlink()
-        with pytest.raises(BadInput, match="checkpoint = .* can't be read"):
+        with pytest.raises(BadInput, match=r"checkpoint = .* can't be read"):
             load_checkpoint(folder)
 
 

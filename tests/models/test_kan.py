@@ -137,7 +137,7 @@ def test_output_scores_and_penalty_are_pykan_s(sizes: list[int], masked: bool) -
     own.refine(8)
     own.update_grid(x)  # an adapted grid is the harder case
     if masked and sizes[1] > 1:
-        list(own)[0].mask[0, 0] = 0
+        next(iter(own)).mask[0, 0] = 0
         list(own)[-1].mask[1, 0] = 0
     reference = pykan_with_the_parameters_of(own, sizes)
 
@@ -224,15 +224,15 @@ def test_adapting_the_grid_keeps_the_function_approximately_and_covers_all_activ
 
 def test_the_first_layer_keeps_its_grid() -> None:
     own = network([2, 3, 1])
-    before = list(own)[0].grid.clone()
+    before = next(iter(own)).grid.clone()
     own.update_grid(0.1 * inputs(2))
-    assert torch.equal(list(own)[0].grid, before)
+    assert torch.equal(next(iter(own)).grid, before)
 
 
 def test_a_constant_hidden_activation_keeps_its_grid_and_everything_stays_finite() -> None:
     own = network([2, 3, 1])
     x = inputs(2)
-    list(own)[0].mask[:, 1] = 0  # the second hidden node is now 0 everywhere
+    next(iter(own)).mask[:, 1] = 0  # the second hidden node is now 0 everywhere
     before = list(own)[1].grid[1].clone()
     own.update_grid(x)
     assert torch.equal(list(own)[1].grid[1], before)
@@ -246,7 +246,7 @@ def test_a_constant_hidden_activation_keeps_its_grid_and_everything_stays_finite
 def test_a_nan_is_never_hidden_by_an_adapted_grid() -> None:
     own = network([2, 3, 1])
     with torch.no_grad():
-        list(own)[0].coef[0, 0, :] = math.nan
+        next(iter(own)).coef[0, 0, :] = math.nan
     own.update_grid(inputs(2))
     assert own(inputs(2)).isnan().all()
     assert list(own)[1].grid.isfinite().all()
@@ -264,7 +264,7 @@ def test_a_state_of_another_grid_loads_and_gives_the_same_function(sizes: list[i
     x = inputs(sizes[0])
     fine.refine(11)
     fine.update_grid(x)
-    list(fine)[0].mask[0, 0] = 0
+    next(iter(fine)).mask[0, 0] = 0
     coarse.load_state_dict(fine.state_dict())
     assert coarse.grid == 11
     assert torch.equal(coarse(x), fine(x))
@@ -281,5 +281,5 @@ def test_active_parameters_are_live_edges_times_grid_plus_k_plus_2() -> None:
     own = network([2, 5, 1], grid=10)
     assert own.active_edges() == 15
     assert own.active_parameters() == 15 * (10 + 3 + 2)
-    list(own)[0].mask[:, 2] = 0
+    next(iter(own)).mask[:, 2] = 0
     assert own.active_parameters() == 13 * 15

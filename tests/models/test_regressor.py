@@ -78,6 +78,6 @@ def test_parameters_are_counted_by_hand() -> None:
     assert isinstance(kan.network, KAN)
     edges = 2 * 3 + 3
     assert parameters(kan) == active_parameters(kan) == edges * (4 + 3 + 2)
-    list(kan.network)[0].mask[0, 1] = 0
+    next(iter(kan.network)).mask[0, 1] = 0
     assert active_parameters(kan) == (edges - 1) * (4 + 3 + 2)
     assert parameters(kan) == edges * (4 + 3 + 2)

@@ -87,7 +87,7 @@ def test_a_pruned_kan_sparsifies_prunes_and_retrains_within_the_budget(epochs: i
 @pytest.mark.parametrize("fraction", [0.01, 0.5, 0.99])
 def test_the_fraction_before_the_cut_leaves_an_epoch_to_each_stage(fraction: float) -> None:
     found = events("kan_pruned", epochs=10, grids=(3,), sparsify_fraction=fraction)
-    count = {name: 0 for name in stages(found)}
+    count = dict.fromkeys(stages(found), 0)
     for event in found:
         if isinstance(event, Epoch):
             count[stages(found)[event.stage]] += 1
