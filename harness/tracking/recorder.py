@@ -215,6 +215,9 @@ class Recorder:
         steps["the system metrics"] = self._stop_monitor
         faults = [] if ending.error is None else [ending.error]
         for what, step in steps.items():
+            if what == "the model" and ending.outcome is not Outcome.COMPLETED:
+                # Not completed after all. And on a full disk torch would end the process, not raise (std::terminate).
+                continue
             try:
                 step()
             except Exception as error:
