@@ -32,7 +32,7 @@ from harness.outcome import Ending, Outcome
 from harness.problems import Problem
 from harness.tracking.artifacts import write_checkpoint, write_dataset, write_events, write_history, write_model
 from harness.tracking.description import describe
-from harness.tracking.store import experiment_of, open_store, owner_tags
+from harness.tracking.store import experiment_of, open_store, owner_tag
 from harness.training import BaseStarted, Epoch, Event, NonFinite, Pruned, StageStarted
 
 BATCH = 1000
@@ -97,7 +97,7 @@ class Recorder:
         self.client.log_batch(
             self.run_id,
             params=[Param(f"cfg/{field}", _spell(value)) for field, value in config.values().items()],
-            tags=_tags(opening | _git_tags() | owner_tags() | dict(tags)),
+            tags=_tags(opening | _git_tags() | owner_tag() | dict(tags)),
         )
         for context, sample in (("train", data.train), ("test", data.test)):
             write_dataset(self.client, self.run, sample, f"{config.problem}-s{config.seed}", context)

@@ -145,14 +145,10 @@ def ui_command(client: MlflowClient) -> str | None:
     return None if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 
-def owner_tags() -> dict[str, str]:
-    """Tags by which a later process can tell whether the process that owns a run is still there."""
+def owner_tag() -> dict[str, str]:
+    """The tag by which a later process can tell whether the process that owns a run is still there."""
     process = psutil.Process()
-    return {
-        "owner.host": socket.gethostname(),
-        "owner.pid": str(process.pid),
-        "owner.started": f"{process.create_time():.2f}",
-    }
+    return {"owner": f"{socket.gethostname()}/{process.pid}/{process.create_time():.2f}"}
 
 
 @dataclass(frozen=True)
@@ -179,15 +175,17 @@ def unfinished(client: MlflowClient) -> Iterator[Unfinished]:
 
 
 def _judge(run: Run) -> Unfinished:
-    host, pid = run.data.tags.get("owner.host"), run.data.tags.get("owner.pid")
-    if host is None or pid is None:
+    owner = run.data.tags.get("owner")
+    if owner is None:
         age = time.time() - run.info.start_time / 1000
         return Unfinished(run, f"never claimed by a process, {age / 60:.0f} min old", age > ORPHAN_AGE_S)
+    host, pid, started = owner.rsplit("/", 2)
     if host != socket.gethostname():
         return Unfinished(run, f"belongs to process {pid} on {host}; ask there", left_behind=False)
     try:
-        alive = abs(psutil.Process(int(pid)).create_time() - float(run.data.tags["owner.started"])) < 1.0
-    except (psutil.NoSuchProcess, KeyError, ValueError):
+        # A process of the same number that started at another time is another process.
+        alive = abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
+    except psutil.NoSuchProcess:
         alive = False
     return Unfinished(run, f"process {pid} {'is at work' if alive else 'is gone'}", left_behind=not alive)
 
