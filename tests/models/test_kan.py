@@ -222,6 +222,21 @@ def test_adapting_the_grid_keeps_the_function_approximately_and_covers_all_activ
         activations = layer(activations).detach()
 
 
+def test_adapted_knots_are_quantiles_of_the_activations_blended_with_two_percent_of_an_even_grid() -> None:
+    own = network([2, 3, 1], grid=6)
+    first, second = own
+    x = inputs(2, 400) ** 3  # crowded around zero, so that quantiles are far from even
+    hidden = first(x).detach().numpy()
+    own.update_grid(x)
+    for node in range(3):
+        values = hidden[:, node]
+        span = np.ptp(values)
+        even, quantiles = np.linspace(values.min(), values.max(), 7), np.quantile(values, np.linspace(0, 1, 7))
+        expected = 0.02 * even + 0.98 * quantiles
+        expected[[0, -1]] = values.min() - 0.01 * span, values.max() + 0.01 * span
+        np.testing.assert_allclose(second.grid[node, 3:-3].numpy(), expected, rtol=0, atol=1e-12)
+
+
 def test_the_first_layer_keeps_its_grid() -> None:
     own = network([2, 3, 1])
     before = next(iter(own)).grid.clone()
