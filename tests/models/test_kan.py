@@ -222,12 +222,12 @@ def test_adapting_the_grid_keeps_the_function_approximately_and_covers_all_activ
         activations = layer(activations).detach()
 
 
-def test_adapted_knots_are_quantiles_of_the_activations_blended_with_two_percent_of_an_even_grid() -> None:
+def test_adapted_knots_are_quantiles_of_the_activations_blended_with_an_even_grid() -> None:
     own = network([2, 3, 1], grid=6)
     first, second = own
     x = inputs(2, 400) ** 3  # crowded around zero, so that quantiles are far from even
     hidden = first(x).detach().numpy()
-    own.update_grid(x)
+    own.update_grid(x, uniform=0.02, margin=0.01)
     for node in range(3):
         values = hidden[:, node]
         span = np.ptp(values)
