@@ -255,6 +255,7 @@ def _draw_layer(
     scores: Tensor,
 ) -> None:
     """The edges between two columns of nodes; each live one passes through a small plot of its function."""
+    scores = scores.nan_to_num(posinf=0.0)  # matplotlib raises at an opacity that is not a number
     strongest = float(scores.max()) or 1.0
     pairs = [(i, j) for j in range(len(right)) for i in range(len(left))]
     size = 0.8 / max(len(pairs), 3)

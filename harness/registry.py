@@ -12,9 +12,9 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from harness.errors import BadInput
 
@@ -62,7 +62,8 @@ class Registry(Generic[T]):
                 ) from error
         return self._things[name]
 
-    def _entry_points(self) -> dict[str, EntryPoint]:
+    def _entry_points(self) -> dict[str, Any]:
+        # Any: once importlib_metadata is imported, as MLflow does, they are of its class instead of the standard one.
         return {entry_point.name: entry_point for entry_point in entry_points(group=self.group)}
 
 

@@ -61,9 +61,12 @@ def load_checkpoint(folder: Path) -> tuple[RunConfig, Regressor]:
     from harness import problems
 
     try:
-        config = resolve(json.loads((folder / "config.json").read_text()))
+        given = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(given, dict):
+            raise ValueError(f"config.json holds a {type(given).__name__} instead of fields")
+        config = resolve(given)
         state = load_file(folder / "state.safetensors")
-    except (OSError, json.JSONDecodeError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise BadInput(f"checkpoint = {str(folder)!r} can't be read: {error}.") from error
     model = build(config, problems.get(config.problem))
     try:

@@ -24,7 +24,7 @@ from harness.config import KANConfig
 
 Activations = Float[Tensor, "points nodes"]
 Knots = Float[Tensor, "inputs knots"]
-Scores = Float[Tensor, "outputs inputs"]
+Scores = Float[Tensor, "_outputs _inputs"]  # of any layer: a list of them holds several shapes
 
 
 def bspline_basis(x: Float[Tensor, "points inputs"], knots: Knots, k: int) -> Float[Tensor, "points inputs bases"]:
@@ -54,15 +54,16 @@ def fit_coefficients(
     basis = bspline_basis(x, knots, k).transpose(0, 1)
     if not (basis.isfinite().all() and y.isfinite().all()):
         raise FloatingPointError("a spline can't be fitted to points that are not finite")
-    # The complete orthogonal factorisation also takes grids with more splines than points.
-    driver = "gelsy" if x.device.type == "cpu" else "gels"
+    # The singular value decomposition also takes grids with more splines than points. Not gelsy, which does too: torch
+    # gives it an uninitialised pivot array (pytorch/pytorch#187411), so that equal calls have unequal solutions.
+    driver = "gelsd" if x.device.type == "cpu" else "gels"
     solution: Tensor = torch.linalg.lstsq(basis, y.transpose(0, 1), driver=driver).solution.transpose(1, 2)
     if not solution.isfinite().all():
         raise FloatingPointError("the least-squares fit of a spline is not finite")
     return solution
 
 
-def extend(grid: Knots, k: int) -> Knots:
+def extend(grid: Knots, k: int) -> Float[Tensor, "inputs extended"]:
     """The grid with k knots more at each end, at its mean spacing (pykan's ``extend_grid``)."""
     step = (grid[:, -1:] - grid[:, :1]) / (grid.shape[1] - 1)
     outward = step * torch.arange(1, k + 1, dtype=grid.dtype, device=grid.device)
@@ -151,7 +152,7 @@ class KAN(nn.Module):
         """G, the number of grid intervals of every layer."""
         return next(iter(self)).intervals
 
-    def forward(self, x: Activations) -> Activations:
+    def forward(self, x: Activations) -> Float[Tensor, "points outputs"]:
         """Outputs of shape ``(points, outputs)`` for inputs of shape ``(points, inputs)``."""
         for layer in self:
             x = layer(x)
@@ -201,7 +202,7 @@ class KAN(nn.Module):
             x = layer(x)
 
     @torch.no_grad()
-    def attribute(self, x: Activations) -> tuple[list[Float[Tensor, " nodes"]], list[Scores]]:
+    def attribute(self, x: Activations) -> tuple[list[Float[Tensor, " _nodes"]], list[Scores]]:
         """Attribution scores of nodes (inputs and hidden layers) and of edges, as pykan's ``MultKAN.attribute``.
 
         The output has score 1; an edge gets its node's score in proportion to its standard deviation over ``x``, and a

@@ -18,12 +18,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from torch import Tensor
 
 from harness.config import RunConfig
 from harness.data import Data
+from harness.errors import BadInput
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Ending, Outcome
@@ -75,21 +77,30 @@ class Recorder:
         self._stages: list[str] = []
         self._of_base = False
         self._concluded = False
+        self._monitor = SystemMetricsMonitor(
+            self.run_id, sampling_interval=SYSTEM_METRICS_S, tracking_uri=self.client.tracking_uri
+        )
+        try:
+            self._open(tags or {})
+        except BaseException as error:
+            # Nobody has entered the context yet, so nobody else would close the run.
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def _open(self, tags: Mapping[str, str]) -> None:
+        config, data = self.config, self._data
         opening = {
             "fingerprint": fingerprint(config, data),
             "comparability": COMPARABILITY,
-            "mlflow.note.content": describe(config, problem),
+            "mlflow.note.content": describe(config, self._problem),
         }
         self.client.log_batch(
             self.run_id,
             params=[Param(f"cfg/{field}", _spell(value)) for field, value in config.values().items()],
-            tags=_tags(opening | _git_tags() | owner_tag() | dict(tags or {})),
+            tags=_tags(opening | _git_tags() | owner_tag() | dict(tags)),
         )
         for context, sample in (("train", data.train), ("test", data.test)):
             write_dataset(self.client, self.run, sample, f"{config.problem}-s{config.seed}", context)
-        self._monitor = SystemMetricsMonitor(
-            self.run_id, sampling_interval=SYSTEM_METRICS_S, tracking_uri=self.client.tracking_uri
-        )
         self._monitor.start()
 
     def __enter__(self) -> Recorder:
@@ -101,7 +112,9 @@ class Recorder:
         if not self._concluded:
             outcome = Outcome.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Outcome.ERROR
             reason = (
-                f"The run was left by {type(error).__name__}." if error else "The run was left without a conclusion."
+                f"The run was left by {type(error).__name__}: {error}"
+                if error
+                else "The run was left without a conclusion."
             )
             self.conclude(Ending(outcome, reason, error))
 
@@ -202,6 +215,9 @@ class Recorder:
         steps["the system metrics"] = self._stop_monitor
         faults = [] if ending.error is None else [ending.error]
         for what, step in steps.items():
+            if what == "the model" and ending.outcome is not Outcome.COMPLETED:
+                # Not completed after all. And on a full disk torch would end the process, not raise (std::terminate).
+                continue
             try:
                 step()
             except Exception as error:
@@ -264,7 +280,10 @@ def _start(client: MlflowClient, config: RunConfig, problem: Problem) -> Run:
     if given is None:
         experiment = experiment_of(client, problem.sections[0])
         return client.create_run(experiment.experiment_id, run_name=name, tags=resolve_tags())
-    client.update_run(given, status="RUNNING", name=name)
+    try:
+        client.update_run(given, status="RUNNING", name=name)
+    except MlflowException as error:
+        raise BadInput(f"MLFLOW_RUN_ID = {given!r} can't be used: {error.message.rstrip('.')}.") from error
     return client.get_run(given)
 
 

@@ -82,8 +82,8 @@ class Training:
     ) -> Iterator[Event]:
         """Train for ``epochs`` epochs with a new optimizer, and yield an event for each.
 
-        ``prepare`` changes the model before the first epoch. ``adapt`` is asked before each epoch, with its 0-based
-        number in the stage, and says whether it changed the parameters, which then get a new optimizer. ``penalty`` is
+        ``prepare`` changes the model before the first epoch. ``adapt`` is asked before each epoch after that, with its
+        0-based number in the stage, and says whether it changed the parameters, which then get a new optimizer. ``penalty`` is
         added to the objective. ``optimizer`` is the configured one unless given.
         """
         self._stage += 1

@@ -1,0 +1,86 @@
+"""What every test gets: types and shapes checked while it runs, one torch thread, and a store of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+import tests.typechecking  # noqa: F401  # the hook looks it up by name
+
+# Before anything imports the package: annotations, array shapes included, are then checked at each call.
+install_import_hook("harness", "tests.typechecking.checked")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402
+
+logging.getLogger("torch.__trace").setLevel(logging.WARNING)  # else a failure is buried under its lines
+settings.register_profile("harness", deadline=None, max_examples=40, derandomize=True)
+settings.load_profile("harness")
+
+MLFLOW_VARIABLES = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_RUN_ID",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_REGISTRY_URI",
+    "MLFLOW_ALLOW_FILE_STORE",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store that MLflow has migrated and nobody has used; a copy of it costs nothing, a new one 1.3 s."""
+    path = tmp_path_factory.mktemp("template") / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path.parent)
+        MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, and none of the caller's MLflow settings."""
+    for name in MLFLOW_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def store(outside: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """A real SQLite store in a folder of its own, named by ``MLFLOW_TRACKING_URI``; the working folder is beside it."""
+    path = outside / "mlflow.db"
+    shutil.copy(empty_database, path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE experiments SET artifact_location = ?", (str(outside / "mlruns" / "0"),))
+        database.commit()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+    return MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+
+
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """What a test registers is forgotten after it."""
+    from harness.families import FAMILIES
+    from harness.problems import PROBLEMS
+
+    problems, families = dict(PROBLEMS._things), dict(FAMILIES._things)
+    yield
+    PROBLEMS._things = problems
+    FAMILIES._things = families

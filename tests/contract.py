@@ -1,0 +1,217 @@
+"""Hold one tracked run against the contract (docs/contract.md): what is not as it says, a sentence each."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.image import imread
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from harness import problems
+from harness.config import RunConfig
+from harness.data import sample
+from harness.models import load_checkpoint
+
+STATUS = {
+    "completed": "FINISHED",
+    "diverged": "FAILED",
+    "timeout": "FAILED",
+    "error": "FAILED",
+    "interrupted": "KILLED",
+}
+BY_EPOCH = ("train/mse", "test/mse", "val/mse", "grad/norm", "time/train_s", "evals")
+OF_A_KAN = ("kan/grid", "kan/active_edges", "stage")
+FINAL = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
+PRUNE = ("params_before", "params_after", "reduction", "mse_before", "mse_after_cut", "mse_final", "base_dense_mse")
+EVENT_COLUMNS = {"step", "stage", "evaluation", "what", "value", "lr", "grad_norm", "last_finite_loss"}
+
+
+def shortfalls(client: MlflowClient, run_id: str, config: RunConfig, folder: Path) -> list[str]:
+    """What the run of ``config`` falls short of; ``folder`` is where its artifacts are put to be looked at."""
+    return list(_Check(client, run_id, config, folder).all())
+
+
+class _Check:
+    def __init__(self, client: MlflowClient, run_id: str, config: RunConfig, folder: Path) -> None:
+        self.client = client
+        self.config = config
+        self.run: Run = client.get_run(run_id)
+        self.metrics: dict[str, float] = self.run.data.metrics
+        self.tags: dict[str, str] = self.run.data.tags
+        self.outcome = self.tags.get("outcome", "none")
+        self.completed = self.outcome == "completed"
+        self.kan = config.model.startswith("kan")
+        self.dimension = problems.get(config.problem).dimension
+        self.files = set(self._files())
+        self.folder = folder
+        self.folder.mkdir(parents=True)
+        client.download_artifacts(run_id, "", str(folder))
+
+    def _files(self, path: str | None = None) -> Iterator[str]:
+        for entry in self.client.list_artifacts(self.run.info.run_id, path):
+            if entry.is_dir:
+                yield from self._files(entry.path)
+            else:
+                yield entry.path
+
+    def curve(self, name: str) -> list[tuple[int, float]]:
+        return sorted((m.step, m.value) for m in self.client.get_metric_history(self.run.info.run_id, name))
+
+    def all(self) -> Iterator[str]:
+        yield from self.identity()
+        yield from self.curves()
+        yield from self.numbers_at_the_end()
+        yield from self.events()
+        yield from self.artifacts()
+        if {"checkpoint/config.json", "checkpoint/state.safetensors"} <= self.files:
+            yield from self.checkpoint()
+
+    def identity(self) -> Iterator[str]:
+        config, info = self.config, self.run.info
+        if info.run_name != f"{config.model}-{config.problem}-s{config.seed}":
+            yield f"the run is called {info.run_name}"
+        params = {name: value for name, value in self.run.data.params.items() if name.startswith("cfg/")}
+        expected = {
+            f"cfg/{name}": ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            for name, value in config.values().items()
+        }
+        if params != expected:
+            yield f"params differ from the configuration: {set(params.items()) ^ set(expected.items())}"
+        if STATUS.get(self.outcome) != info.status:
+            yield f"status {info.status} with outcome {self.outcome}"
+        for tag in ("fingerprint", "comparability", "outcome.reason", "nan.occurred", "mlflow.note.content"):
+            if not self.tags.get(tag):
+                yield f"tag {tag} is missing"
+        if ("error.type" in self.tags) != (self.outcome == "error"):
+            yield "error.type does not go with the outcome"
+        if self.tags.get("mlflow.source.git.dirty") not in ("true", "false"):
+            yield "mlflow.source.git.dirty is neither true nor false"
+        if not info.end_time:
+            yield "the run has no end"
+        inputs = {
+            (entry.dataset.name, tag.value)
+            for entry in (self.run.inputs.dataset_inputs if self.run.inputs else [])
+            for tag in entry.tags
+            if tag.key == "mlflow.data.context"
+        }
+        name = f"{config.problem}-s{config.seed}"
+        if inputs != {(name, "train"), (name, "test")}:
+            yield f"datasets are {inputs}"
+        if self.kan != ("stages" in self.tags):
+            yield "the tag stages does not go with the model"
+
+    def curves(self) -> Iterator[str]:
+        names = [*BY_EPOCH, *(OF_A_KAN if self.kan else ())]
+        reached = len([value for _, value in self.curve("test/mse")])
+        for name in names:
+            steps = [step for step, value in self.curve(name) if not math.isnan(value)]
+            if steps != list(range(1, reached + 1)):
+                yield f"{name} has the steps {steps[:3]}...{steps[-1:]} for {reached} epochs"
+        if self.completed and reached != self.config.epochs:
+            yield f"{reached} epochs of {self.config.epochs}"
+        rates = [step for step, _ in self.curve("lr")]
+        missing = 1 if self.config.model == "kan_pruned" and reached else 0  # the cut has no rate
+        if reached and not reached - missing <= len(rates) <= reached:
+            yield f"lr has {len(rates)} steps for {reached} epochs"
+        for name in ("time/train_s", "evals"):
+            values = [value for _, value in self.curve(name)]
+            if values != sorted(values):
+                yield f"{name} is not cumulative"
+        for name in ("train/mse", "test/mse", "val/mse"):
+            if any(value < 0 for _, value in self.curve(name)):
+                yield f"{name} is negative"
+        if "history.parquet" in self.files:
+            yield from self.history(names)
+
+    def history(self, names: list[str]) -> Iterator[str]:
+        frame = pd.read_parquet(self.folder / "history.parquet")
+        if list(frame["epoch"]) != list(range(1, self.config.epochs + 1)):
+            yield f"history.parquet has {len(frame)} rows for {self.config.epochs} planned epochs"
+            return
+        for name in names:
+            if name == "stage":
+                continue  # a name there, an index as a metric
+            logged = dict(self.curve(name))
+            column = [logged.get(epoch, math.nan) for epoch in frame["epoch"]]
+            if reached_any(frame, name) and not np.array_equal(frame[name].to_numpy(float), column, equal_nan=True):
+                yield f"history.parquet and the metric {name} differ"
+
+    def numbers_at_the_end(self) -> Iterator[str]:
+        for name, value in self.metrics.items():
+            if math.isinf(value) or abs(value) > 1e300:
+                yield f"{name} is infinite"
+        for name in ("nan/count", "inf/count", "nan/first_step"):
+            if len(self.curve(name)) != 1:
+                yield f"{name} is not there once"
+        if not self.completed:
+            return
+        names = [f"final/{name}" for name in FINAL] + ["model/params", "model/active_params"]
+        names += ["final/roughness_ratio"] if self.dimension == 2 else []
+        names += [f"prune/{name}" for name in PRUNE] if self.config.model == "kan_pruned" else []
+        for name in names:
+            values = [value for _, value in self.curve(name)]
+            if len(values) != 1 or not math.isfinite(values[0]):
+                yield f"{name} is {values}, not one finite number"
+        if not any(name.startswith("system/") for name in self.metrics):
+            yield "no system metrics"
+
+    def events(self) -> Iterator[str]:
+        count = self.metrics.get("nan/count", 0) + self.metrics.get("inf/count", 0)
+        if self.tags.get("nan.occurred") != str(count > 0).lower():
+            yield f"nan.occurred is {self.tags.get('nan.occurred')} with {count} events"
+        if (count > 0) != ("nan.kind" in self.tags):
+            yield "nan.kind does not go with the number of events"
+        if (count > 0) != (self.metrics.get("nan/first_step", -1) > 0):
+            yield f"nan/first_step is {self.metrics.get('nan/first_step')} with {count} events"
+        if self.outcome == "diverged" and count == 0:
+            yield "diverged without an event"
+        if "nan_events.json" in self.files:
+            table: dict[str, Any] = json.loads((self.folder / "nan_events.json").read_text())
+            if set(table["columns"]) != EVENT_COLUMNS:
+                yield f"nan_events.json has the columns {table['columns']}"
+            if len(table["data"]) != count:
+                yield f"nan_events.json has {len(table['data'])} rows for {count} events"
+
+    def artifacts(self) -> Iterator[str]:
+        wanted = {"history.parquet", "nan_events.json", "figures/loss.png"}
+        wanted |= {"checkpoint/state.safetensors", "checkpoint/config.json"}
+        wanted |= {"figures/fit.png" if self.dimension == 1 else "figures/heatmap.png"}
+        wanted |= {"figures/kan.png"} if self.kan else set()
+        wanted |= {"error/traceback.txt"} if self.outcome == "error" else set()
+        for path in sorted(wanted - self.files):
+            yield f"{path} is missing"
+        if self.outcome != "error" and "error/traceback.txt" in self.files:
+            yield "a traceback without an error"
+        for path in sorted(self.files):
+            if path.endswith(".png"):
+                image = imread(self.folder / path)
+                if (image[..., :3] < 0.98).any(axis=-1).mean() < 0.005:
+                    yield f"{path} is blank"
+        models = getattr(self.run.outputs, "model_outputs", None) or []
+        if len(models) != int(self.completed):
+            yield f"{len(models)} models are logged"
+
+    def checkpoint(self) -> Iterator[str]:
+        config, model = load_checkpoint(self.folder / "checkpoint")
+        if config != self.config:
+            yield "the checkpoint has another configuration"
+        problem = problems.get(config.problem)
+        data = sample(problem, config.seed, config.n_train, config.n_val, config.n_test, dtype=model.mean.dtype)
+        error = (model(data.train.x) - data.train.y).square().mean().item()
+        finite = [value for _, value in self.curve("train/mse") if not math.isnan(value)]
+        if not math.isfinite(error):
+            yield "the checkpoint is not finite"
+        if finite and not math.isclose(error, finite[-1], rel_tol=1e-12):
+            yield f"the checkpoint's train MSE is {error}, the last one logged {finite[-1]}"
+
+
+def reached_any(frame: pd.DataFrame, name: str) -> bool:
+    """Whether the column is expected: a run without an epoch has none of a family's own columns."""
+    return name in frame or not frame["train/mse"].isna().all()

@@ -1,0 +1,160 @@
+"""The problems are those of the declaration, and their derivatives and solutions belong to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness import problems
+from harness.errors import BadInput
+from harness.problems import PROBLEMS, Problem
+
+SECTIONS = {
+    "section1_1": [
+        *(f"sin_freq{k}" for k in range(1, 6)),
+        "piecewise",
+        "sawtooth",
+        "polynomial",
+        "poisson_1d_highfreq",
+    ],
+    "section1_2": ["poisson_1d_highfreq", "poisson_1d_sin", "poisson_1d_poly"],
+    "section1_3": ["poisson_2d_sin", "poisson_2d_poly", "poisson_2d_highfreq", "poisson_2d_spec"],
+}
+NAMES = sorted({name for names in SECTIONS.values() for name in names})
+
+
+def points(problem: Problem, dtype: torch.dtype = torch.float64) -> Tensor:
+    unit = torch.rand(64, problem.dimension, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    return (problem.low + (problem.high - problem.low) * unit).to(dtype)
+
+
+def derivative(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    inputs = x.clone().requires_grad_(True)
+    value = function(inputs).sum()
+    if not value.requires_grad:  # a piecewise constant target does not depend on x as far as autograd can see
+        return torch.zeros_like(x)
+    (gradient,) = torch.autograd.grad(value, inputs, create_graph=True, allow_unused=True)
+    return torch.zeros_like(x) if gradient is None else gradient
+
+
+def test_the_sections_hold_sixteen_entries_and_fifteen_distinct_problems() -> None:
+    found = {section: [n for n in PROBLEMS.names() if section in problems.get(n).sections] for section in SECTIONS}
+    assert {section: sorted(names) for section, names in found.items()} == {
+        section: sorted(names) for section, names in SECTIONS.items()
+    }
+    assert sum(map(len, found.values())) == 16
+    assert len(PROBLEMS.names()) == 15
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_gradient_is_that_of_the_target(name: str) -> None:
+    problem = problems.get(name)
+    x = points(problem)
+    torch.testing.assert_close(problem.gradient(x), derivative(problem.target, x).detach(), rtol=1e-10, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("poisson")])
+def test_the_target_is_the_forcing_of_the_exact_solution(name: str) -> None:
+    problem = problems.get(name)
+    assert problem.solution is not None
+    x = points(problem).requires_grad_(True)
+    (first,) = torch.autograd.grad(problem.solution(x).sum(), x, create_graph=True)
+    laplacian = sum(
+        torch.autograd.grad(first[:, axis].sum(), x, retain_graph=True)[0][:, axis] for axis in range(x.shape[1])
+    )
+    assert isinstance(laplacian, Tensor)
+    torch.testing.assert_close(problem.sign * laplacian[:, None], problem.target(x), rtol=1e-10, atol=1e-9)
+    assert problem.sign == (1 if name == "poisson_2d_spec" else -1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dtype_and_shape_are_kept(name: str, dtype: torch.dtype) -> None:
+    problem = problems.get(name)
+    x = points(problem, dtype)
+    assert problem.target(x).dtype == problem.gradient(x).dtype == dtype
+    assert problem.target(x).shape == (64, 1)
+    assert problem.gradient(x).shape == x.shape
+    if problem.solution is not None:
+        assert problem.solution(x).dtype == dtype
+
+
+PI = math.pi
+VALUES: list[tuple[str, tuple[float, ...], float]] = [
+    ("sin_freq1", (0.25,), 1.0),
+    ("sin_freq2", (0.125,), 1.0),
+    ("sin_freq3", (0.25,), -1.0),
+    ("sin_freq4", (1 / 32,), math.sqrt(0.5)),
+    ("sin_freq5", (-0.05,), -1.0),
+    ("piecewise", (-1.0,), -0.5),
+    ("piecewise", (0.3,), 0.3),
+    ("piecewise", (0.6,), 1.0),
+    ("piecewise", (0.8,), -0.2),
+    ("piecewise", (0.29999,), -0.5),
+    ("piecewise", (1.0,), -0.2),
+    ("sawtooth", (0.125,), 0.5),
+    ("sawtooth", (-0.25,), 0.0),
+    ("sawtooth", (-0.0625,), 0.75),
+    ("polynomial", (-1.0,), -4.0),
+    ("polynomial", (0.5,), 0.125),
+    ("poisson_1d_highfreq", (0.125,), 16 * PI**2),
+    ("poisson_1d_sin", (0.5,), PI**2),
+    ("poisson_1d_poly", (-0.7,), 2.0),
+    ("poisson_2d_sin", (0.5, -0.5), -2 * PI**2),
+    ("poisson_2d_poly", (0.5, -1.0), -3.5),
+    ("poisson_2d_highfreq", (0.125, 0.125), 32 * PI**2),
+    ("poisson_2d_spec", (0.5, 0.0), 2 * PI),
+    ("poisson_2d_spec", (0.5, 1.0), -2 * PI),
+]
+
+
+@pytest.mark.parametrize(("name", "point", "value"), VALUES)
+def test_the_target_has_its_value_where_it_can_be_worked_out_by_hand(
+    name: str, point: tuple[float, ...], value: float
+) -> None:
+    x = torch.tensor([point], dtype=torch.float64)
+    assert problems.get(name).target(x).item() == pytest.approx(value, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_problem_says_what_it_is_and_where_it_comes_from(name: str) -> None:
+    problem = problems.get(name)
+    assert problem.formula
+    assert "original benchmark" in problem.citation
+    assert (problem.low, problem.high) == (-1.0, 1.0)
+
+
+def unsuitable(**changes: object) -> Problem:
+    fields: dict[str, object] = {
+        "name": "p",
+        "dimension": 1,
+        "target": torch.sin,
+        "gradient": torch.cos,
+        "formula": "sin(x)",
+        "sections": ("mine",),
+        "citation": "none",
+    }
+    return Problem(**(fields | changes))  # type: ignore[arg-type]  # on purpose of any kind
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [({"dimension": 3}, "dimension = 3"), ({"low": 1.0}, "low must be less"), ({"sections": ()}, "no section")],
+)
+def test_a_problem_that_can_not_be_judged_is_refused(changes: dict[str, object], complaint: str) -> None:
+    with pytest.raises(BadInput, match=complaint):
+        unsuitable(**changes)
+
+
+def test_a_name_can_be_taken_once(registries: None) -> None:
+    with pytest.raises(BadInput, match="registered twice"):
+        problems.register(unsuitable(name="polynomial"))
+
+
+def test_an_unknown_problem_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(BadInput, match="problem = 'poisson_2d_sine' is not known; did you mean 'poisson_2d_sin'"):
+        problems.get("poisson_2d_sine")

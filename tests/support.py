@@ -1,0 +1,85 @@
+"""What several tests need: small configurations, and the real commands in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+
+from harness import problems
+from harness.config import RunConfig
+from harness.data import Data, sample
+from harness.models import Regressor, build
+from harness.presets import resolve
+
+ROOT = Path(__file__).parents[1]
+MODELS = ("mlp", "mlp_fourier", "siren", "kan", "kan_pruned")
+
+FEW_POINTS = {"n_train": 40, "n_val": 20, "n_test": 30}
+SMALL: dict[str, dict[str, Any]] = {
+    "mlp": {"width": 6, "depth": 2, "iterations": 5},
+    "mlp_fourier": {"width": 6, "depth": 1, "features": 4, "iterations": 5},
+    "siren": {"width": 8, "depth": 2},
+    "kan": {"width": 3, "grids": (3, 6), "iterations": 5},
+    "kan_pruned": {"width": 3, "grids": (3, 6), "iterations": 5},
+}
+
+
+def small(model: str, **fields: Any) -> RunConfig:
+    """A configuration of that model that trains in a fraction of a second."""
+    return resolve({"model": model, "problem": "poisson_2d_sin", "epochs": 8, **FEW_POINTS, **SMALL[model], **fields})
+
+
+def parts(config: RunConfig) -> tuple[Regressor, Data]:
+    """The untrained model and the data of a configuration."""
+    import torch
+
+    problem = problems.get(config.problem)
+    data = sample(problem, config.seed, config.n_train, config.n_val, config.n_test, dtype=getattr(torch, config.dtype))
+    return build(config, problem, data.train), data
+
+
+def as_options(fields: dict[str, Any]) -> list[str]:
+    """``--name value`` for each field, as the command line takes them."""
+    spelled = {name: ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for name, v in fields.items()}
+    return [word for name, value in spelled.items() for word in (f"--{name}", value)]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment of a child process that finds this checkout, whatever else is installed."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | extra
+
+
+def harness(*arguments: str, timeout: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:
+    """``python -m harness`` with these arguments, in the current folder."""
+    return python(["-m", "harness", *arguments], timeout=timeout, **extra)
+
+
+def python(arguments: Sequence[str], timeout: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:
+    """This interpreter with these arguments, in the current folder."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environment(**extra),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def all_runs(client: MlflowClient) -> list[Run]:
+    """Every run of the store."""
+    experiments = [each.experiment_id for each in client.search_experiments(view_type=ViewType.ALL)]
+    return list(client.search_runs(experiments)) if experiments else []
+
+
+def only_run(client: MlflowClient) -> Run:
+    """The one run of a store that has one."""
+    (run,) = all_runs(client)
+    return run

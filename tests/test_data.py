@@ -1,0 +1,94 @@
+"""The points of a run: drawn by its seed, each set from a stream of its own, and the same whatever the precision."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import problems
+from harness.data import Data, Sample, sample
+from harness.seeds import generator
+
+
+def of(name: str = "poisson_2d_sin", seed: int = 0, n: int = 50, dtype: torch.dtype = torch.float64) -> Data:
+    return sample(problems.get(name), seed, n, n, n, dtype)
+
+
+def test_the_same_seed_gives_the_same_points_and_another_seed_gives_others() -> None:
+    assert of().digest == of().digest
+    assert torch.equal(of().train.x, of().train.x)
+    assert not torch.equal(of().train.x, of(seed=1).train.x)
+    assert of().digest != of(seed=1).digest
+
+
+def test_the_three_samples_share_no_point() -> None:
+    data = of(n=400)
+    rows = [{tuple(row) for row in part.x.tolist()} for part in (data.train, data.val, data.test)]
+    assert [len(each) for each in rows] == [400, 400, 400]
+    assert len(rows[0] | rows[1] | rows[2]) == 1200
+
+
+def test_more_points_of_one_sample_leave_the_others_as_they_are() -> None:
+    problem = problems.get("poisson_1d_sin")
+    few, many = sample(problem, 4, 10, 20, 30), sample(problem, 4, 99, 20, 30)
+    assert torch.equal(few.val.x, many.val.x)
+    assert torch.equal(few.test.x, many.test.x)
+    assert torch.equal(few.train.x, many.train.x[:10])
+
+
+@pytest.mark.parametrize("name", ["poisson_1d_highfreq", "poisson_2d_spec", "piecewise"])
+def test_float32_holds_the_same_points_rounded(name: str) -> None:
+    single, double = of(name, dtype=torch.float32), of(name)
+    assert torch.equal(single.train.x, double.train.x.float())
+    # The target is computed before rounding: the high frequencies would amplify the rounding of x.
+    assert torch.equal(single.train.y, double.train.y.float())
+    assert single.dense.y.dtype == torch.float32
+
+
+@given(st.integers(0, 2**31 - 1), st.sampled_from(["piecewise", "poisson_2d_poly"]))
+def test_points_lie_on_the_domain_and_carry_the_target(seed: int, name: str) -> None:
+    problem = problems.get(name)
+    data = of(name, seed, 20)
+    for part in (data.train, data.val, data.test):
+        assert part.x.shape == (20, problem.dimension)
+        assert ((part.x >= problem.low) & (part.x <= problem.high)).all()
+        assert torch.equal(part.y, problem.target(part.x))
+
+
+def test_the_dense_grid_in_1d_is_10001_equispaced_points_on_the_domain() -> None:
+    x = of("poisson_1d_sin").dense.x
+    assert x.shape == (10_001, 1)
+    assert (x[0].item(), x[-1].item()) == (-1.0, 1.0)
+    torch.testing.assert_close(x.diff(dim=0), torch.full((10_000, 1), 2e-4, dtype=torch.float64), rtol=0, atol=1e-15)
+
+
+def test_the_dense_grid_in_2d_is_101_by_101_with_the_second_coordinate_fastest() -> None:
+    x = of("poisson_2d_sin").dense.x
+    assert x.shape == (101 * 101, 2)
+    axis = torch.linspace(-1, 1, 101, dtype=torch.float64)
+    grid = x.reshape(101, 101, 2)
+    assert torch.equal(grid[:, :, 0], axis[:, None].expand(101, 101))
+    assert torch.equal(grid[:, :, 1], axis[None, :].expand(101, 101))
+
+
+def test_the_dense_grid_does_not_depend_on_the_seed() -> None:
+    assert of(seed=1).dense.digest == of(seed=2).dense.digest
+
+
+def test_the_digest_sees_inputs_and_targets() -> None:
+    x, y = torch.rand(4, 1, dtype=torch.float64), torch.rand(4, 1, dtype=torch.float64)
+    digests = {Sample(x, y).digest, Sample(x + 1e-15, y).digest, Sample(x, y + 1e-15).digest, Sample(y, x).digest}
+    assert len(digests) == 4
+
+
+def test_axes_of_randomness_are_independent_streams_and_the_global_one_is_not_touched() -> None:
+    before = torch.get_rng_state()
+    draws = {
+        axis: torch.rand(4, generator=generator(0, axis)).tolist()
+        for axis in ("data/train", "data/val", "initialisation")
+    }
+    assert len({tuple(values) for values in draws.values()}) == 3
+    assert torch.rand(4, generator=generator(0, "data/val")).tolist() == draws["data/val"]
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,175 @@
+"""The error norms are what their names say, in raw units, and a number that is not finite never looks good."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from harness import problems
+from harness.data import Sample, dense_points
+from harness.evaluation import as_grid, evaluate, roughness_ratio, scale2
+from harness.models import Regressor
+from harness.problems import Problem
+
+
+class Function(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def judged(problem: Problem, function: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    x = dense_points(problem)
+    return evaluate(Regressor(Function(function), problem.low, problem.high), problem, Sample(x, problem.target(x)))
+
+
+def scaled(problem: Problem, factor: float) -> Problem:
+    return Problem(
+        name="scaled",
+        dimension=problem.dimension,
+        target=lambda x: factor * problem.target(x),
+        gradient=lambda x: factor * problem.gradient(x),
+        formula="",
+        sections=("test",),
+        citation="",
+    )
+
+
+def column(values: list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)[:, None]
+
+
+def test_scale2_is_the_variance_or_for_a_constant_its_square_or_one() -> None:
+    assert scale2(column([1.0, 3.0])) == 1.0
+    assert scale2(column([5.0, 5.0, 5.0])) == 25.0
+    assert scale2(column([0.0, 0.0])) == 1.0
+    assert scale2(column([1e8, 1e8 + 2])) == 1.0  # varies, though little beside its mean
+
+
+@pytest.mark.parametrize("name", ["poisson_1d_sin", "poisson_2d_spec", "poisson_1d_poly", "piecewise"])
+def test_the_target_itself_has_no_error(name: str) -> None:
+    problem = problems.get(name)
+    metrics = judged(problem, lambda x: problem.target(x) + 0 * x[:, :1])
+    assert metrics["final/dense_mse"] == metrics["final/linf"] == metrics["final/rel_l2"] == 0
+    assert metrics["final/log10_nmse"] == -20.0, "the floor"
+    assert metrics["final/h1_rel"] == pytest.approx(0, abs=1e-9)
+    if problem.dimension == 2:
+        assert metrics["final/roughness_ratio"] == pytest.approx(1, rel=1e-12)
+
+
+def test_a_constant_offset_by_hand() -> None:
+    problem = problems.get("poisson_1d_sin")
+    metrics = judged(problem, lambda x: problem.target(x) + 0.5 + 0 * x)
+    x = dense_points(problem)
+    y, slope = problem.target(x), problem.gradient(x)
+    assert metrics["final/dense_mse"] == pytest.approx(0.25)
+    assert metrics["final/dense_nmse"] == pytest.approx(0.25 / (math.pi**4 / 2), rel=1e-3)
+    assert metrics["final/log10_nmse"] == pytest.approx(math.log10(metrics["final/dense_nmse"]))
+    assert metrics["final/linf"] == pytest.approx(0.5)
+    assert metrics["final/rel_l2"] == pytest.approx(0.5 * math.sqrt(10_001) / y.norm().item())
+    # The slope is exact, so the Sobolev norm of the error is that of its value.
+    expected = math.sqrt(0.25 * 10_001 / (y.square().sum() + slope.square().sum()).item())
+    assert metrics["final/h1_rel"] == pytest.approx(expected)
+
+
+def test_the_zero_function_has_relative_errors_of_one_and_no_roughness() -> None:
+    problem = problems.get("poisson_2d_sin")
+    metrics = judged(problem, lambda x: 0 * x[:, :1])
+    assert metrics["final/rel_l2"] == pytest.approx(1)
+    assert metrics["final/h1_rel"] == pytest.approx(1)
+    assert metrics["final/dense_nmse"] == pytest.approx(1, rel=1e-9)  # this target has mean zero
+    assert metrics["final/linf"] == pytest.approx(2 * math.pi**2)
+    assert metrics["final/roughness_ratio"] == pytest.approx(0, abs=1e-9)
+
+
+def test_h1_sees_a_ripple_that_l2_hardly_sees() -> None:
+    problem = problems.get("poisson_1d_sin")
+    metrics = judged(problem, lambda x: problem.target(x) + 1e-2 * torch.sin(300 * x))
+    assert metrics["final/rel_l2"] < 2e-3
+    assert metrics["final/h1_rel"] > 5e-2
+
+
+def test_only_2d_problems_have_a_roughness() -> None:
+    assert "final/roughness_ratio" not in judged(problems.get("polynomial"), lambda x: x)
+
+
+def test_noise_is_rough() -> None:
+    target = as_grid(problems.get("poisson_2d_sin").target(dense_points(problems.get("poisson_2d_sin"))))
+    noise = torch.randn(101, 101, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert roughness_ratio(target + 0.05 * target.std() * noise, target) > 1.5
+    assert roughness_ratio(target + 1e-4 * target.std() * noise, target) < 1.5
+
+
+def test_roughness_is_that_of_the_five_point_laplacian_by_hand() -> None:
+    x = torch.arange(101, dtype=torch.float64)
+    square = (x**2)[:, None].expand(101, 101)  # its discrete Laplacian is 2 everywhere
+    assert roughness_ratio(3 * square, square) == pytest.approx(3)
+    assert roughness_ratio(square + x, square) == pytest.approx(1)  # a slope has no curvature
+
+
+def test_roughness_beside_a_flat_target_is_huge_but_finite() -> None:
+    flat = torch.full((101, 101), 2.0, dtype=torch.float64)
+    assert roughness_ratio(flat, flat) == pytest.approx(1)
+    bumpy = flat.clone()
+    bumpy[50, 50] += 1
+    assert 1e6 < roughness_ratio(bumpy, flat) < math.inf
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("name", ["poisson_1d_sin", "poisson_2d_sin"])
+def test_one_bad_prediction_spoils_every_metric(name: str, bad: float) -> None:
+    def function(x: Tensor) -> Tensor:
+        out = x.sum(dim=1, keepdim=True)
+        spoiled = torch.zeros_like(out)
+        spoiled[len(out) // 2] = bad
+        return out + spoiled
+
+    for metric, value in judged(problems.get(name), function).items():
+        assert not math.isfinite(value), metric
+    assert math.isnan(judged(problems.get(name), function)["final/log10_nmse"])
+
+
+FACTORS = st.floats(1e-3, 1e3) | st.floats(-1e3, -1e-3)
+
+
+@given(FACTORS, st.floats(-2, 2), st.sampled_from(["poisson_1d_sin", "poisson_2d_poly", "poisson_1d_poly"]))
+def test_scaling_target_and_prediction_scales_the_mse_and_leaves_the_ratios(
+    factor: float, offset: float, name: str
+) -> None:
+    problem = problems.get(name)
+
+    def prediction(x: Tensor) -> Tensor:
+        return torch.sin(3 * x).sum(dim=1, keepdim=True) + offset
+
+    one = judged(problem, prediction)
+    other = judged(scaled(problem, factor), lambda x: factor * prediction(x))
+    assert other["final/dense_mse"] == pytest.approx(factor**2 * one["final/dense_mse"], rel=1e-9)
+    assert other["final/linf"] == pytest.approx(abs(factor) * one["final/linf"], rel=1e-9)
+    for name_ in ("final/dense_nmse", "final/rel_l2", "final/h1_rel", "final/log10_nmse"):
+        assert other[name_] == pytest.approx(one[name_], rel=1e-6, abs=1e-9), name_
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=50), st.floats(-1e3, 1e3))
+def test_scale2_is_positive_and_does_not_see_a_shift_of_a_target_that_varies(values: list[float], shift: float) -> None:
+    y = column(values)
+    assert scale2(y) > 0
+    if y.std().item() > 1e-3 * (1 + y.abs().max().item() + abs(shift)):
+        assert scale2(y + shift) == pytest.approx(scale2(y), rel=1e-6)
+
+
+def test_a_float32_model_is_judged_in_float64() -> None:
+    problem = problems.get("poisson_2d_poly")
+    x = dense_points(problem).float()
+    model = Regressor(Function(lambda x: x[:, :1]), -1, 1, dtype=torch.float32)
+    single = evaluate(model, problem, Sample(x, problem.target(x)))
+    double = judged(problem, lambda x: x[:, :1])
+    assert single["final/dense_mse"] == pytest.approx(double["final/dense_mse"], rel=1e-6)

@@ -1,0 +1,49 @@
+"""The presets that come with the project."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.config import KANConfig, PrunedKANConfig, SirenConfig
+from harness.presets import load, names, resolve
+from tests.support import MODELS
+
+
+def test_the_presets_are_seed_and_tuned() -> None:
+    assert names() == ["seed", "tuned"]
+
+
+@pytest.mark.parametrize("preset", ["seed", "tuned"])
+@pytest.mark.parametrize("model", MODELS)
+def test_each_preset_has_values_for_each_model_and_they_are_in_force(preset: str, model: str) -> None:
+    content = load(preset)
+    config = resolve({"model": model, "preset": preset})
+    chosen = content["all"] | content["models"][model]
+    assert chosen
+    for name, value in chosen.items():
+        assert getattr(config, name) == (tuple(value) if isinstance(value, list) else value), name
+
+
+def test_the_user_s_value_wins_over_the_preset_s_and_the_preset_s_over_the_default() -> None:
+    assert resolve({"model": "siren", "preset": "seed"}).model_dump()["width"] == 5
+    assert resolve({"model": "siren", "preset": "seed", "width": "7"}).model_dump()["width"] == 7
+    assert SirenConfig.model_fields["width"].default not in (5, 7)
+
+
+def test_seed_is_the_document_s_recipe() -> None:
+    siren, pruned = (resolve({"model": model, "preset": "seed"}) for model in ("siren", "kan_pruned"))
+    assert isinstance(siren, SirenConfig)
+    assert (siren.omega0, siren.optimizer, siren.lr, siren.lr_decay, siren.clip) == (30.0, "adam", 1e-4, 0.1, 0.1)
+    assert siren.standardise is False
+    assert isinstance(pruned, PrunedKANConfig)
+    assert (pruned.lamb, pruned.node_th, pruned.edge_th) == (1e-2, 1e-2, 3e-2)
+    assert pruned.grids == (3, 5, 10, 20, 50, 100)
+    assert pruned.steps_per_grid == 200
+
+
+@pytest.mark.parametrize("preset", ["seed", "tuned"])
+def test_a_pruned_kan_starts_from_the_preset_s_kan(preset: str) -> None:
+    kan, pruned = (resolve({"model": model, "preset": preset}) for model in ("kan", "kan_pruned"))
+    for name in KANConfig.model_fields:
+        if name != "model":
+            assert getattr(kan, name) == getattr(pruned, name), name

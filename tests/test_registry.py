@@ -1,0 +1,160 @@
+"""Plug-ins: a module, a file or an installed package adds a problem or a model without a change here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import problems
+from harness.errors import BadInput
+from harness.families import FAMILIES
+from harness.presets import resolve
+from harness.problems import PROBLEMS
+from harness.registry import Registry, load_plugins, nearest
+
+# What CONTRIBUTING.md shows.
+PROBLEM = """
+import torch
+from harness.problems import Problem, register
+
+register(
+    Problem(
+        name="{name}", dimension=1, target=torch.cos, gradient=lambda x: -torch.sin(x), formula="cos(x)",
+        sections=("mine",), citation="none",
+    )
+)
+"""
+MODEL = """
+from torch import nn
+from harness.config import RunConfig, field
+from harness.families import Family, register
+
+class LineConfig(RunConfig):
+    slope: float = field(2.0, "Nothing but an example.", gt=0)
+
+register(Family("line", LineConfig, lambda config, dimension, generator: nn.Linear(dimension, 1), "A line."))
+"""
+
+
+def test_a_file_adds_a_problem_and_is_imported_once(outside: Path, registries: None) -> None:
+    (outside / "mine.py").write_text(PROBLEM.format(name="cosine"))
+    for _ in range(2):
+        assert resolve({"plugins": "mine.py", "problem": "cosine"}).problem == "cosine"
+    assert problems.get("cosine").sections == ("mine",)
+
+
+def test_a_module_adds_a_problem(outside: Path, registries: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    (outside / "my_problems_module.py").write_text(PROBLEM.format(name="cosine_of_module"))
+    monkeypatch.syspath_prepend(str(outside))
+    load_plugins(["my_problems_module"])
+    assert problems.get("cosine_of_module").formula == "cos(x)"
+
+
+def test_two_files_of_one_name_stay_apart(outside: Path, registries: None) -> None:
+    for name in ("a", "b"):
+        (outside / name).mkdir()
+        (outside / name / "same.py").write_text(PROBLEM.format(name=f"same_{name}"))
+    load_plugins(["a/same.py", "b/same.py"])
+    assert {"same_a", "same_b"} <= set(PROBLEMS.names())
+
+
+def test_a_file_adds_a_model_with_fields_of_its_own(outside: Path, registries: None) -> None:
+    (outside / "line.py").write_text(MODEL)
+    config = resolve({"plugins": "line.py", "model": "line", "slope": "3"})
+    assert config.model_dump()["slope"] == 3.0
+    with pytest.raises(BadInput, match="slope = '0' can't be used"):
+        resolve({"plugins": "line.py", "model": "line", "slope": "0"})
+    with pytest.raises(BadInput, match="slope = '1' is not a field of model 'siren'; it belongs to line"):
+        resolve({"slope": "1"})
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "is not there"),
+        ("1 +", "SyntaxError"),
+        ("import no_such_module_at_all", "ModuleNotFoundError"),
+        ("raise RuntimeError('at import')", "RuntimeError: at import"),
+        (PROBLEM.format(name="piecewise"), "registered twice"),
+    ],
+)
+def test_a_plugin_that_can_not_be_used_is_bad_input(
+    outside: Path, registries: None, content: str | None, complaint: str
+) -> None:
+    if content is not None:
+        (outside / "bad.py").write_text(content)
+    with pytest.raises(BadInput, match=complaint) as refused:
+        resolve({"plugins": "bad.py"})
+    assert "\n" not in str(refused.value)
+
+
+def test_a_plugin_that_failed_is_tried_again(outside: Path, registries: None) -> None:
+    plugin = outside / "later.py"
+    plugin.write_text("1 +")
+    with pytest.raises(BadInput):
+        load_plugins([str(plugin)])
+    plugin.write_text(PROBLEM.format(name="later"))
+    load_plugins([str(plugin)])
+    assert "later" in PROBLEMS.names()
+
+
+def test_a_missing_module_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="plugins = 'no_such_module_at_all' can't be imported"):
+        load_plugins(["no_such_module_at_all"])
+
+
+@pytest.fixture
+def installed(outside: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with entry points, as pip would have left it."""
+    (outside / "their_package.py").write_text(
+        """
+import torch
+from torch import nn
+from harness.config import RunConfig
+from harness.families import Family
+from harness.problems import Problem
+
+cosine = Problem(
+    name="their_cosine", dimension=1, target=torch.cos, gradient=lambda x: -torch.sin(x), formula="cos(x)",
+    sections=("theirs",), citation="none",
+)
+line = Family("their_line", RunConfig, lambda config, dimension, generator: nn.Linear(dimension, 1), "A line.")
+"""
+    )
+    info = outside / "their_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[harness.problems]\ntheir_cosine = their_package:cosine\nbroken = their_package:nothing\n"
+        "[harness.models]\ntheir_line = their_package:line\n"
+    )
+    monkeypatch.syspath_prepend(str(outside))
+    return outside
+
+
+def test_installed_entry_points_are_found_and_listed(installed: Path, registries: None) -> None:
+    assert "their_cosine" in PROBLEMS.names()
+    assert "their_line" in FAMILIES.names()
+    assert problems.get("their_cosine").sections == ("theirs",)
+    assert resolve({"model": "their_line"}).model == "their_line"
+
+
+def test_an_entry_point_that_can_not_be_loaded_is_bad_input(installed: Path, registries: None) -> None:
+    with pytest.raises(BadInput, match="problem 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
+        problems.get("broken")
+
+
+def test_names_keep_the_order_of_registration_and_nothing_is_replaced() -> None:
+    registry: Registry[int] = Registry("thing", "harness.nothing")
+    for name in ("b", "a"):
+        registry.register(name, 1)
+    assert registry.names() == ["b", "a"]
+    with pytest.raises(BadInput, match="thing 'b' is registered twice"):
+        registry.register("b", 2)
+    assert registry.get("b") == 1
+
+
+def test_nearest_names_one_or_all() -> None:
+    assert nearest("sirn", ["siren", "kan"]) == "did you mean 'siren'?"
+    assert nearest("zzz", ["siren", "kan"]) == "allowed: kan, siren."

@@ -1,0 +1,112 @@
+"""What a person sees: a bar on a terminal, plain lines in a pipe, and a summary with the outcome and where to look."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from harness.outcome import Ending, Outcome
+from harness.run import RunResult
+from harness.terminal import summarise, watching
+from harness.training import BaseStarted, Epoch, NonFinite, StageStarted
+from tests.support import small
+
+
+def epoch(number: int) -> Epoch:
+    return Epoch(number, 0, 1.5, 1.5, 2.5, 0.1, 1e-3, 0.25, number, {})
+
+
+def printed(epochs: int, terminal: bool, twin: bool = False) -> str:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=100, color_system=None)
+    with watching(small("siren", epochs=epochs), console) as listener:
+        if twin:
+            listener(BaseStarted())
+        listener(StageStarted(0, "grid_5" if twin else "train"))
+        for number in range(1, epochs + 1):
+            listener(epoch(number))
+        listener(NonFinite(epochs, "train", 3, "loss", math.nan, None, 1.0, 1.0))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("epochs", "lines"), [(1, 1), (5, 5), (10, 10), (200, 10), (205, 11)])
+def test_a_pipe_gets_about_ten_plain_lines_and_always_the_last(epochs: int, lines: int) -> None:
+    text = printed(epochs, terminal=False)
+    rows = text.splitlines()
+    assert len(rows) == lines + 1
+    assert rows[-2] == f"epoch {epochs}/{epochs}  train  train 1.500e+00  test 2.500e+00  0.2 s"
+    assert rows[-1] == f"epoch {epochs}/{epochs}  train  loss = nan"
+    assert "\x1b" not in text
+    assert "\r" not in text
+
+
+def test_a_pipe_tells_the_twin_apart() -> None:
+    assert "base grid_5" in printed(3, terminal=False, twin=True)
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    text = printed(4, terminal=True)
+    assert "siren" in text
+    assert "4/4" in text
+    assert "test 2.50e+00" in text
+    assert "━" in text
+
+
+def summary(outcome: Outcome, metrics: dict[str, float], command: str | None = "mlflow ui --x") -> str:
+    out = io.StringIO()
+    result = RunResult("1", Ending(outcome, "Because [of] this."), metrics, "http://h/#/r", command)
+    summarise(small("siren"), result, Console(file=out, width=20, color_system=None))
+    return out.getvalue()
+
+
+METRICS = {
+    "final/dense_mse": 1.25e-3,
+    "final/dense_nmse": 2.5e-5,
+    "final/linf": 0.5,
+    "model/params": 100.0,
+    "model/active_params": 60.0,
+}
+
+
+def test_the_summary_names_outcome_reason_errors_and_where_to_look() -> None:
+    text = summary(Outcome.COMPLETED, METRICS)
+    for part in (
+        "siren-poisson_2d_sin-s0",
+        "completed",
+        "Because [of] this.",
+        "1.250e-03",
+        "2.50e-05",
+        "60 active of 100",
+    ):
+        assert part in text
+    assert "look        mlflow ui --x\n" in text
+    assert "page        http://h/#/r\n" in text
+
+
+def test_lines_are_not_broken_however_narrow_the_window() -> None:
+    assert all(
+        "mlflow ui --x" not in line or line.endswith("mlflow ui --x")
+        for line in summary(Outcome.ERROR, {}).splitlines()
+    )
+    assert "http://h/#/r" in summary(Outcome.ERROR, {})
+
+
+def test_the_summary_of_a_run_on_a_server_has_no_command() -> None:
+    text = summary(Outcome.COMPLETED, METRICS, command=None)
+    assert "mlflow ui" not in text
+    assert "look        http://h/#/r" in text
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_outcome_can_be_summarised_without_metrics(outcome: Outcome) -> None:
+    assert outcome.value in summary(outcome, {})
+
+
+def test_a_pruned_kan_is_shown_beside_its_twin() -> None:
+    assert "unpruned    dense MSE 7.000e+00" in summary(
+        Outcome.COMPLETED, METRICS | {"prune/mse_final": 1.0, "prune/base_dense_mse": 7.0}
+    )
+    assert "dense MSE nan" in summary(Outcome.COMPLETED, METRICS | {"prune/mse_final": 1.0})

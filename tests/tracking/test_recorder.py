@@ -1,0 +1,277 @@
+"""The recorder writes what comes in, when it should, to the run that it should; and a run never stays open."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+
+import harness.tracking.recorder as module
+from harness import problems
+from harness.config import RunConfig
+from harness.errors import BadInput
+from harness.outcome import Ending, Outcome
+from harness.tracking.recorder import Recorder
+from harness.training import BaseStarted, Diverged, Epoch, NonFinite, Pruned, StageStarted
+from tests.support import all_runs, only_run, parts, small
+
+DONE = Ending(Outcome.COMPLETED, "All done.")
+
+
+def recorder(config: RunConfig | None = None, tags: dict[str, str] | None = None) -> Recorder:
+    config = config or small("siren", epochs=5)
+    model, data = parts(config)
+    return Recorder(config, problems.get(config.problem), data, model.state_dict(), tags)
+
+
+def epoch(number: int, mse: float = 1.0, stage: int = 0, **fields: Any) -> Epoch:
+    state = parts(small("siren"))[0].state_dict()
+    return Epoch(number, stage, mse, mse, mse, 0.5, 1e-3, 0.1 * number, number, state, **fields)
+
+
+def nan(number: int, value: float = math.nan) -> NonFinite:
+    return NonFinite(number, "train", number, "gradient", value, 1e-3, math.nan, 1.0)
+
+
+def curve(client: MlflowClient, name: str = "train/mse") -> list[tuple[int, float]]:
+    return sorted((m.step, m.value) for m in client.get_metric_history(only_run(client).info.run_id, name))
+
+
+def test_a_run_that_mlflow_started_is_resumed_and_no_other_is_made(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = store.create_run(store.create_experiment("theirs"), run_name="a name of MLflow's")
+    store.log_param(given.info.run_id, "lr", "'0.0010'")
+    monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
+    with recorder() as recording:
+        assert recording.run_id == given.info.run_id
+        recording.conclude(DONE)
+    run = only_run(store)
+    assert run.info.run_id == given.info.run_id
+    assert run.info.run_name == "siren-poisson_2d_sin-s0"
+    assert run.info.status == "FINISHED"
+    assert run.data.params["lr"] == "'0.0010'"
+    assert run.data.params["cfg/epochs"] == "5"
+    assert run.info.experiment_id == given.info.experiment_id
+
+
+def test_a_run_id_that_is_not_there_is_bad_input(store: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    with pytest.raises(BadInput, match="MLFLOW_RUN_ID"):
+        recorder()
+    assert all_runs(store) == []
+
+
+def test_the_caller_s_experiment_is_used(store: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    with recorder() as recording:
+        recording.conclude(DONE)
+    assert store.get_experiment(only_run(store).info.experiment_id).name == "mine"
+
+
+def test_a_run_left_by_an_exception_is_an_error_with_its_traceback(store: MlflowClient, tmp_path: Path) -> None:
+    def accident() -> None:
+        with recorder() as recording:
+            recording.record(StageStarted(0, "train"))
+            recording.record(epoch(1))
+            raise ValueError("by accident")
+
+    with pytest.raises(ValueError, match="by accident"):
+        accident()
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("error", "FAILED")
+    assert run.data.tags["error.message"] == "by accident"
+    assert curve(store) == [(1, 1.0)]
+    path = store.download_artifacts(run.info.run_id, "error/traceback.txt", str(tmp_path))
+    assert "ValueError: by accident" in Path(path).read_text()
+
+
+def test_a_run_left_by_ctrl_c_is_interrupted(store: MlflowClient) -> None:
+    with pytest.raises(KeyboardInterrupt), recorder():
+        raise KeyboardInterrupt
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("interrupted", "KILLED")
+
+
+def test_a_run_left_without_a_conclusion_is_an_error(store: MlflowClient) -> None:
+    with recorder():
+        pass
+    assert only_run(store).data.tags["outcome.reason"] == "The run was left without a conclusion."
+    assert only_run(store).info.status == "FAILED"
+
+
+def test_a_run_that_can_not_be_opened_completely_does_not_stay_open(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(module, "write_dataset", broken)
+    with pytest.raises(OSError, match="no space left"):
+        recorder()
+    run = only_run(store)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["outcome"] == "error"
+    assert "no space left" in run.data.tags["outcome.reason"]
+
+
+def test_metrics_are_buffered_and_flushed_after_ten_seconds_and_at_the_end(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("harness.tracking.recorder.time.monotonic", lambda: now[0])
+    with recorder() as recording:
+        recording.record(StageStarted(0, "train"))
+        recording.record(epoch(1))
+        assert curve(store) == []
+        now[0] += module.FLUSH_S + 1
+        recording.record(epoch(2))
+        assert [step for step, _ in curve(store)] == [1, 2]
+        recording.record(epoch(3))
+        assert [step for step, _ in curve(store)] == [1, 2]
+        recording.conclude(DONE)
+    assert [step for step, _ in curve(store)] == [1, 2, 3]
+
+
+def test_more_metrics_than_mlflow_takes_at_once_are_written_in_batches(store: MlflowClient) -> None:
+    config = small("siren", epochs=400)
+    with recorder(config) as recording:
+        recording.record(StageStarted(0, "train"))
+        state = epoch(1).state
+        for number in range(1, 401):
+            recording.record(Epoch(number, 0, float(number), 1.0, 1.0, 0.5, 1e-3, 0.1, number, state))
+        recording.conclude(DONE)
+    assert curve(store) == [(number, float(number)) for number in range(1, 401)]
+
+
+def test_a_nan_is_in_the_curve_once_and_an_infinity_is_counted_but_never_written_as_one(
+    store: MlflowClient, tmp_path: Path
+) -> None:
+    with recorder() as recording:
+        recording.record(StageStarted(0, "train"))
+        recording.record(epoch(1))
+        recording.record(nan(2, math.inf))
+        recording.record(Diverged("The gradient became inf."))
+        recording.conclude(Ending(Outcome.DIVERGED, "The gradient became inf."))
+    steps = curve(store)
+    assert [step for step, _ in steps] == [1, 2]
+    assert math.isnan(steps[1][1])
+    run = only_run(store)
+    assert run.data.metrics["inf/count"] == 1
+    assert run.data.metrics["nan/count"] == 0
+    assert run.data.metrics["nan/first_step"] == 2
+    assert run.data.tags["nan.kind"] == "gradient"
+    table = json.loads(Path(store.download_artifacts(run.info.run_id, "nan_events.json", str(tmp_path))).read_text())
+    (row,) = (dict(zip(table["columns"], row, strict=True)) for row in table["data"])
+    assert (row["step"], row["value"], row["grad_norm"]) == (2, "inf", "nan")
+
+
+def test_the_history_has_a_row_for_each_planned_epoch(store: MlflowClient) -> None:
+    with recorder() as recording:
+        recording.record(StageStarted(0, "train"))
+        for number in (1, 2):
+            recording.record(epoch(number, mse=number / 10))
+        history = recording.history
+        recording.conclude(DONE)
+    assert history["epoch"].tolist() == [1, 2, 3, 4, 5]
+    assert history["train/mse"].tolist()[:2] == [0.1, 0.2]
+    assert history["train/mse"].isna().tolist() == [False, False, True, True, True]
+    assert history["stage"].tolist()[:2] == ["train", "train"]
+
+
+def test_of_the_unpruned_twin_only_its_non_finite_numbers_are_kept(store: MlflowClient) -> None:
+    with recorder() as recording:
+        recording.record(StageStarted(0, "sparsify"))
+        recording.record(epoch(1))
+        recording.record(Pruned(100, 60, 1.0, 2.0))
+        recording.record(BaseStarted())
+        recording.record(StageStarted(0, "grid_5"))
+        recording.record(epoch(1, mse=99.0))
+        recording.record(epoch(2, mse=99.0))
+        recording.record(nan(3))
+        (event,) = recording.events
+        recording.conclude(DONE)
+    assert event.stage == "base: train"
+    assert curve(store) == [(1, 1.0)]
+    run = only_run(store)
+    assert run.data.tags["stages"] == "sparsify"
+    assert run.data.metrics["prune/reduction"] == pytest.approx(0.4)
+    assert run.data.metrics["nan/count"] == 1
+
+
+def test_final_metrics_that_are_not_finite_are_left_out(store: MlflowClient) -> None:
+    with recorder() as recording:
+        recording.conclude(DONE, metrics={"final/linf": math.nan, "final/h1_rel": math.inf, "final/rel_l2": 0.5})
+    metrics = only_run(store).data.metrics
+    assert metrics["final/rel_l2"] == 0.5
+    assert not {"final/linf", "final/h1_rel"} & set(metrics)
+
+
+def test_an_artifact_that_can_not_be_written_makes_an_error_and_the_rest_is_written(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_history", full)
+    with recorder() as recording:
+        recording.record(StageStarted(0, "train"))
+        recording.record(epoch(1))
+        ending = recording.conclude(DONE, figures={"loss.png": lambda: Figure()})
+    assert ending.outcome is Outcome.ERROR
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("error", "FAILED")
+    assert run.data.tags["error.type"] == "OSError"
+    assert "Could not write history.parquet" in run.data.tags["outcome.reason"]
+    assert curve(store) == [(1, 1.0)]
+    assert {f.path for f in store.list_artifacts(run.info.run_id, "checkpoint")} == {
+        "checkpoint/config.json",
+        "checkpoint/state.safetensors",
+    }
+    assert {f.path for f in store.list_artifacts(run.info.run_id, "figures")} == {"figures/loss.png"}
+    assert {f.path for f in store.list_artifacts(run.info.run_id, "error")} == {"error/traceback.txt"}
+
+
+def test_a_fault_while_writing_does_not_hide_why_the_run_failed(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_checkpoint", full)
+    with recorder() as recording:
+        ending = recording.conclude(Ending(Outcome.DIVERGED, "The loss became nan."))
+    assert ending.outcome is Outcome.DIVERGED
+    assert ending.reason.startswith("The loss became nan. Could not write the checkpoint")
+
+
+@pytest.mark.parametrize("length", [9_000])
+def test_messages_longer_than_mlflow_takes_are_cut(store: MlflowClient, length: int) -> None:
+    with recorder() as recording:
+        recording.conclude(Ending(Outcome.ERROR, "x" * length, ValueError("y" * length)))
+    tags = only_run(store).data.tags
+    assert len(tags["outcome.reason"]) == len(tags["error.message"]) == 8000
+
+
+def test_a_configuration_value_longer_than_mlflow_takes_does_not_break_the_run(store: MlflowClient) -> None:
+    config = small("kan", grids=tuple(range(3, 2500)), epochs=1)
+    with recorder(config) as recording:
+        recording.conclude(DONE)
+    assert only_run(store).info.status == "FINISHED"
+
+
+def test_the_note_says_how_it_went(store: MlflowClient) -> None:
+    with recorder() as recording:
+        assert "at work" in store.get_run(recording.run_id).data.tags["mlflow.note.content"]
+        recording.record(StageStarted(0, "train"))
+        recording.record(nan(1))
+        recording.conclude(Ending(Outcome.DIVERGED, "Why."))
+    note = only_run(store).data.tags["mlflow.note.content"]
+    assert "**diverged**. Why." in note
+    assert "First non-finite number: gradient = nan at epoch 1" in note
+    assert "2 pi^2 sin(pi x) sin(pi y)" in note

@@ -1,0 +1,139 @@
+"""The stages of each family stay inside the epoch budget and come in their order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.training import Epoch, Event, Pruned, StageStarted, train
+from harness.training.plans import shares
+from tests.support import parts, small
+
+GRIDS = st.sets(st.integers(1, 200), min_size=1, max_size=8).map(lambda grids: tuple(sorted(grids)))
+
+
+@given(GRIDS, st.integers(1, 10_000), st.none() | st.integers(1, 3000))
+def test_shares_add_up_to_the_budget_in_the_order_of_the_grids(
+    grids: tuple[int, ...], epochs: int, steps_per_grid: int | None
+) -> None:
+    found = shares(grids, epochs, steps_per_grid)
+    assert sum(share for _, share in found) == epochs
+    assert all(share >= 1 for _, share in found)
+    assert tuple(grid for grid, _ in found) == grids[: len(found)]
+    if steps_per_grid is None:
+        assert len(found) == min(len(grids), epochs)
+        assert max(share for _, share in found) - min(share for _, share in found) <= 1
+    else:
+        assert all(share == steps_per_grid for _, share in found[:-1])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps_per_grid", "expected"),
+    [
+        (7, None, [(3, 3), (5, 2), (9, 2)]),
+        (2, None, [(3, 1), (5, 1)]),
+        (10, 4, [(3, 4), (5, 4), (9, 2)]),
+        (20, 4, [(3, 4), (5, 4), (9, 12)]),
+        (4, 4, [(3, 4)]),
+        (3, 4, [(3, 3)]),
+        (1, None, [(3, 1)]),
+    ],
+)
+def test_shares_by_hand(epochs: int, steps_per_grid: int | None, expected: list[tuple[int, int]]) -> None:
+    assert shares((3, 5, 9), epochs, steps_per_grid) == expected
+
+
+def events(model: str, **fields: Any) -> list[Event]:
+    config = small(model, **fields)
+    regressor, data = parts(config)
+    return list(train(regressor, data, config))
+
+
+def stages(found: list[Event]) -> list[str]:
+    return [event.name for event in found if isinstance(event, StageStarted)]
+
+
+@pytest.mark.parametrize("model", ["mlp", "mlp_fourier", "siren"])
+def test_a_plain_family_has_one_stage(model: str) -> None:
+    found = events(model, epochs=3)
+    assert stages(found) == ["train"]
+    assert [event.epoch for event in found if isinstance(event, Epoch)] == [1, 2, 3]
+
+
+def test_a_kan_goes_from_grid_to_grid() -> None:
+    found = events("kan", epochs=7, grids=(3, 5, 9))
+    assert stages(found) == ["grid_3", "grid_5", "grid_9"]
+    epochs = [event for event in found if isinstance(event, Epoch)]
+    assert [event.epoch for event in epochs] == list(range(1, 8))
+    assert [event.extra["kan/grid"] for event in epochs] == [3, 3, 3, 5, 5, 9, 9]
+    assert [event.stage for event in epochs] == [0, 0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("epochs", [3, 4, 5, 9])
+def test_a_pruned_kan_sparsifies_prunes_and_retrains_within_the_budget(epochs: int) -> None:
+    found = events("kan_pruned", epochs=epochs, grids=(3, 5))
+    assert stages(found)[-3:] == ["sparsify", "prune", "retrain"]
+    done = [event for event in found if isinstance(event, Epoch)]
+    assert [event.epoch for event in done] == list(range(1, epochs + 1))
+    names = stages(found)
+    of_stage = {name: [e for e in done if e.stage == index] for index, name in enumerate(names)}
+    assert all(of_stage.values()), "each stage has an epoch of its own"
+    assert len(of_stage["prune"]) == 1
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.5, 0.99])
+def test_the_fraction_before_the_cut_leaves_an_epoch_to_each_stage(fraction: float) -> None:
+    found = events("kan_pruned", epochs=10, grids=(3,), sparsify_fraction=fraction)
+    count = dict.fromkeys(stages(found), 0)
+    for event in found:
+        if isinstance(event, Epoch):
+            count[stages(found)[event.stage]] += 1
+    before = {0.01: 1, 0.5: 5, 0.99: 8}[fraction]
+    assert count == {"sparsify": before, "prune": 1, "retrain": 9 - before}
+
+
+def test_the_cut_is_reported_between_its_stage_and_the_retraining() -> None:
+    found = events("kan_pruned", epochs=8, grids=(3,), node_th=0.3, edge_th=0.3)
+    kinds = [type(event).__name__ for event in found]
+    cut = kinds.index("Pruned")
+    (pruned,) = [event for event in found if isinstance(event, Pruned)]
+    assert kinds[cut - 1] == "Epoch"
+    after = found[cut + 1]
+    assert isinstance(after, StageStarted)
+    assert after.name == "retrain"
+    assert pruned.params_after < pruned.params_before
+    edges = [event.extra["kan/active_edges"] for event in found if isinstance(event, Epoch)]
+    assert edges == sorted(edges, reverse=True)
+    assert edges[3] == 9
+    assert edges[4] == edges[-1] == pruned.params_after / (3 + 3 + 2)
+
+
+def test_the_cut_alone_changes_no_parameter_and_its_epoch_counts_one_evaluation() -> None:
+    found = events("kan_pruned", epochs=8, grids=(3,), node_th=0.3, edge_th=0.3)
+    epochs = [event for event in found if isinstance(event, Epoch)]
+    last, cut = epochs[3], epochs[4]
+    assert cut.evals == last.evals + 1
+    assert cut.lr is None
+    for name, tensor in cut.state.items():
+        if not name.endswith("mask"):
+            assert (tensor == last.state[name]).all(), name
+
+
+def test_the_grid_stays_as_it_is_after_the_cut() -> None:
+    found = events("kan_pruned", epochs=20, grids=(3,), grid_update_every=1, grid_update_until=1000)
+    epochs = [event for event in found if isinstance(event, Epoch)]
+    grids = [event.state["network.layers.1.grid"] for event in epochs]
+    assert not (grids[0] == grids[9]).all()
+    assert all((grid == grids[9]).all() for grid in grids[10:])
+
+
+def test_the_penalty_acts_while_sparsifying_only() -> None:
+    def states(lamb: float) -> list[Epoch]:
+        return [e for e in events("kan_pruned", epochs=8, grids=(3, 5), lamb=lamb) if isinstance(e, Epoch)]
+
+    without, with_penalty = states(0.0), states(1.0)
+    assert [e.train_mse for e in without[:2]] == [e.train_mse for e in with_penalty[:2]]  # grid_3
+    assert without[3].train_mse < with_penalty[3].train_mse  # sparsify

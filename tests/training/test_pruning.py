@@ -1,0 +1,108 @@
+"""Whatever is cut, what is left is a network: from an input to the output, with no node that leads nowhere."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.models.kan import KAN
+from harness.training.pruning import prune
+
+POINTS = 2 * torch.rand(30, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+THRESHOLDS = st.sampled_from([0.0, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 1e9]) | st.floats(0, 1e9)
+
+
+@st.composite
+def kans(draw: st.DrawFn) -> KAN:
+    dimension = draw(st.integers(1, 2))
+    sizes = [dimension, *draw(st.lists(st.integers(1, 6), min_size=1, max_size=3)), 1]
+    network = KAN(sizes, draw(st.integers(1, 4)), 3, 1.0, torch.Generator().manual_seed(draw(st.integers(0, 99))))
+    # Edges of very different strength, some of them without any effect, so that every kind of cut comes up.
+    scales = torch.Generator().manual_seed(draw(st.integers(0, 99)))
+    with torch.no_grad():
+        for layer in network:
+            strength = 10 ** (4 * torch.rand(layer.mask.shape, generator=scales, dtype=torch.float64) - 3)
+            dead = torch.rand(layer.mask.shape, generator=scales, dtype=torch.float64) < draw(
+                st.sampled_from([0, 0.3, 1])
+            )
+            strength[dead] = 0
+            layer.scale_base.mul_(strength)
+            layer.scale_sp.mul_(strength)
+    return network
+
+
+@settings(max_examples=150)
+@given(kans(), THRESHOLDS, THRESHOLDS)
+def test_a_cut_leaves_a_network(network: KAN, node_th: float, edge_th: float) -> None:
+    x = POINTS[:, : next(iter(network)).mask.shape[0]]
+    before = [layer.mask.clone() for layer in network]
+    prune(network, x, node_th, edge_th)
+    masks = [layer.mask for layer in network]
+    for mask, old in zip(masks, before, strict=True):
+        assert ((mask == 0) | (mask == 1)).all()
+        assert (mask <= old).all(), "an edge came back"
+        assert mask.any(), "a layer was emptied"
+    for into, out in pairwise(masks):
+        assert torch.equal(into.any(dim=0), out.any(dim=1)), "a node lost its way in or its way out"
+    assert network(x).isfinite().all()
+    assert network.penalty(x, 2.0).isfinite()
+
+
+@given(kans(), THRESHOLDS, THRESHOLDS)
+def test_a_second_cut_after_the_first_still_leaves_a_network(network: KAN, node_th: float, edge_th: float) -> None:
+    x = POINTS[:, : next(iter(network)).mask.shape[0]]
+    prune(network, x, node_th, edge_th)
+    edges = network.active_edges()
+    prune(network, x, node_th, edge_th)
+    assert len(list(network)) - 1 < network.active_edges() <= edges
+
+
+def strong_and_weak() -> KAN:
+    """[2, 3, 1] with the identity-like path 0 -> 0 -> out strong, everything else weak."""
+    network = KAN([2, 3, 1], 5, 3, 0.0, torch.Generator().manual_seed(0))
+    first, second = network
+    with torch.no_grad():
+        for layer in (first, second):
+            layer.scale_base.fill_(1e-6)
+        first.scale_base[0, 0] = second.scale_base[0, 0] = 1.0
+    return network
+
+
+def test_what_is_above_the_thresholds_stays_and_what_is_below_goes() -> None:
+    network = strong_and_weak()
+    prune(network, POINTS, 1e-2, 3e-2)
+    first, second = (layer.mask for layer in network)
+    assert first.nonzero().tolist() == [[0, 0]]
+    assert second.nonzero().tolist() == [[0, 0]]
+
+
+def test_a_threshold_below_every_score_cuts_nothing() -> None:
+    network = KAN([2, 4, 1], 5, 3, 1.0, torch.Generator().manual_seed(0))
+    _, scores = network.attribute(POINTS)
+    prune(network, POINTS, 0.0, 0.5 * min(score.min().item() for score in scores))
+    assert network.active_edges() == 2 * 4 + 4
+
+
+@pytest.mark.parametrize("sizes", [[1, 1, 1], [2, 5, 1], [2, 5, 5, 1]], ids=str)
+def test_a_threshold_above_every_score_leaves_the_strongest_path(sizes: list[int]) -> None:
+    network = KAN(sizes, 5, 3, 1.0, torch.Generator().manual_seed(0))
+    x = POINTS[:, : sizes[0]]
+    _, scores = network.attribute(x)
+    prune(network, x, 1e9, 1e9)
+    assert [int(layer.mask.sum()) for layer in network] == [1] * (len(sizes) - 1)
+    assert list(network)[-1].mask.flatten().argmax() == scores[-1].flatten().argmax()
+
+
+def test_a_network_that_is_constant_can_be_cut() -> None:
+    network = KAN([1, 3, 1], 5, 3, 0.0, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for layer in network:
+            layer.scale_base.zero_()
+            layer.coef.zero_()
+    prune(network, POINTS[:, :1], 1e-2, 3e-2)
+    assert [int(layer.mask.sum()) for layer in network] == [1, 1]
+    assert network(POINTS[:, :1]).isfinite().all()
