@@ -5,7 +5,15 @@ Liu et al. 2024, "KAN: Kolmogorov-Arnold Networks", arXiv:2404.19756. The functi
     phi(x) = scale_base silu(x) + scale_sp sum_i coef_i B_i(x)        (eq. 2.10 and 2.11)
 
 with B-splines B_i of degree k on a grid of G intervals. The parameters are those of pykan 0.2.8's ``MultKAN``, layer by
-layer and with the same shapes; the computation is not: all edges of a layer are one matrix product.
+layer and with the same shapes; the computation is not. It goes one of three ways, all the same function:
+
+- ``KANLayer.dense``: all splines at all points, plain operations; what is exported, and what torch.func transforms.
+- ``KANLayer.forward``: only the polynomial that each point lies on (:func:`harness.models.bspline.curves`).
+- :class:`FixedPoints`: as ``forward``, but for points that stay the same, whose splines in the first layer are computed
+  once a grid, so that this layer is one matrix product.
+
+What is kept between calls is kept with the knots that it was computed from and compared with those in force, number by
+number (a microsecond), so nothing that changes a grid, by whatever means, has to remember to say so.
 """
 
 from __future__ import annotations
@@ -21,52 +29,22 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from harness.config import KANConfig
+from harness.models.bspline import Knots, Pieces, bspline_basis, curves, extend, fit_coefficients, pieces
 
 Activations = Float[Tensor, "points nodes"]
-Knots = Float[Tensor, "inputs knots"]
+NodeMajor = Float[Tensor, "nodes points"]
+EdgeMajor = Float[Tensor, "outputs inputs points"]
 Scores = Float[Tensor, "outputs inputs"]
 
 
-def bspline_basis(x: Float[Tensor, "points inputs"], knots: Knots, k: int) -> Float[Tensor, "points inputs bases"]:
-    """The G + k B-splines of degree ``k`` at ``x``, by the recursion of Cox and de Boor.
-
-    ``knots`` holds the G + 1 knots of the grid and k more at each end. Outside of all knots every spline is zero; a NaN
-    stays NaN. An interval of width zero contributes nothing (the convention 0/0 = 0 of de Boor 1978, chapter IX).
-    """
-    x = x.unsqueeze(-1)
-    basis = ((x >= knots[:, :-1]) & (x < knots[:, 1:])).to(x.dtype)
-    for degree in range(1, k + 1):
-        span = knots[:, degree:] - knots[:, :-degree]
-        inverse = torch.where(span > 0, 1 / span, torch.zeros_like(span))
-        rising = (x - knots[:, : -degree - 1]) * inverse[:, :-1]
-        falling = (knots[:, degree + 1 :] - x) * inverse[:, 1:]
-        basis = rising * basis[..., :-1] + falling * basis[..., 1:]
-    return basis
+def plain() -> bool:
+    """Whether operations are simply carried out: neither traced for export nor transformed by torch.func."""
+    return not torch.compiler.is_compiling() and torch._C._functorch.maybe_current_level() is None
 
 
-def fit_coefficients(
-    x: Float[Tensor, "points inputs"], y: Float[Tensor, "points inputs outputs"], knots: Knots, k: int
-) -> Float[Tensor, "inputs outputs bases"]:
-    """Least-squares spline coefficients of the curves ``y`` through the points ``x``; of several solutions the smallest.
-
-    Raises FloatingPointError when an input is not finite or the solver finds no finite solution.
-    """
-    basis = bspline_basis(x, knots, k).transpose(0, 1)
-    if not (basis.isfinite().all() and y.isfinite().all()):
-        raise FloatingPointError("a spline can't be fitted to points that are not finite")
-    # The complete orthogonal factorisation also takes grids with more splines than points.
-    driver = "gelsy" if x.device.type == "cpu" else "gels"
-    solution: Tensor = torch.linalg.lstsq(basis, y.transpose(0, 1), driver=driver).solution.transpose(1, 2)
-    if not solution.isfinite().all():
-        raise FloatingPointError("the least-squares fit of a spline is not finite")
-    return solution
-
-
-def extend(grid: Knots, k: int) -> Knots:
-    """The grid with k knots more at each end, at its mean spacing (pykan's ``extend_grid``)."""
-    step = (grid[:, -1:] - grid[:, :1]) / (grid.shape[1] - 1)
-    outward = step * torch.arange(1, k + 1, dtype=grid.dtype, device=grid.device)
-    return torch.cat([grid[:, :1] - outward.flip(1), grid, grid[:, -1:] + outward], dim=1)
+def same(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors hold the same numbers, in the same precision and place."""
+    return a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
 
 
 class KANLayer(nn.Module):
@@ -78,6 +56,7 @@ class KANLayer(nn.Module):
     def __init__(self, n_in: int, n_out: int, grid: int, k: int, noise: float, generator: torch.Generator) -> None:
         super().__init__()
         self.k = k
+        self._pieces: Pieces | None = None
 
         def uniform(*shape: int) -> Tensor:
             return torch.rand(*shape, generator=generator, dtype=torch.float64)
@@ -97,13 +76,39 @@ class KANLayer(nn.Module):
 
     def forward(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points outputs"]:
         """Sum of the edges into each output node."""
-        splines = (self.coef * (self.scale_sp * self.mask).unsqueeze(-1)).transpose(1, 2).flatten(0, 1)
-        return silu(x) @ (self.scale_base * self.mask) + bspline_basis(x, self.grid, self.k).flatten(1) @ splines
+        return self.propagate(x.T.contiguous()).T if plain() else self.dense(x)
 
     def edges(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points inputs outputs"]:
         """The value of each edge by itself (pykan's ``postacts``)."""
-        splines = torch.einsum("pib,iob->pio", bspline_basis(x, self.grid, self.k), self.coef)
-        return self.mask * (self.scale_base * silu(x).unsqueeze(-1) + self.scale_sp * splines)
+        if plain():
+            return self.functions(x.T.contiguous()).permute(2, 1, 0)
+        base, spline = self.weights()
+        return base * silu(x).unsqueeze(-1) + torch.einsum("pib,iob->pio", bspline_basis(x, self.grid, self.k), spline)
+
+    def dense(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points outputs"]:
+        """As :meth:`forward`, by all splines at all points and without a decision that depends on a value."""
+        base, spline = self.weights()
+        return silu(x) @ base + bspline_basis(x, self.grid, self.k).flatten(1) @ spline.transpose(1, 2).flatten(0, 1)
+
+    def propagate(self, x: NodeMajor) -> NodeMajor:
+        """As :meth:`forward`, with the points as the last dimension, along which the operations run fastest."""
+        base, spline = self.weights()
+        return torch.addmm(curves(x, spline, self.pieces(), self.k).sum(dim=1), base.T, silu(x))
+
+    def functions(self, x: NodeMajor) -> EdgeMajor:
+        """As :meth:`edges`, with the points as the last dimension."""
+        base, spline = self.weights()
+        return torch.addcmul(curves(x, spline, self.pieces(), self.k), base.T.unsqueeze(-1), silu(x))
+
+    def weights(self) -> tuple[Float[Tensor, "inputs outputs"], Float[Tensor, "inputs outputs bases"]]:
+        """The factors of silu and of the splines in each edge, with scales and mask multiplied in."""
+        return self.scale_base * self.mask, self.coef * (self.scale_sp * self.mask).unsqueeze(-1)
+
+    def pieces(self) -> Pieces:
+        """The polynomials between the knots, computed anew when the knots are not those of the last time."""
+        if self._pieces is None or not same(self._pieces.knots, self.grid):
+            self._pieces = pieces(self.grid, self.k)
+        return self._pieces
 
     def set_grid(self, interior: Knots) -> None:
         """Move to a new grid, any number of intervals, and fit the coefficients to the curves as they were."""
@@ -153,9 +158,18 @@ class KAN(nn.Module):
 
     def forward(self, x: Activations) -> Activations:
         """Outputs of shape ``(points, outputs)`` for inputs of shape ``(points, inputs)``."""
+        if not plain():
+            for layer in self:
+                x = layer.dense(x)
+            return x
+        x = x.T.contiguous()
         for layer in self:
-            x = layer(x)
-        return x
+            x = layer.propagate(x)
+        return x.T
+
+    def at(self, x: Activations) -> FixedPoints:
+        """The network at points that stay the same, for many evaluations."""
+        return FixedPoints(self, x)
 
     def active_edges(self) -> int:
         """Edges that the mask leaves alive."""
@@ -163,7 +177,7 @@ class KAN(nn.Module):
 
     def active_parameters(self) -> int:
         """Live edges x (grid + k + 2): the coefficients of the spline and the two scales."""
-        return self.active_edges() * (self.grid + self.k + 2)
+        return sum(int((layer.mask != 0).sum()) * (layer.intervals + layer.k + 2) for layer in self)
 
     @torch.no_grad()
     def refine(self, grid: int) -> None:
@@ -232,13 +246,71 @@ class KAN(nn.Module):
         total = x.new_zeros(())
         for layer in self:
             edges = layer.edges(x)
-            scale = (edges.std(dim=0) / (x.std(dim=0) + 0.1)[:, None]).T
-            total = total + scale.sum()
-            for dim in (1, 0):
-                share = scale / (scale.sum(dim=dim, keepdim=True) + 1)
-                total = total - lamb_entropy * (share * torch.log2(share + 1e-4)).sum(dim=dim).mean()
+            total = total + sparsity(x.T, edges.permute(2, 1, 0), lamb_entropy)
             x = edges.sum(dim=1)
         return total
+
+
+class FixedPoints:
+    """A KAN at points that stay the same: what depends on points and grid only is computed once a grid.
+
+    Follows whatever happens to the network, a move to another dtype or device included. Not for torch.func.
+    """
+
+    def __init__(self, network: KAN, x: Activations) -> None:
+        self.network = network
+        self._x = x.detach().clone()
+        self._grid: Tensor | None = None
+        self._features = x
+
+    def __call__(self) -> Activations:
+        """Outputs of shape ``(points, outputs)``, as ``network(x)`` with a gradient in the parameters only."""
+        first, *others = self.network
+        features = self.features(first).flatten(0, 1)
+        x = self.weights(first).transpose(0, 1).flatten(1) @ features
+        for layer in others:
+            x = layer.propagate(x)
+        return x.T
+
+    def penalised(self, lamb_entropy: float) -> tuple[Activations, Float[Tensor, ""]]:
+        """Outputs, and :meth:`KAN.penalty` from the same values of the edges."""
+        first, *others = self.network
+        features = self.features(first)
+        edges = torch.bmm(self.weights(first), features).transpose(0, 1)
+        x, total = edges.sum(dim=1), sparsity(self._x.T, edges, lamb_entropy)
+        for layer in others:
+            edges = layer.functions(x)
+            total = total + sparsity(x, edges, lamb_entropy)
+            x = edges.sum(dim=1)
+        return x.T, total
+
+    @staticmethod
+    def weights(layer: KANLayer) -> Float[Tensor, "inputs outputs features"]:
+        """The factors of all features, silu last, in each edge."""
+        base, spline = layer.scale_base.unsqueeze(-1), layer.coef * layer.scale_sp.unsqueeze(-1)
+        return torch.cat([spline, base], dim=-1) * layer.mask.unsqueeze(-1)
+
+    # Features outlive the mode they are made in, and an inference tensor could not be saved for a backward pass.
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def features(self, layer: KANLayer) -> Float[Tensor, "inputs features points"]:
+        """All splines and silu at the points: an edge is a combination of these, and they depend on no parameter."""
+        if self._grid is None or not same(self._grid, layer.grid):
+            self._grid = layer.grid.clone()
+            self._x = self._x.to(self._grid)
+            basis = bspline_basis(self._x, self._grid, layer.k)
+            self._features = torch.cat([basis, silu(self._x).unsqueeze(-1)], dim=-1).permute(1, 2, 0).contiguous()
+        return self._features
+
+
+def sparsity(x: NodeMajor, edges: EdgeMajor, lamb_entropy: float) -> Float[Tensor, ""]:
+    """The sparsity penalty of one layer (:meth:`KAN.penalty`), from its inputs and the values of its edges."""
+    scale = edges.std(dim=-1) / (x.std(dim=-1) + 0.1)
+    total = scale.sum()
+    for dim in (1, 0):
+        share = scale / (scale.sum(dim=dim, keepdim=True) + 1)
+        total = total - lamb_entropy * (share * torch.log2(share + 1e-4)).sum(dim=dim).mean()
+    return total
 
 
 def kan(config: KANConfig, dimension: int, generator: torch.Generator) -> KAN:
