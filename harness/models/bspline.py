@@ -126,63 +126,75 @@ def curves(
 
     Outside of all knots they are zero; NaN gives NaN, and so does an infinity. Differentiable twice in ``x`` and ``coef``.
     """
-    # A window of k + 1 coefficients for each interval; beyond the ends there are none.
-    windows = pad(coef, (k + 1, k + 1)).unfold(-1, k + 1, 1)
-    powers = (table.polynomials * windows).sum(-1).transpose(1, 2).flatten(2)
     with torch.no_grad():
         interval = (torch.searchsorted(table.knots, x, right=True) + table.offset).flatten()
-    return _Piecewise.apply(x, powers, interval, table.start, table.inverse)  # type: ignore[no-any-return,no-untyped-call]
+    return _Curves.apply(x, coef, interval, table, k)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def windows(coef: Tensor, k: int) -> Float[Tensor, "inputs outputs intervals splines"]:
+    """The k + 1 coefficients that count in each interval; beyond the ends there are none, which is written as 0."""
+    return pad(coef, (k + 1, k + 1)).unfold(-1, k + 1, 1)
 
 
 def piecewise(
     x: Float[Tensor, "inputs points"],
-    powers: Float[Tensor, "powers outputs inputs*intervals"],
+    coef: Float[Tensor, "inputs outputs bases"],
     interval: Int[Tensor, " inputs*points"],
-    start: Float[Tensor, " inputs*intervals"],
-    inverse: Float[Tensor, " inputs*intervals"],
+    table: Pieces,
+    k: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Curves given by their polynomials; also the local coordinates and the polynomials' coefficients at the points."""
-    u = (x.flatten() - start[interval]) * inverse[interval]
+    """The curves; also the local coordinate of each point, and the coefficients of its powers there."""
+    u = (x.flatten() - table.start.index_select(0, interval)) * table.inverse.index_select(0, interval)
+    powers = (table.polynomials * windows(coef, k)).sum(-1).transpose(1, 2).flatten(2)
     local = powers.gather(2, interval.expand(*powers.shape[:2], -1))
-    value = local[-1]
-    for coefficient in reversed(local[:-1]):
-        value = torch.addcmul(coefficient, value, u)
+    value = local[k]
+    for p in range(k - 1, -1, -1):
+        value = torch.addcmul(local[p], value, u)
     return value.unflatten(1, x.shape), u, local
 
 
-class _Piecewise(torch.autograd.Function):
+class _Curves(torch.autograd.Function):
     """:func:`piecewise` with its gradient written out, which saves the many small kernels of the generic one."""
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, x: Tensor, powers: Tensor, interval: Tensor, start: Tensor, inverse: Tensor
+        ctx: Any, x: Tensor, coef: Tensor, interval: Tensor, table: Pieces, k: int
     ) -> Tensor:
-        value, u, local = piecewise(x, powers, interval, start, inverse)
-        ctx.save_for_backward(x, powers, interval, start, inverse)
-        ctx.local = u, local
+        value, u, local = piecewise(x, coef, interval, table, k)
+        ctx.save_for_backward(x, coef)
+        ctx.interval, ctx.table, ctx.k, ctx.u, ctx.local = interval, table, k, u, local
         return value
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        x, powers, interval, start, inverse = ctx.saved_tensors
+        x, coef = ctx.saved_tensors
+        interval, table, k, u, local = ctx.interval, ctx.table, ctx.k, ctx.u, ctx.local
         if torch.is_grad_enabled():  # a second derivative is wanted
-            inputs = [t for t, needed in zip((x, powers), ctx.needs_input_grad, strict=False) if needed]
-            value = piecewise(x, powers, interval, start, inverse)[0]
-            found = iter(torch.autograd.grad(value, inputs, grad, create_graph=True))
+            wanted = [t for t, needed in zip((x, coef), ctx.needs_input_grad, strict=False) if needed]
+            found = iter(
+                torch.autograd.grad(piecewise(x, coef, interval, table, k)[0], wanted, grad, create_graph=True)
+            )
             return (*(next(found) if needed else None for needed in ctx.needs_input_grad[:2]), None, None, None)
-        u, local = ctx.local
         grad = grad.flatten(1)
-        grad_x = grad_powers = None
+        grad_x = grad_coef = None
         if ctx.needs_input_grad[0]:
-            degree = len(local) - 1
-            slope = local[-1] * degree
-            for p in range(degree - 1, 0, -1):
+            slope = local[k] * k
+            for p in range(k - 1, 0, -1):
                 slope = torch.addcmul(local[p] * p, slope, u)
-            grad_x = ((grad * slope).sum(0) * inverse[interval]).view_as(x)
+            grad_x = ((grad * slope).sum(0) * table.inverse.index_select(0, interval)).view_as(x)
         if ctx.needs_input_grad[1]:
+            # Moments of the gradient in each interval, then those of its k + 1 splines, then the windows laid together.
             moments = torch.empty_like(local)
             moments[0] = grad
-            for p in range(1, len(local)):
+            for p in range(1, k + 1):
                 torch.mul(moments[p - 1], u, out=moments[p])
-            grad_powers = torch.zeros_like(powers).scatter_add_(2, interval.expand(*powers.shape[:2], -1), moments)
-        return grad_x, grad_powers, None, None, None
+            intervals = table.polynomials.shape[-2]
+            shape = (k + 1, coef.shape[1], coef.shape[0] * intervals)
+            sums = moments.new_zeros(shape).scatter_add_(2, interval.expand(*shape[:2], -1), moments)
+            sums = sums.unflatten(2, (-1, intervals)).transpose(1, 2).unsqueeze(-1)
+            splines = (table.polynomials * sums).sum(0)
+            padded = coef.new_zeros(*coef.shape[:2], coef.shape[2] + 2 * (k + 1))
+            for r in range(k + 1):
+                padded[..., r : r + intervals] += splines[..., r]
+            grad_coef = padded[..., k + 1 : -(k + 1)]
+        return grad_x, grad_coef, None, None, None

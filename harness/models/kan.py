@@ -167,6 +167,19 @@ class KAN(nn.Module):
             x = layer.propagate(x)
         return x.T
 
+    @staticmethod
+    def from_multkan(multkan: Any) -> KAN:
+        """See :func:`harness.models.multkan.from_multkan`."""
+        from harness.models.multkan import from_multkan
+
+        return from_multkan(multkan)
+
+    def to_multkan(self) -> Any:
+        """See :func:`harness.models.multkan.to_multkan`."""
+        from harness.models.multkan import to_multkan
+
+        return to_multkan(self)
+
     def at(self, x: Activations) -> FixedPoints:
         """The network at points that stay the same, for many evaluations."""
         return FixedPoints(self, x)
