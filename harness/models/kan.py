@@ -303,17 +303,20 @@ class FixedPoints:
         base, spline = layer.scale_base.unsqueeze(-1), layer.coef * layer.scale_sp.unsqueeze(-1)
         return torch.cat([spline, base], dim=-1) * layer.mask.unsqueeze(-1)
 
-    # Features outlive the mode they are made in, and an inference tensor could not be saved for a backward pass.
-    @torch.inference_mode(False)
-    @torch.no_grad()
     def features(self, layer: KANLayer) -> Float[Tensor, "inputs features points"]:
         """All splines and silu at the points: an edge is a combination of these, and they depend on no parameter."""
         if self._grid is None or not same(self._grid, layer.grid):
-            self._grid = layer.grid.clone()
-            self._x = self._x.to(self._grid)
-            basis = bspline_basis(self._x, self._grid, layer.k)
-            self._features = torch.cat([basis, silu(self._x).unsqueeze(-1)], dim=-1).permute(1, 2, 0).contiguous()
+            self._compute_features(layer)
         return self._features
+
+    # Features outlive the mode they are made in, and an inference tensor could not be saved for a backward pass.
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def _compute_features(self, layer: KANLayer) -> None:
+        self._grid = layer.grid.clone()
+        self._x = self._x.to(self._grid)
+        basis = bspline_basis(self._x, self._grid, layer.k)
+        self._features = torch.cat([basis, silu(self._x).unsqueeze(-1)], dim=-1).permute(1, 2, 0).contiguous()
 
 
 def sparsity(x: NodeMajor, edges: EdgeMajor, lamb_entropy: float) -> Float[Tensor, ""]:

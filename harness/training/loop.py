@@ -16,7 +16,7 @@ from harness.families import FAMILIES
 from harness.models import KAN, Regressor
 from harness.models.regressor import Inputs, Outputs
 from harness.training.events import Diverged, Epoch, Event, NonFinite, StageStarted
-from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate
+from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate, norm
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite."""
@@ -129,7 +129,7 @@ class Training:
         if penalty is not None:
             objective = objective + penalty
         objective.backward()
-        norms = (objective.item(), gradient_norm(parameters), torch.nn.utils.get_total_norm(parameters).item())
+        norms = (objective.item(), gradient_norm(parameters), norm(parameters))
         if not all(map(math.isfinite, norms)):
             self._grad_norm = norms[1]
             raise _NotFinite(self._first_non_finite(objective.item()))

@@ -20,7 +20,12 @@ Step = Callable[[Evaluate], float]
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
     """Euclidean norm of the gradient over all parameters; NaN when any of it is."""
-    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
+    return norm(p.grad for p in parameters if p.grad is not None)
+
+
+def norm(tensors: Iterable[Tensor]) -> float:
+    """Euclidean norm over all numbers of ``tensors``; NaN when any of them is."""
+    return torch.cat([tensor.flatten() for tensor in tensors]).norm().item()
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float | None:
@@ -38,11 +43,11 @@ def adam(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], 
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, epoch())
         evaluate()
-        norm = gradient_norm(parameters)
+        before = gradient_norm(parameters)
         if config.clip is not None:
             nn.utils.clip_grad_norm_(parameters, config.clip)
         optimizer.step()
-        return norm
+        return before
 
     return step
 
@@ -52,11 +57,18 @@ def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[],
 
     An epoch is up to ``iterations`` iterations; the curvature history lives on from epoch to epoch. Nothing is clipped:
     a clipped gradient is that of another function than the one that the line search measures.
+
+    The parameters become views of one vector, which is what the method works on: torch's implementation would otherwise
+    go through them one by one, several times an evaluation.
     """
     assert config.iterations is not None
     assert config.history is not None
+    vector = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+    parts = vector.detach().split([parameter.numel() for parameter in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.data = part.view_as(parameter)
     optimizer = torch.optim.LBFGS(
-        parameters,
+        [vector],
         lr=config.lr,
         max_iter=config.iterations,
         history_size=config.history,
@@ -71,8 +83,10 @@ def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[],
 
         def closure() -> Tensor:
             objective = evaluate()
+            gradients = (p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in parameters)
+            vector.grad = torch.cat(list(gradients))
             if not first:
-                first.append(gradient_norm(parameters))
+                first.append(norm([vector.grad]))
             return objective
 
         optimizer.step(closure)
