@@ -8,7 +8,7 @@ with B-splines B_i of degree k on a grid of G intervals. The parameters are thos
 layer and with the same shapes; the computation is not. It goes one of three ways, all the same function:
 
 - ``KANLayer.dense``: all splines at all points, plain operations; what is exported, and what torch.func transforms.
-- ``KANLayer.forward``: only the polynomial that each point lies on (:func:`harness.models.bspline.curves`).
+- ``KANLayer.forward``: only the polynomial that each point lies on (:mod:`harness.models.piecewise`).
 - :class:`FixedPoints`: as ``forward``, but for points that stay the same, whose splines in the first layer are computed
   once a grid, so that this layer is one matrix product.
 
@@ -29,11 +29,12 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from harness.config import KANConfig
-from harness.models.bspline import Knots, Pieces, bspline_basis, curves, extend, fit_coefficients, pieces
+from harness.models.bspline import Knots, bspline_basis, extend, fit_coefficients
+from harness.models.sparsity import plain_sparsity, sparsity
+from harness.models.piecewise import Edges, Pieces, Weights, edges, pieces
 
 Activations = Float[Tensor, "points nodes"]
 NodeMajor = Float[Tensor, "nodes points"]
-EdgeMajor = Float[Tensor, "outputs inputs points"]
 Scores = Float[Tensor, "outputs inputs"]
 
 
@@ -76,33 +77,30 @@ class KANLayer(nn.Module):
 
     def forward(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points outputs"]:
         """Sum of the edges into each output node."""
-        return self.propagate(x.T.contiguous()).T if plain() else self.dense(x)
+        return self.functions(x.T.contiguous()).sum(dim=1).T if plain() else self.dense(x)
 
     def edges(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points inputs outputs"]:
         """The value of each edge by itself (pykan's ``postacts``)."""
         if plain():
             return self.functions(x.T.contiguous()).permute(2, 1, 0)
-        base, spline = self.weights()
-        return base * silu(x).unsqueeze(-1) + torch.einsum("pib,iob->pio", bspline_basis(x, self.grid, self.k), spline)
+        return torch.einsum("pif,oif->pio", self.features(x), self.weights())
 
     def dense(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points outputs"]:
         """As :meth:`forward`, by all splines at all points and without a decision that depends on a value."""
-        base, spline = self.weights()
-        return silu(x) @ base + bspline_basis(x, self.grid, self.k).flatten(1) @ spline.transpose(1, 2).flatten(0, 1)
+        return self.features(x).flatten(1) @ self.weights().flatten(1).T
 
-    def propagate(self, x: NodeMajor) -> NodeMajor:
-        """As :meth:`forward`, with the points as the last dimension, along which the operations run fastest."""
-        base, spline = self.weights()
-        return torch.addmm(curves(x, spline, self.pieces(), self.k).sum(dim=1), base.T, silu(x))
+    def functions(self, x: NodeMajor) -> Edges:
+        """As :meth:`edges`, with the points as the last dimension, along which the operations run fastest."""
+        return edges(x, self.weights(), self.pieces(), self.k)
 
-    def functions(self, x: NodeMajor) -> EdgeMajor:
-        """As :meth:`edges`, with the points as the last dimension."""
-        base, spline = self.weights()
-        return torch.addcmul(curves(x, spline, self.pieces(), self.k), base.T.unsqueeze(-1), silu(x))
+    def weights(self) -> Weights:
+        """The factors of all splines and, last, of silu in each edge, with scales and mask multiplied in."""
+        make = _Weights.apply if plain() else _Weights.plain
+        return make(self.coef, self.scale_base, self.scale_sp, self.mask)  # type: ignore[no-any-return,no-untyped-call]
 
-    def weights(self) -> tuple[Float[Tensor, "inputs outputs"], Float[Tensor, "inputs outputs bases"]]:
-        """The factors of silu and of the splines in each edge, with scales and mask multiplied in."""
-        return self.scale_base * self.mask, self.coef * (self.scale_sp * self.mask).unsqueeze(-1)
+    def features(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points inputs features"]:
+        """All splines and, last, silu at ``x``: what the weights are the factors of."""
+        return torch.cat([bspline_basis(x, self.grid, self.k), silu(x).unsqueeze(-1)], dim=-1)
 
     def pieces(self) -> Pieces:
         """The polynomials between the knots, computed anew when the knots are not those of the last time."""
@@ -130,6 +128,29 @@ class KANLayer(nn.Module):
             if saved is not None and saved.shape[:-1] == own.shape[:-1]:
                 own.data = own.data.new_empty(saved.shape)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class _Weights(torch.autograd.Function):
+    """``coef * scale_sp * mask`` and ``scale_base * mask`` side by side, outputs first, as one step of the gradient."""
+
+    @staticmethod
+    def plain(coef: Tensor, scale_base: Tensor, scale_sp: Tensor, mask: Tensor) -> Tensor:
+        spline = coef * (scale_sp * mask).unsqueeze(-1)
+        return torch.cat([spline, (scale_base * mask).unsqueeze(-1)], dim=-1).transpose(0, 1).contiguous()
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, coef: Tensor, scale_base: Tensor, scale_sp: Tensor, mask: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(coef, scale_sp, mask)
+        return _Weights.plain(coef, scale_base, scale_sp, mask)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        coef, scale_sp, mask = ctx.saved_tensors
+        masked = grad.transpose(0, 1) * mask.unsqueeze(-1)
+        spline = masked[..., :-1]
+        return spline * scale_sp.unsqueeze(-1), masked[..., -1], (spline * coef).sum(-1), None
 
 
 class KAN(nn.Module):
@@ -164,7 +185,7 @@ class KAN(nn.Module):
             return x
         x = x.T.contiguous()
         for layer in self:
-            x = layer.propagate(x)
+            x = layer.functions(x).sum(dim=1)
         return x.T
 
     @staticmethod
@@ -259,7 +280,7 @@ class KAN(nn.Module):
         total = x.new_zeros(())
         for layer in self:
             edges = layer.edges(x)
-            total = total + sparsity(x.T, edges.permute(2, 1, 0), lamb_entropy)
+            total = total + plain_sparsity(x.T, edges.permute(2, 1, 0), lamb_entropy)
             x = edges.sum(dim=1)
         return total
 
@@ -279,29 +300,22 @@ class FixedPoints:
     def __call__(self) -> Activations:
         """Outputs of shape ``(points, outputs)``, as ``network(x)`` with a gradient in the parameters only."""
         first, *others = self.network
-        features = self.features(first).flatten(0, 1)
-        x = self.weights(first).transpose(0, 1).flatten(1) @ features
+        x = first.weights().flatten(1) @ self.features(first).flatten(0, 1)
         for layer in others:
-            x = layer.propagate(x)
+            x = layer.functions(x).sum(dim=1)
         return x.T
 
     def penalised(self, lamb_entropy: float) -> tuple[Activations, Float[Tensor, ""]]:
         """Outputs, and :meth:`KAN.penalty` from the same values of the edges."""
         first, *others = self.network
         features = self.features(first)
-        edges = torch.bmm(self.weights(first), features).transpose(0, 1)
-        x, total = edges.sum(dim=1), sparsity(self._x.T, edges, lamb_entropy)
+        values = torch.bmm(first.weights().transpose(0, 1), features).transpose(0, 1)
+        x, total = values.sum(dim=1), sparsity(self._x.T, values, lamb_entropy)
         for layer in others:
-            edges = layer.functions(x)
-            total = total + sparsity(x, edges, lamb_entropy)
-            x = edges.sum(dim=1)
+            values = layer.functions(x)
+            total = total + sparsity(x, values, lamb_entropy)
+            x = values.sum(dim=1)
         return x.T, total
-
-    @staticmethod
-    def weights(layer: KANLayer) -> Float[Tensor, "inputs outputs features"]:
-        """The factors of all features, silu last, in each edge."""
-        base, spline = layer.scale_base.unsqueeze(-1), layer.coef * layer.scale_sp.unsqueeze(-1)
-        return torch.cat([spline, base], dim=-1) * layer.mask.unsqueeze(-1)
 
     def features(self, layer: KANLayer) -> Float[Tensor, "inputs features points"]:
         """All splines and silu at the points: an edge is a combination of these, and they depend on no parameter."""
@@ -315,18 +329,7 @@ class FixedPoints:
     def _compute_features(self, layer: KANLayer) -> None:
         self._grid = layer.grid.clone()
         self._x = self._x.to(self._grid)
-        basis = bspline_basis(self._x, self._grid, layer.k)
-        self._features = torch.cat([basis, silu(self._x).unsqueeze(-1)], dim=-1).permute(1, 2, 0).contiguous()
-
-
-def sparsity(x: NodeMajor, edges: EdgeMajor, lamb_entropy: float) -> Float[Tensor, ""]:
-    """The sparsity penalty of one layer (:meth:`KAN.penalty`), from its inputs and the values of its edges."""
-    scale = edges.std(dim=-1) / (x.std(dim=-1) + 0.1)
-    total = scale.sum()
-    for dim in (1, 0):
-        share = scale / (scale.sum(dim=dim, keepdim=True) + 1)
-        total = total - lamb_entropy * (share * torch.log2(share + 1e-4)).sum(dim=dim).mean()
-    return total
+        self._features = layer.features(self._x).permute(1, 2, 0).contiguous()
 
 
 def kan(config: KANConfig, dimension: int, generator: torch.Generator) -> KAN:

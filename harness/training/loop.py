@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from harness.config import RunConfig
 from harness.data import Data
@@ -125,7 +126,7 @@ class Training:
         for parameter in parameters:
             parameter.grad = None
         predictions, penalty = (self.at_train(), None) if penalised is None else penalised()
-        objective = (predictions - self.data.train.y).square().mean() / self.model.std**2
+        objective = mse_loss(predictions, self.data.train.y) / self.model.std**2
         if penalty is not None:
             objective = objective + penalty
         objective.backward()
