@@ -13,6 +13,7 @@ import torch._dynamo
 from torch import Tensor, nn
 
 from harness.config import RunConfig
+from harness.training.lbfgs import LBFGS
 
 Evaluate = Callable[[], Tensor]
 Step = Callable[[Evaluate], float]
@@ -53,44 +54,25 @@ def adam(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], 
 
 
 def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], int]) -> Step:
-    """L-BFGS with a line search for the strong Wolfe conditions (Nocedal and Wright 2006, algorithms 7.5 and 3.5).
+    """L-BFGS (:mod:`harness.training.lbfgs`).
 
     An epoch is up to ``iterations`` iterations; the curvature history lives on from epoch to epoch. Nothing is clipped:
-    a clipped gradient is that of another function than the one that the line search measures.
-
-    The parameters become views of one vector, which is what the method works on: torch's implementation would otherwise
-    go through them one by one, several times an evaluation.
+    a clipped gradient is that of another function than the one that the line search measures. The parameters become
+    views of one vector, which is what the method works on.
     """
     assert config.iterations is not None
     assert config.history is not None
-    vector = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
-    parts = vector.detach().split([parameter.numel() for parameter in parameters])
-    for parameter, part in zip(parameters, parts, strict=True):
+    vector = torch.cat([parameter.detach().flatten() for parameter in parameters])
+    for parameter, part in zip(parameters, vector.split([p.numel() for p in parameters]), strict=True):
         parameter.data = part.view_as(parameter)
-    optimizer = torch.optim.LBFGS(
-        [vector],
-        lr=config.lr,
-        max_iter=config.iterations,
-        history_size=config.history,
-        line_search_fn="strong_wolfe",
-        # As pykan: only the budget ends an epoch. The defaults are absolute and stop at an MSE of about 1e-9.
-        tolerance_grad=1e-32,
-        tolerance_change=1e-32,
-    )
+    method = LBFGS(vector, config.lr, config.iterations, config.history)
 
     def step(evaluate: Evaluate) -> float:
-        first: list[float] = []
+        def loss_and_gradient() -> tuple[float, Tensor]:
+            loss = evaluate().item()
+            return loss, torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
 
-        def closure() -> Tensor:
-            objective = evaluate()
-            gradients = (p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in parameters)
-            vector.grad = torch.cat(list(gradients))
-            if not first:
-                first.append(norm([vector.grad]))
-            return objective
-
-        optimizer.step(closure)
-        return first[0]
+        return norm([method.step(loss_and_gradient)])
 
     return step
 
