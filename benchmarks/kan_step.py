@@ -117,8 +117,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{platform.machine()}, torch {torch.__version__}, one thread, {options.steps} steps, {options.rounds} rounds\n")
-    print("| dtype | regularised | stock ms/step | own ms/step | ratio | evaluations/step | stock MB | own MB | memory |")
+    print(
+        f"{platform.machine()}, torch {torch.__version__}, one thread, {options.steps} steps, {options.rounds} rounds\n"
+    )
+    print(
+        "| dtype | regularised | stock ms/step | own ms/step | ratio | evaluations/step | stock MB | own MB | memory |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for dtype in (torch.float32, torch.float64):
         torch.set_default_dtype(dtype)

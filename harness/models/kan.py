@@ -125,8 +125,10 @@ class KANLayer(nn.Module):
         # A grid stage changes shapes; a state of another stage is loaded by taking its shapes.
         for name in ("grid", "coef"):
             saved, own = state_dict.get(prefix + name), getattr(self, name)
-            if saved is not None and saved.shape[:-1] == own.shape[:-1]:
-                own.data = own.data.new_empty(saved.shape)
+            if saved is not None and saved.shape != own.shape and saved.shape[:-1] == own.shape[:-1]:
+                # A new object: a graph that is still alive remembers the old shape of the old one.
+                new = own.detach().new_empty(saved.shape)
+                setattr(self, name, nn.Parameter(new) if isinstance(own, nn.Parameter) else new)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -180,13 +182,17 @@ class KAN(nn.Module):
     def forward(self, x: Activations) -> Activations:
         """Outputs of shape ``(points, outputs)`` for inputs of shape ``(points, inputs)``."""
         if not plain():
-            for layer in self:
-                x = layer.dense(x)
-            return x
+            return self.dense(x)
         x = x.T.contiguous()
         for layer in self:
             x = layer.functions(x).sum(dim=1)
         return x.T
+
+    def dense(self, x: Activations) -> Activations:
+        """As :meth:`forward`, by all splines at all points and without a decision that depends on a value."""
+        for layer in self:
+            x = layer.dense(x)
+        return x
 
     @staticmethod
     def from_multkan(multkan: Any) -> KAN:
@@ -213,12 +219,19 @@ class KAN(nn.Module):
         """Live edges x (grid + k + 2): the coefficients of the spline and the two scales."""
         return sum(int((layer.mask != 0).sum()) * (layer.intervals + layer.k + 2) for layer in self)
 
+    def _refuse_not_finite(self, done: str) -> None:
+        for name, parameter in self.named_parameters():
+            if not parameter.isfinite().all():
+                raise FloatingPointError(f"The grid can't be {done}: the parameter {name} is not finite.")
+
     @torch.no_grad()
     def refine(self, grid: int) -> None:
         """Extend every layer's grid to ``grid`` intervals; the network stays the same function up to the spline fit.
 
         The new knots divide the old ones as evenly as they stand (section 2.4). Parameters are new objects afterwards.
+        Raises FloatingPointError when a parameter is not finite; then nothing has changed.
         """
+        self._refuse_not_finite("refined")
         for layer in self:
             old = layer.grid[:, layer.k : layer.grid.shape[1] - layer.k]
             position = torch.linspace(0, old.shape[1] - 1, grid + 1, dtype=old.dtype, device=old.device)
@@ -232,10 +245,13 @@ class KAN(nn.Module):
         Knots are the quantiles of the activations, blended with the part ``uniform`` of an even grid (pykan's
         ``grid_eps``), and reach ``margin`` of the range beyond the extremes, so that unseen points stay inside. The first
         layer keeps its grid: its inputs fill [-1, 1] evenly. An input that hardly varies keeps its grid too, since
-        quantiles of a constant are no grid.
+        quantiles of a constant are no grid. Raises FloatingPointError when a parameter or an activation is not finite.
         """
+        self._refuse_not_finite("updated")
         for index, layer in enumerate(self):
             if index > 0:
+                if not x.isfinite().all():
+                    raise FloatingPointError(f"The grid can't be updated: an input of layer {index} is not finite.")
                 low, high = x.amin(dim=0), x.amax(dim=0)
                 span = high - low
                 ratio = torch.linspace(0, 1, layer.intervals + 1, dtype=x.dtype, device=x.device)

@@ -43,9 +43,9 @@ def sparsity(x: Points, edges: Edges, lamb_entropy: float) -> Float[Tensor, ""]:
 class _Sparsity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, edges: Tensor, lamb_entropy: float) -> Tensor:  # type: ignore[override]
-        deviation = edges - edges.mean(dim=-1, keepdim=True)
+        deviation = _deviation(edges)
         std = _std(deviation)
-        x_deviation = x - x.mean(dim=-1, keepdim=True)
+        x_deviation = _deviation(x)
         x_std = _std(x_deviation)
         inverse = (x_std + 0.1).reciprocal()
         scale = std * inverse
@@ -80,6 +80,13 @@ class _Sparsity(torch.autograd.Function):
         if needed[1]:
             grad_edges = _grad_of_std(gradient * inverse, deviation, std)
         return grad_x, grad_edges, None
+
+
+def _deviation(values: Tensor) -> Tensor:
+    # From the first value, then from the mean: so the deviation of a constant is 0, not a rounding error, whose gradient
+    # would be noise of order 1.
+    shifted = values - values[..., :1]
+    return shifted.sub_(shifted.mean(dim=-1, keepdim=True))
 
 
 def _std(deviation: Tensor) -> Tensor:

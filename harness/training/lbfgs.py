@@ -104,9 +104,7 @@ class LBFGS:
             self.pairs.append(Pair(step, change, product))
 
 
-def line_search(
-    at: Callable[[float], Trial], start: Trial, t: float, most: int, tiny: float
-) -> tuple[Trial, int]:
+def line_search(at: Callable[[float], Trial], start: Trial, t: float, most: int, tiny: float) -> tuple[Trial, int]:
     """A trial that fulfils the strong Wolfe conditions, or the best end of the bracket, and the evaluations it took.
 
     ``most`` evaluations are allowed; a bracket of less than ``tiny`` ends the search.
