@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -30,8 +30,8 @@ from torch.nn.functional import silu
 
 from harness.config import KANConfig
 from harness.models.bspline import Knots, bspline_basis, extend, fit_coefficients
-from harness.models.sparsity import plain_sparsity, sparsity
 from harness.models.piecewise import Edges, Pieces, Weights, edges, pieces
+from harness.models.sparsity import plain_sparsity, sparsity
 
 Activations = Float[Tensor, "points nodes"]
 NodeMajor = Float[Tensor, "nodes points"]
@@ -95,8 +95,8 @@ class KANLayer(nn.Module):
 
     def weights(self) -> Weights:
         """The factors of all splines and, last, of silu in each edge, with scales and mask multiplied in."""
-        make = _Weights.apply if plain() else _Weights.plain
-        return make(self.coef, self.scale_base, self.scale_sp, self.mask)  # type: ignore[no-any-return,no-untyped-call]
+        make: Callable[..., Tensor] = _Weights.apply if plain() else _Weights.plain
+        return make(self.coef, self.scale_base, self.scale_sp, self.mask)
 
     def features(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points inputs features"]:
         """All splines and, last, silu at ``x``: what the weights are the factors of."""
@@ -141,14 +141,12 @@ class _Weights(torch.autograd.Function):
         return torch.cat([spline, (scale_base * mask).unsqueeze(-1)], dim=-1).transpose(0, 1).contiguous()
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, coef: Tensor, scale_base: Tensor, scale_sp: Tensor, mask: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, coef: Tensor, scale_base: Tensor, scale_sp: Tensor, mask: Tensor) -> Tensor:
         ctx.save_for_backward(coef, scale_sp, mask)
         return _Weights.plain(coef, scale_base, scale_sp, mask)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         coef, scale_sp, mask = ctx.saved_tensors
         masked = grad.transpose(0, 1) * mask.unsqueeze(-1)
         spline = masked[..., :-1]

@@ -165,16 +165,14 @@ class _Edges(torch.autograd.Function):
     """:func:`evaluate` with its gradient written out, which saves many small kernels."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, x: Tensor, weights: Tensor, interval: Tensor, table: Pieces, k: int
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weights: Tensor, interval: Tensor, table: Pieces, k: int) -> Tensor:
         values, u, local = evaluate(x, weights, interval, table, k)
         ctx.save_for_backward(x, weights)
         ctx.rest = interval, table, k, u, local
         return values
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weights = ctx.saved_tensors
         interval, table, k, u, local = ctx.rest
         needed = ctx.needs_input_grad[:2]

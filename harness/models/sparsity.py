@@ -42,7 +42,7 @@ def sparsity(x: Points, edges: Edges, lamb_entropy: float) -> Float[Tensor, ""]:
 
 class _Sparsity(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, edges: Tensor, lamb_entropy: float) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, edges: Tensor, lamb_entropy: float) -> Tensor:
         deviation = _deviation(edges)
         std = _std(deviation)
         x_deviation = _deviation(x)
@@ -64,13 +64,13 @@ class _Sparsity(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         lamb_entropy, deviation, std, x_deviation, x_std, inverse, gradient = ctx.rest
         needed = ctx.needs_input_grad[:2]
         if torch.is_grad_enabled():  # A second derivative is wanted, so this one has to be differentiable.
-            inputs = ctx.saved_tensors
-            wanted = [tensor for tensor, is_needed in zip(inputs, needed, strict=True) if is_needed]
-            value = plain_sparsity(*inputs, lamb_entropy)
+            x, edges = ctx.saved_tensors
+            wanted = [tensor for tensor, is_needed in zip((x, edges), needed, strict=True) if is_needed]
+            value = plain_sparsity(x, edges, lamb_entropy)
             found = iter(torch.autograd.grad(value, wanted, grad, create_graph=True))
             return (*(next(found) if is_needed else None for is_needed in needed), None)
         grad_x = grad_edges = None
@@ -90,7 +90,8 @@ def _deviation(values: Tensor) -> Tensor:
 
 
 def _std(deviation: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(deviation, dim=-1) / math.sqrt(deviation.shape[-1] - 1)
+    norm: Tensor = torch.linalg.vector_norm(deviation, dim=-1)
+    return norm / math.sqrt(deviation.shape[-1] - 1)
 
 
 def _grad_of_std(grad: Tensor, deviation: Tensor, std: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ class Trial(NamedTuple):
 
 
 class Pair(NamedTuple):
+    """A step, the change of the gradient along it, and the product of the two."""
+
     step: Tensor
     change: Tensor
     product: float

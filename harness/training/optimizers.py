@@ -26,7 +26,8 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
 
 def norm(tensors: Iterable[Tensor]) -> float:
     """Euclidean norm over all numbers of ``tensors``; NaN when any of them is."""
-    return torch.cat([tensor.flatten() for tensor in tensors]).norm().item()
+    total: Tensor = torch.linalg.vector_norm(torch.cat([tensor.flatten() for tensor in tensors]))
+    return total.item()
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float | None:

@@ -50,14 +50,14 @@ def network(
             layer.scale_sp.copy_(torch.randn(layer.scale_sp.shape, generator=generator, dtype=torch.float64))
         made.update_grid(points(dimension=sizes[0]))
         if masked:
-            list(made)[0].mask[0, 1] = 0
+            next(iter(made)).mask[0, 1] = 0
             list(made)[1].mask[:, 2] = 0
             list(made)[1].mask[1, 0] = 0
     return made
 
 
 def error(found: Tensor, expected: Tensor) -> float:
-    return ((found - expected).norm() / expected.norm()).item()
+    return float((found - expected).norm() / expected.norm())
 
 
 def gradients(outputs: Tensor, parameters: list[Tensor]) -> Tensor:
@@ -137,7 +137,8 @@ def test_gradients_are_right_to_second_order(k: int) -> None:
 
     def by_parameters(*values: Tensor) -> Tensor:
         made = copy.deepcopy(own)
-        return functional_call(made, dict(zip(parameters, values, strict=True)), (x.detach(),))
+        outputs: Tensor = functional_call(made, dict(zip(parameters, values, strict=True)), (x.detach(),))
+        return outputs
 
     assert torch.autograd.gradcheck(by_parameters, tuple(parameters.values()))
     assert torch.autograd.gradgradcheck(by_parameters, tuple(parameters.values()))
@@ -187,14 +188,15 @@ def test_predict_with_gradient_gives_the_gradient_in_the_inputs() -> None:
 
 def test_per_sample_gradients_by_vmap() -> None:
     model = Regressor(network(sizes=(2, 3, 2, 1)), -1.0, 1.0, 0.5, 2.0)
-    x, parameters = points(20), dict(model.named_parameters())
+    x, parameters = points(20), {name: p.detach() for name, p in model.named_parameters()}
 
     def one(values: dict[str, Tensor], point: Tensor) -> Tensor:
-        return functional_call(model, values, (point.unsqueeze(0),)).squeeze()
+        output: Tensor = functional_call(model, values, (point.unsqueeze(0),))
+        return output.squeeze()
 
     jacobian = vmap(grad(one), in_dims=(None, 0))(parameters, x)
     for index in (0, 7, 19):
-        expected = torch.autograd.grad(model(x[index : index + 1]).squeeze(), list(parameters.values()))
+        expected = torch.autograd.grad(model(x[index : index + 1]).squeeze(), list(model.parameters()))
         for name, row in zip(parameters, expected, strict=True):
             torch.testing.assert_close(jacobian[name][index], row, rtol=1e-10, atol=1e-12)
 
@@ -242,7 +244,7 @@ def _change_dtype(own: KAN) -> None:
 
 
 def _mask(own: KAN) -> None:
-    list(own)[0].mask[0, 0] = 0
+    next(iter(own)).mask[0, 0] = 0
 
 
 def _step(own: KAN) -> None:
@@ -336,10 +338,11 @@ def test_a_singular_fit_keeps_the_curve_where_it_can_be_seen() -> None:
 @pytest.mark.parametrize("name", ["coef", "scale_base", "scale_sp"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_grids_can_not_be_moved_with_a_parameter_that_is_not_finite(name: str, value: float) -> None:
-    for change in (lambda own: own.refine(8), lambda own: own.update_grid(points())):
+    changes: list[Callable[[KAN], None]] = [lambda own: own.refine(8), lambda own: own.update_grid(points())]
+    for change in changes:
         own = network(sizes=(2, 3, 1))
         with torch.no_grad():
-            getattr(list(own)[0], name)[0, 0] = value
+            getattr(next(iter(own)), name)[0, 0] = value
         with pytest.raises(FloatingPointError, match="not finite"):
             change(own)
 
@@ -347,7 +350,7 @@ def test_grids_can_not_be_moved_with_a_parameter_that_is_not_finite(name: str, v
 def test_a_constant_hidden_activation_keeps_its_grid() -> None:
     own = network(sizes=(2, 3, 1))
     with torch.no_grad():
-        list(own)[0].mask[:, 1] = 0
+        next(iter(own)).mask[:, 1] = 0
     before = list(own)[1].grid[1].clone()
     own.update_grid(points())
     assert torch.equal(list(own)[1].grid[1], before)
