@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from mlflow import MlflowClient
 
 from harness import __version__
 from harness.doctor import Check, examine
-from harness.tracking.store import owner_tags
+from harness.tracking.store import owner_tag
 from tests.support import only_run
 from tests.test_cli import Captured, call
 
@@ -22,7 +23,7 @@ def left_behind(store: MlflowClient) -> str:
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     process.wait(timeout=60)
     experiment = store.create_experiment("e")
-    tags = owner_tags() | {"owner.pid": str(process.pid)}
+    tags = {"owner": owner_tag()["owner"].replace(f"/{os.getpid()}/", f"/{process.pid}/")}
     return str(store.create_run(experiment, run_name="siren-x-s0", tags=tags).info.run_id)
 
 
@@ -60,7 +61,7 @@ def test_fix_closes_it_as_interrupted(left_behind: str, store: MlflowClient, cap
 
 def test_a_run_at_work_is_left_alone_by_fix(store: MlflowClient, capsys: Captured) -> None:
     experiment = store.create_experiment("e")
-    store.create_run(experiment, tags=owner_tags())
+    store.create_run(experiment, tags=owner_tag())
     assert call("doctor", "--fix") == 0
     assert "left alone" in capsys.readouterr().out
     assert only_run(store).info.status == "RUNNING"

@@ -179,13 +179,13 @@ def _judge(run: Run) -> Unfinished:
     if owner is None:
         age = time.time() - run.info.start_time / 1000
         return Unfinished(run, f"never claimed by a process, {age / 60:.0f} min old", age > ORPHAN_AGE_S)
-    host, pid, started = owner.rsplit("/", 2)
+    host, pid, started = (owner.rsplit("/", 2) + ["", ""])[:3]
     if host != socket.gethostname():
         return Unfinished(run, f"belongs to process {pid} on {host}; ask there", left_behind=False)
     try:
         # A process of the same number that started at another time is another process.
         alive = abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ValueError):
         alive = False
     return Unfinished(run, f"process {pid} {'is at work' if alive else 'is gone'}", left_behind=not alive)
 

@@ -9,14 +9,15 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from harness.config import RunConfig
 from harness.data import Data
 from harness.families import FAMILIES
 from harness.models import KAN, Regressor
-from harness.models.regressor import Inputs
+from harness.models.regressor import Inputs, Outputs
 from harness.training.events import Diverged, Epoch, Event, NonFinite, StageStarted
-from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate
+from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate, norm
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite."""
@@ -67,7 +68,9 @@ class Training:
         self._last_train_mse = math.nan
         self._grad_norm = math.nan
         self._samples = (data.train, data.val, data.test)
-        self._points = torch.cat([sample.x for sample in self._samples])
+        self.at_train = model.at(data.train.x)
+        """The model at the training points."""
+        self._points = model.at(torch.cat([sample.x for sample in self._samples]))
         self._bound = math.inf
 
     def stage(
@@ -77,14 +80,15 @@ class Training:
         *,
         prepare: Callable[[], None] | None = None,
         adapt: Callable[[int], bool] | None = None,
-        penalty: Callable[[], Tensor] | None = None,
+        penalised: Callable[[], tuple[Outputs, Tensor]] | None = None,
         optimizer: Optimizer | None = None,
     ) -> Iterator[Event]:
         """Train for ``epochs`` epochs with a new optimizer, and yield an event for each.
 
-        ``prepare`` changes the model before the first epoch. ``adapt`` is asked before each epoch after that, with its
-        0-based number in the stage, and says whether it changed the parameters, which then get a new optimizer. ``penalty`` is
-        added to the objective. ``optimizer`` is the configured one unless given.
+        ``prepare`` changes the model before the first epoch. ``adapt`` is asked before each later epoch, with its 0-based
+        number in the stage, and says whether it changed the parameters, which then get a new optimizer. ``penalised``
+        gives the predictions at the training points together with a penalty, which is added to the objective.
+        ``optimizer`` is the configured one unless given.
         """
         self._stage += 1
         self._stage_name = name
@@ -101,7 +105,7 @@ class Training:
             if take_step is None or (adapt is not None and adapt(number)):
                 parameters = [p for p in self.model.parameters() if p.requires_grad]
                 step = make(parameters, self.config, lambda: self.epoch)
-                take_step = partial(step, partial(self._evaluate, parameters, penalty))
+                take_step = partial(step, partial(self._evaluate, parameters, penalised))
             self._grad_norm = take_step()
             self.train_s += time.perf_counter() - started
             yield self._epoch_done(None if make is hold else learning_rate(self.config, self.epoch))
@@ -111,7 +115,9 @@ class Training:
         """MSE on the dense grid, off the clock."""
         return mse(self.model, self.data.dense.x, self.data.dense.y).item()
 
-    def _evaluate(self, parameters: list[torch.nn.Parameter], penalty: Callable[[], Tensor] | None) -> Tensor:
+    def _evaluate(
+        self, parameters: list[torch.nn.Parameter], penalised: Callable[[], tuple[Outputs, Tensor]] | None
+    ) -> Tensor:
         """The objective, in the units of the network (MSE / std^2, plus the penalty), and its gradient.
 
         A mean of squares is finite only when every prediction is, so the loss speaks for the predictions.
@@ -119,11 +125,12 @@ class Training:
         self.evals += 1
         for parameter in parameters:
             parameter.grad = None
-        objective = mse(self.model, self.data.train.x, self.data.train.y) / self.model.std**2
+        predictions, penalty = (self.at_train(), None) if penalised is None else penalised()
+        objective = mse_loss(predictions, self.data.train.y) / self.model.std**2
         if penalty is not None:
-            objective = objective + penalty()
+            objective = objective + penalty
         objective.backward()
-        norms = (objective.item(), gradient_norm(parameters), torch.nn.utils.get_total_norm(parameters).item())
+        norms = (objective.item(), gradient_norm(parameters), norm(parameters))
         if not all(map(math.isfinite, norms)):
             self._grad_norm = norms[1]
             raise _NotFinite(self._first_non_finite(objective.item()))
@@ -131,7 +138,7 @@ class Training:
 
     @torch.no_grad()
     def _epoch_done(self, lr: float | None) -> Epoch:
-        errors = (self.model(self._points) - torch.cat([sample.y for sample in self._samples])).square()
+        errors = (self._points() - torch.cat([sample.y for sample in self._samples])).square()
         train_mse, val_mse, test_mse = (
             part.mean().item() for part in errors.split([len(sample.y) for sample in self._samples])
         )
@@ -163,7 +170,7 @@ class Training:
     @torch.no_grad()
     def _first_non_finite(self, loss: float) -> NonFinite:
         """The first in the chain parameter -> prediction -> loss -> gradient that is not finite."""
-        for what, tensors in (("parameter", list(self.model.parameters())), ("prediction", [self.model(self._points)])):
+        for what, tensors in (("parameter", list(self.model.parameters())), ("prediction", [self._points()])):
             for tensor in tensors:
                 bad = tensor[~tensor.isfinite()]
                 if len(bad):

@@ -13,6 +13,7 @@ import torch._dynamo
 from torch import Tensor, nn
 
 from harness.config import RunConfig
+from harness.training.lbfgs import LBFGS
 
 Evaluate = Callable[[], Tensor]
 Step = Callable[[Evaluate], float]
@@ -20,7 +21,13 @@ Step = Callable[[Evaluate], float]
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
     """Euclidean norm of the gradient over all parameters; NaN when any of it is."""
-    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
+    return norm(p.grad for p in parameters if p.grad is not None)
+
+
+def norm(tensors: Iterable[Tensor]) -> float:
+    """Euclidean norm over all numbers of ``tensors``; NaN when any of them is."""
+    total: Tensor = torch.linalg.vector_norm(torch.cat([tensor.flatten() for tensor in tensors]))
+    return total.item()
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float | None:
@@ -38,45 +45,35 @@ def adam(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], 
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, epoch())
         evaluate()
-        norm = gradient_norm(parameters)
+        before = gradient_norm(parameters)
         if config.clip is not None:
             nn.utils.clip_grad_norm_(parameters, config.clip)
         optimizer.step()
-        return norm
+        return before
 
     return step
 
 
 def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], int]) -> Step:
-    """L-BFGS with a line search for the strong Wolfe conditions (Nocedal and Wright 2006, algorithms 7.5 and 3.5).
+    """L-BFGS (:mod:`harness.training.lbfgs`).
 
     An epoch is up to ``iterations`` iterations; the curvature history lives on from epoch to epoch. Nothing is clipped:
-    a clipped gradient is that of another function than the one that the line search measures.
+    a clipped gradient is that of another function than the one that the line search measures. The parameters become
+    views of one vector, which is what the method works on.
     """
     assert config.iterations is not None
     assert config.history is not None
-    optimizer = torch.optim.LBFGS(
-        parameters,
-        lr=config.lr,
-        max_iter=config.iterations,
-        history_size=config.history,
-        line_search_fn="strong_wolfe",
-        # As pykan: only the budget ends an epoch. The defaults are absolute and stop at an MSE of about 1e-9.
-        tolerance_grad=1e-32,
-        tolerance_change=1e-32,
-    )
+    vector = torch.cat([parameter.detach().flatten() for parameter in parameters])
+    for parameter, part in zip(parameters, vector.split([p.numel() for p in parameters]), strict=True):
+        parameter.data = part.view_as(parameter)
+    method = LBFGS(vector, config.lr, config.iterations, config.history)
 
     def step(evaluate: Evaluate) -> float:
-        first: list[float] = []
+        def loss_and_gradient() -> tuple[float, Tensor]:
+            loss = evaluate().item()
+            return loss, torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
 
-        def closure() -> Tensor:
-            objective = evaluate()
-            if not first:
-                first.append(gradient_norm(parameters))
-            return objective
-
-        optimizer.step(closure)
-        return first[0]
+        return norm([method.step(loss_and_gradient)])
 
     return step
 

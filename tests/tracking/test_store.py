@@ -19,7 +19,7 @@ from harness.tracking.store import (
     close,
     experiment_of,
     open_store,
-    owner_tags,
+    owner_tag,
     run_url,
     ui_command,
     unfinished,
@@ -141,29 +141,34 @@ def exited_pid() -> int:
     return process.pid
 
 
+def owned_by(host: str | None = None, pid: int | None = None, started: str | None = None) -> dict[str, str]:
+    own_host, own_pid, own_start = owner_tag()["owner"].rsplit("/", 2)
+    return {"owner": f"{host or own_host}/{pid or own_pid}/{started or own_start}"}
+
+
 def test_runs_of_dead_processes_and_old_orphans_count_as_left_behind_and_no_others(store: MlflowClient) -> None:
     experiment = experiment_of(store, "section1_1").experiment_id
-    mine = owner_tags()
+    mine = owner_tag()
     now = int(time.time() * 1000)
     cases: dict[str, tuple[dict[str, str], int, bool]] = {
         "at work": (mine, now, False),
-        "of a dead process": (mine | {"owner.pid": str(exited_pid())}, now, True),
-        "of a process whose number was given away": (mine | {"owner.started": "1.00"}, now, True),
-        "of another machine": (mine | {"owner.host": "elsewhere", "owner.pid": "1"}, now, False),
+        "of a dead process": (owned_by(pid=exited_pid()), now, True),
+        "of a process whose number was given away": (owned_by(started="1.00"), now, True),
+        "of another machine": (owned_by(host="elsewhere", pid=1), now, False),
         "not claimed yet": ({}, now, False),
         "never claimed": ({}, now - int(1000 * (ORPHAN_AGE_S + 60)), True),
-        "with a damaged tag": (mine | {"owner.pid": "many"}, now, True),
+        "with a damaged tag": (owned_by(started="long ago"), now, True),
     }
     for name, (tags, start, _) in cases.items():
         store.create_run(experiment, start_time=start, tags=tags, run_name=name)
-    done = store.create_run(experiment, run_name="done", tags=mine | {"owner.pid": str(exited_pid())})
+    done = store.create_run(experiment, run_name="done", tags=owned_by(pid=exited_pid()))
     store.set_terminated(done.info.run_id)
     found = {each.run.info.run_name: each.left_behind for each in unfinished(store)}
     assert found == {name: left_behind for name, (_, _, left_behind) in cases.items()}
 
 
 def test_closing_ends_a_run_as_interrupted(store: MlflowClient) -> None:
-    tags = owner_tags() | {"owner.pid": str(exited_pid())}
+    tags = owned_by(pid=exited_pid())
     run_id = store.create_run(experiment_of(store, "section1_1").experiment_id, tags=tags).info.run_id
     (left,) = unfinished(store)
     close(store, left)
@@ -173,8 +178,8 @@ def test_closing_ends_a_run_as_interrupted(store: MlflowClient) -> None:
     assert list(unfinished(store)) == []
 
 
-def test_owner_tags_name_this_process() -> None:
-    tags = owner_tags()
-    assert tags["owner.host"] == socket.gethostname()
-    assert tags["owner.pid"] == str(os.getpid())
-    assert float(tags["owner.started"]) == pytest.approx(psutil.Process().create_time(), abs=0.01)
+def test_the_owner_tag_names_this_process() -> None:
+    host, pid, started = owner_tag()["owner"].rsplit("/", 2)
+    assert host == socket.gethostname()
+    assert pid == str(os.getpid())
+    assert float(started) == pytest.approx(psutil.Process().create_time(), abs=0.01)
