@@ -10,13 +10,15 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from harness.config import RunConfig
+from harness.config import KANConfig, RunConfig
 from harness.data import Data
 from harness.families import FAMILIES
-from harness.models import KAN, Regressor
+from harness.models import KAN, Regressor, parameters
 from harness.models.regressor import Inputs
 from harness.training.events import Diverged, Epoch, Event, NonFinite, StageStarted
-from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate
+from harness.training.levenberg_marquardt import refuse_what_does_not_fit
+from harness.training.objective import Objective, Optimizer, Step, Taken, gradient_norm
+from harness.training.optimizers import OPTIMIZERS, hold, learning_rate
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite."""
@@ -27,8 +29,21 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
 
     Stopping is the caller's: it stops iterating. When a number turns out not to be finite, that is yielded as NonFinite,
     the model is put back into its last finite state, and Diverged is the last event. An exception of the model passes
-    through.
+    through. Raises BadInput at once, before any event, for a network that the optimizer has no memory for.
     """
+    if config.optimizer == "lm":
+        refuse_what_does_not_fit(_most_parameters(model, config), len(data.train.y), data.train.y.element_size())
+    return _events(model, data, config)
+
+
+def _most_parameters(model: Regressor, config: RunConfig) -> int:
+    """Trainable numbers of the model where it has most of them: a KAN on its finest grid."""
+    if isinstance(model.network, KAN) and isinstance(config, KANConfig):
+        return sum(layer.mask.numel() for layer in model.network) * (config.grids[-1] + config.k + 2)
+    return parameters(model)
+
+
+def _events(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     training = Training(model, data, config)
     try:
         yield from FAMILIES.get(config.model).resolve("plan")(training)
@@ -65,7 +80,7 @@ class Training:
         self._stage = -1
         self._stage_name = ""
         self._last_train_mse = math.nan
-        self._grad_norm = math.nan
+        self._taken = Taken(math.nan)
         self._samples = (data.train, data.val, data.test)
         self._points = torch.cat([sample.x for sample in self._samples])
         self._bound = math.inf
@@ -92,17 +107,18 @@ class Training:
         if self._stage == 0:
             self._look_at_start()
         make = optimizer or OPTIMIZERS[self.config.optimizer]
-        take_step: Callable[[], float] | None = None
+        step: Step | None = None
+        objective: Objective | None = None
         for number in range(epochs):
             self.epoch += 1
             started = time.perf_counter()
             if number == 0 and prepare is not None:
                 prepare()
-            if take_step is None or (adapt is not None and adapt(number)):
-                parameters = [p for p in self.model.parameters() if p.requires_grad]
-                step = make(parameters, self.config, lambda: self.epoch)
-                take_step = partial(step, partial(self._evaluate, parameters, penalty))
-            self._grad_norm = take_step()
+            adapted = adapt is not None and adapt(number)
+            if step is None or objective is None or adapted:
+                objective = self._objective(penalty)
+                step = make(objective.parameters, self.config, lambda: self.epoch)
+            self._taken = step(objective)
             self.train_s += time.perf_counter() - started
             yield self._epoch_done(None if make is hold else learning_rate(self.config, self.epoch))
 
@@ -111,12 +127,20 @@ class Training:
         """MSE on the dense grid, off the clock."""
         return mse(self.model, self.data.dense.x, self.data.dense.y).item()
 
+    def _objective(self, penalty: Callable[[], Tensor] | None) -> Objective:
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        evaluate = partial(self._evaluate, trained, penalty)
+        return Objective(self.model, self.data.train, self.inputs, trained, penalty, evaluate, self._count)
+
+    def _count(self) -> None:
+        self.evals += 1
+
     def _evaluate(self, parameters: list[torch.nn.Parameter], penalty: Callable[[], Tensor] | None) -> Tensor:
         """The objective, in the units of the network (MSE / std^2, plus the penalty), and its gradient.
 
         A mean of squares is finite only when every prediction is, so the loss speaks for the predictions.
         """
-        self.evals += 1
+        self._count()
         for parameter in parameters:
             parameter.grad = None
         objective = mse(self.model, self.data.train.x, self.data.train.y) / self.model.std**2
@@ -125,7 +149,7 @@ class Training:
         objective.backward()
         norms = (objective.item(), gradient_norm(parameters), torch.nn.utils.get_total_norm(parameters).item())
         if not all(map(math.isfinite, norms)):
-            self._grad_norm = norms[1]
+            self._taken = Taken(norms[1])
             raise _NotFinite(self._first_non_finite(objective.item()))
         return objective
 
@@ -152,12 +176,12 @@ class Training:
             train_mse,
             val_mse,
             test_mse,
-            self._grad_norm,
+            self._taken.grad_norm,
             lr,
             self.train_s,
             self.evals,
             self.last_finite,
-            extra,
+            {**self._taken.extra, **extra},
         )
 
     @torch.no_grad()
@@ -170,7 +194,7 @@ class Training:
                     return self._non_finite(what, bad[0].item())
         if not math.isfinite(loss):
             return self._non_finite("loss", loss)
-        return self._non_finite("gradient", self._grad_norm)
+        return self._non_finite("gradient", self._taken.grad_norm)
 
     def _non_finite(self, what: str, value: float) -> NonFinite:
         return NonFinite(
@@ -180,7 +204,7 @@ class Training:
             what,
             value,
             learning_rate(self.config, self.epoch),
-            self._grad_norm,
+            self._taken.grad_norm,
             self._last_train_mse,
         )
 

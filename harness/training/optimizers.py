@@ -1,48 +1,46 @@
 """The optimizers, each as a function that takes one epoch's step.
 
-A step gets ``evaluate``, which computes the objective and its gradient at the current parameters, as often as the
-method asks for it, and returns the norm of the gradient that it started from.
+A step gets the objective, which it evaluates at the current parameters as often as the method asks for it, and says
+what it measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 import torch._dynamo
 from torch import Tensor, nn
 
 from harness.config import RunConfig
-
-Evaluate = Callable[[], Tensor]
-Step = Callable[[Evaluate], float]
-
-
-def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
-    """Euclidean norm of the gradient over all parameters; NaN when any of it is."""
-    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
+from harness.training.levenberg_marquardt import levenberg_marquardt
+from harness.training.objective import Objective, Optimizer, Step, Taken, gradient_norm
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float | None:
-    """The rate of a 1-based epoch: adam's falls by ``lr_decay`` for the second half of all epochs (document, Problem 1)."""
-    if config.optimizer == "adam" and config.lr_decay is not None and epoch > (config.epochs + 1) // 2:
+    """The rate of a 1-based epoch: adam's falls by ``lr_decay`` for the second half of all epochs (document, Problem 1).
+
+    None for a method without one.
+    """
+    if config.lr is not None and config.lr_decay is not None and epoch > (config.epochs + 1) // 2:
         return config.lr * config.lr_decay
     return config.lr
 
 
 def adam(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], int]) -> Step:
     """Adam (Kingma and Ba 2015, algorithm 1) on the whole training set, with the gradient's norm clipped to ``clip``."""
+    assert config.lr is not None
     optimizer = torch.optim.Adam(parameters, lr=config.lr)
 
-    def step(evaluate: Evaluate) -> float:
+    def step(objective: Objective) -> Taken:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, epoch())
-        evaluate()
+        objective.evaluate()
         norm = gradient_norm(parameters)
         if config.clip is not None:
             nn.utils.clip_grad_norm_(parameters, config.clip)
         optimizer.step()
-        return norm
+        return Taken(norm)
 
     return step
 
@@ -53,6 +51,7 @@ def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[],
     An epoch is up to ``iterations`` iterations; the curvature history lives on from epoch to epoch. Nothing is clipped:
     a clipped gradient is that of another function than the one that the line search measures.
     """
+    assert config.lr is not None
     assert config.iterations is not None
     assert config.history is not None
     optimizer = torch.optim.LBFGS(
@@ -66,17 +65,17 @@ def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[],
         tolerance_change=1e-32,
     )
 
-    def step(evaluate: Evaluate) -> float:
+    def step(objective: Objective) -> Taken:
         first: list[float] = []
 
         def closure() -> Tensor:
-            objective = evaluate()
+            value = objective.evaluate()
             if not first:
                 first.append(gradient_norm(parameters))
-            return objective
+            return value
 
         optimizer.step(closure)
-        return first[0]
+        return Taken(first[0])
 
     return step
 
@@ -84,12 +83,11 @@ def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[],
 def hold(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], int]) -> Step:
     """One evaluation without a step: for an epoch that changes the model by other means, such as a cut."""
 
-    def step(evaluate: Evaluate) -> float:
-        evaluate()
-        return gradient_norm(parameters)
+    def step(objective: Objective) -> Taken:
+        objective.evaluate()
+        return Taken(gradient_norm(parameters))
 
     return step
 
 
-Optimizer = Callable[[list[nn.Parameter], RunConfig, Callable[[], int]], Step]
-OPTIMIZERS: dict[str, Optimizer] = {"adam": adam, "lbfgs": lbfgs}
+OPTIMIZERS: dict[str, Optimizer] = {"adam": adam, "lbfgs": lbfgs, "lm": levenberg_marquardt}
