@@ -14,7 +14,7 @@ from harness.config import KANConfig, RunConfig
 from harness.data import Data
 from harness.families import FAMILIES
 from harness.models import KAN, Regressor, parameters
-from harness.models.regressor import Inputs
+from harness.models.regressor import Inputs, Outputs
 from harness.training.events import Diverged, Epoch, Event, NonFinite, StageStarted
 from harness.training.levenberg_marquardt import refuse_what_does_not_fit
 from harness.training.objective import Objective, Optimizer, Step, Taken, gradient_norm
@@ -129,13 +129,19 @@ class Training:
 
     def _objective(self, penalty: Callable[[], Tensor] | None) -> Objective:
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        evaluate = partial(self._evaluate, trained, penalty)
-        return Objective(self.model, self.data.train, self.inputs, trained, penalty, evaluate, self._count)
+
+        def predict() -> tuple[Outputs, Tensor | None]:
+            return self.model(self.data.train.x), None if penalty is None else penalty()
+
+        evaluate = partial(self._evaluate, trained, predict)
+        return Objective(self.model, self.data.train, self.inputs, trained, predict, evaluate, self._count)
 
     def _count(self) -> None:
         self.evals += 1
 
-    def _evaluate(self, parameters: list[torch.nn.Parameter], penalty: Callable[[], Tensor] | None) -> Tensor:
+    def _evaluate(
+        self, parameters: list[torch.nn.Parameter], predict: Callable[[], tuple[Outputs, Tensor | None]]
+    ) -> Tensor:
         """The objective, in the units of the network (MSE / std^2, plus the penalty), and its gradient.
 
         A mean of squares is finite only when every prediction is, so the loss speaks for the predictions.
@@ -143,9 +149,10 @@ class Training:
         self._count()
         for parameter in parameters:
             parameter.grad = None
-        objective = mse(self.model, self.data.train.x, self.data.train.y) / self.model.std**2
+        predictions, penalty = predict()
+        objective = (predictions - self.data.train.y).square().mean() / self.model.std**2
         if penalty is not None:
-            objective = objective + penalty()
+            objective = objective + penalty
         objective.backward()
         norms = (objective.item(), gradient_norm(parameters), torch.nn.utils.get_total_norm(parameters).item())
         if not all(map(math.isfinite, norms)):

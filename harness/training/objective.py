@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from harness.config import RunConfig
 from harness.data import Sample
 from harness.models import Regressor
-from harness.models.regressor import Inputs
+from harness.models.regressor import Inputs, Outputs
 
 Residuals = Float[Tensor, " points"]
 
@@ -26,7 +26,8 @@ class Objective:
     inputs: Inputs
     """The training inputs as the network sees them."""
     parameters: list[nn.Parameter]
-    penalty: Callable[[], Tensor] | None
+    predict: Callable[[], tuple[Outputs, Tensor | None]]
+    """Predictions at the training points, and the penalty if there is one; both with their graphs."""
     evaluate: Callable[[], Tensor]
     """The objective with its gradient in each ``.grad``; one evaluation. A number that is not finite ends the training."""
     count: Callable[[], None]
@@ -39,9 +40,10 @@ class Objective:
         Both may be anything but finite: this is for points that a method tries before it decides.
         """
         self.count()
-        residuals = (self.model(self.train.x) - self.train.y).flatten() / self.model.std
+        predictions, penalty = self.predict()
+        residuals = (predictions - self.train.y).flatten() / self.model.std
         value = residuals.square().mean()
-        return residuals, (value if self.penalty is None else value + self.penalty()).item()
+        return residuals, (value if penalty is None else value + penalty).item()
 
 
 @dataclass(frozen=True)
