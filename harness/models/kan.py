@@ -54,8 +54,8 @@ def fit_coefficients(
     basis = bspline_basis(x, knots, k).transpose(0, 1)
     if not (basis.isfinite().all() and y.isfinite().all()):
         raise FloatingPointError("a spline can't be fitted to points that are not finite")
-    # The complete orthogonal factorisation also takes grids with more splines than points.
-    driver = "gelsy" if x.device.type == "cpu" else "gels"
+    # By singular values, which also takes grids with more splines than points.
+    driver = "gelsd" if x.device.type == "cpu" else "gels"
     solution: Tensor = torch.linalg.lstsq(basis, y.transpose(0, 1), driver=driver).solution.transpose(1, 2)
     if not solution.isfinite().all():
         raise FloatingPointError("the least-squares fit of a spline is not finite")

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import psutil
@@ -31,13 +31,15 @@ from torch.func import functional_call, grad, vmap
 from harness.config import RunConfig
 from harness.errors import BadInput
 from harness.models.regressor import Inputs
-from harness.training.objective import Objective, Residuals, Step, Taken, gradient_norm
+from harness.training.objective import Objective, Residuals
 
 Vector = Float[Tensor, " parameters"]
 Solve = Callable[[Residuals, Vector | None], Vector]
 """``-(A + mu I)^-1 (J^T w / N + p)`` for w of the points and p of the parameters."""
 Factorise = Callable[[float], Solve | None]
 """The solver for a damping; None where the matrix is not positive definite in floating point."""
+
+Step = Callable[[Objective], float]
 
 TRIES = 10
 """Trials of a step; what they have raised the damping to is kept for the next step."""
@@ -70,15 +72,15 @@ def levenberg_marquardt(parameters: list[nn.Parameter], config: RunConfig, epoch
     damping = config.damping
     here: _Point | None = None
 
-    def step(objective: Objective) -> Taken:
+    def step(objective: Objective) -> float:
         nonlocal damping, here
         if here is None:
             here = _look(objective, parameters)
-        used, values = damping, list[float]()
+        values: list[float] = []
         for _ in range(TRIES):
             if damping > LARGEST:
                 break
-            used = damping
+            objective.extra["lm/damping"] = damping
             trial = _trial(objective, parameters, here, damping)
             if trial is not None:
                 move(parameters, trial)
@@ -87,12 +89,12 @@ def levenberg_marquardt(parameters: list[nn.Parameter], config: RunConfig, epoch
                 if value < here.value:
                     damping = max(damping / down, SMALLEST)
                     norm, here = here.norm, None
-                    return Taken(norm, {"lm/damping": used})
+                    return norm
             damping *= up
         if values and not any(map(math.isfinite, values)):
             objective.evaluate()
         move(parameters, here.theta)
-        return Taken(here.norm, {"lm/damping": used})
+        return here.norm
 
     return step
 
@@ -112,7 +114,7 @@ class _Point:
 
 def _look(objective: Objective, parameters: list[nn.Parameter]) -> _Point:
     value = objective.evaluate().item()
-    norm = gradient_norm(parameters)
+    norm = flat(p.grad for p in parameters if p.grad is not None).norm().item()
     predictions, penalty = objective.predict()
     residuals = (predictions.detach() - objective.train.y).flatten() / objective.model.std
     slope = None
@@ -219,7 +221,7 @@ def jacobian(network: nn.Module, inputs: Inputs, parameters: list[nn.Parameter])
         return answer.squeeze()
 
     columns = vmap(grad(output), (None, 0))(free, inputs)
-    return torch.cat([columns[name].flatten(1) for name in free], dim=1)
+    return torch.cat([columns[name].reshape(len(inputs), -1) for name in free], dim=1)
 
 
 def gram(j: Float[Tensor, "rows columns"]) -> Float[Tensor, "columns columns"]:
@@ -235,7 +237,7 @@ def gram(j: Float[Tensor, "rows columns"]) -> Float[Tensor, "columns columns"]:
     return product
 
 
-def flat(tensors: list[nn.Parameter] | tuple[Tensor, ...]) -> Vector:
+def flat(tensors: Iterable[Tensor]) -> Vector:
     """Copies of the tensors, end to end."""
     return torch.cat([tensor.detach().flatten() for tensor in tensors])
 

@@ -17,8 +17,8 @@ from harness.models import KAN, Regressor, parameters
 from harness.models.regressor import Inputs, Outputs
 from harness.training.events import Diverged, Epoch, Event, NonFinite, StageStarted
 from harness.training.levenberg_marquardt import refuse_what_does_not_fit
-from harness.training.objective import Objective, Optimizer, Step, Taken, gradient_norm
-from harness.training.optimizers import OPTIMIZERS, hold, learning_rate
+from harness.training.objective import Objective
+from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite."""
@@ -80,7 +80,8 @@ class Training:
         self._stage = -1
         self._stage_name = ""
         self._last_train_mse = math.nan
-        self._taken = Taken(math.nan)
+        self._grad_norm = math.nan
+        self._extra: dict[str, float] = {}
         self._samples = (data.train, data.val, data.test)
         self._points = torch.cat([sample.x for sample in self._samples])
         self._bound = math.inf
@@ -107,18 +108,17 @@ class Training:
         if self._stage == 0:
             self._look_at_start()
         make = optimizer or OPTIMIZERS[self.config.optimizer]
-        step: Step | None = None
-        objective: Objective | None = None
+        take_step: Callable[[], float] | None = None
         for number in range(epochs):
             self.epoch += 1
             started = time.perf_counter()
             if number == 0 and prepare is not None:
                 prepare()
-            adapted = adapt is not None and adapt(number)
-            if step is None or objective is None or adapted:
+            if take_step is None or (adapt is not None and adapt(number)):
                 objective = self._objective(penalty)
-                step = make(objective.parameters, self.config, lambda: self.epoch)
-            self._taken = step(objective)
+                take_step = partial(make(objective.parameters, self.config, lambda: self.epoch), objective)
+                self._extra = objective.extra
+            self._grad_norm = take_step()
             self.train_s += time.perf_counter() - started
             yield self._epoch_done(None if make is hold else learning_rate(self.config, self.epoch))
 
@@ -156,7 +156,7 @@ class Training:
         objective.backward()
         norms = (objective.item(), gradient_norm(parameters), torch.nn.utils.get_total_norm(parameters).item())
         if not all(map(math.isfinite, norms)):
-            self._taken = Taken(norms[1])
+            self._grad_norm = norms[1]
             raise _NotFinite(self._first_non_finite(objective.item()))
         return objective
 
@@ -183,12 +183,12 @@ class Training:
             train_mse,
             val_mse,
             test_mse,
-            self._taken.grad_norm,
+            self._grad_norm,
             lr,
             self.train_s,
             self.evals,
             self.last_finite,
-            {**self._taken.extra, **extra},
+            {**self._extra, **extra},
         )
 
     @torch.no_grad()
@@ -201,7 +201,7 @@ class Training:
                     return self._non_finite(what, bad[0].item())
         if not math.isfinite(loss):
             return self._non_finite("loss", loss)
-        return self._non_finite("gradient", self._taken.grad_norm)
+        return self._non_finite("gradient", self._grad_norm)
 
     def _non_finite(self, what: str, value: float) -> NonFinite:
         return NonFinite(
@@ -211,7 +211,7 @@ class Training:
             what,
             value,
             learning_rate(self.config, self.epoch),
-            self._taken.grad_norm,
+            self._grad_norm,
             self._last_train_mse,
         )
 

@@ -1,15 +1,14 @@
-"""Between a training and its optimizer: what the optimizer sees, and what it answers."""
+"""What an optimizer sees of a training: the function that it minimises, and its residuals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from harness.config import RunConfig
 from harness.data import Sample
 from harness.models import Regressor
 from harness.models.regressor import Inputs, Outputs
@@ -32,6 +31,12 @@ class Objective:
     """The objective with its gradient in each ``.grad``; one evaluation. A number that is not finite ends the training."""
     count: Callable[[], None]
     """Add one to the evaluations of the training."""
+    extra: dict[str, float] = field(default_factory=dict)
+    """What a method measures in a step besides, by metric name; it goes into the event of the epoch."""
+
+    def __call__(self) -> Tensor:
+        """See :attr:`evaluate`."""
+        return self.evaluate()
 
     @torch.no_grad()
     def attempt(self) -> tuple[Residuals, float]:
@@ -44,23 +49,3 @@ class Objective:
         residuals = (predictions - self.train.y).flatten() / self.model.std
         value = residuals.square().mean()
         return residuals, (value if penalty is None else value + penalty).item()
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A step that was taken."""
-
-    grad_norm: float
-    """Norm of the objective's gradient where the step started, before any clipping."""
-    extra: dict[str, float] = field(default_factory=dict)
-    """What the method measures besides, by metric name."""
-
-
-Step = Callable[[Objective], Taken]
-Optimizer = Callable[[list[nn.Parameter], RunConfig, Callable[[], int]], Step]
-"""Makes the steps of a stage from its parameters, the configuration, and the number of the epoch."""
-
-
-def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
-    """Euclidean norm of the gradient over all parameters; NaN when any of it is."""
-    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()

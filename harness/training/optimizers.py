@@ -1,12 +1,13 @@
 """The optimizers, each as a function that takes one epoch's step.
 
-A step gets the objective, which it evaluates at the current parameters as often as the method asks for it, and says
-what it measured.
+A step gets ``evaluate``, which computes the objective and its gradient at the current parameters, as often as the
+method asks for it, and returns the norm of the gradient that it started from. What a training hands in is an
+:class:`Objective`, which can do that and more, for least squares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch._dynamo
@@ -14,13 +15,21 @@ from torch import Tensor, nn
 
 from harness.config import RunConfig
 from harness.training.levenberg_marquardt import levenberg_marquardt
-from harness.training.objective import Objective, Optimizer, Step, Taken, gradient_norm
+from harness.training.objective import Objective
+
+Evaluate = Callable[[], Tensor]
+Step = Callable[[Evaluate], float]
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
+    """Euclidean norm of the gradient over all parameters; NaN when any of it is."""
+    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float | None:
     """The rate of a 1-based epoch: adam's falls by ``lr_decay`` for the second half of all epochs (document, Problem 1).
 
-    None for a method without one.
+    None for lm, which has none.
     """
     if config.lr is not None and config.lr_decay is not None and epoch > (config.epochs + 1) // 2:
         return config.lr * config.lr_decay
@@ -32,15 +41,15 @@ def adam(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], 
     assert config.lr is not None
     optimizer = torch.optim.Adam(parameters, lr=config.lr)
 
-    def step(objective: Objective) -> Taken:
+    def step(evaluate: Evaluate) -> float:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, epoch())
-        objective.evaluate()
+        evaluate()
         norm = gradient_norm(parameters)
         if config.clip is not None:
             nn.utils.clip_grad_norm_(parameters, config.clip)
         optimizer.step()
-        return Taken(norm)
+        return norm
 
     return step
 
@@ -65,17 +74,17 @@ def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[],
         tolerance_change=1e-32,
     )
 
-    def step(objective: Objective) -> Taken:
+    def step(evaluate: Evaluate) -> float:
         first: list[float] = []
 
         def closure() -> Tensor:
-            value = objective.evaluate()
+            objective = evaluate()
             if not first:
                 first.append(gradient_norm(parameters))
-            return value
+            return objective
 
         optimizer.step(closure)
-        return Taken(first[0])
+        return first[0]
 
     return step
 
@@ -83,11 +92,12 @@ def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[],
 def hold(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], int]) -> Step:
     """One evaluation without a step: for an epoch that changes the model by other means, such as a cut."""
 
-    def step(objective: Objective) -> Taken:
-        objective.evaluate()
-        return Taken(gradient_norm(parameters))
+    def step(evaluate: Evaluate) -> float:
+        evaluate()
+        return gradient_norm(parameters)
 
     return step
 
 
+Optimizer = Callable[[list[nn.Parameter], RunConfig, Callable[[], int]], Callable[[Objective], float]]
 OPTIMIZERS: dict[str, Optimizer] = {"adam": adam, "lbfgs": lbfgs, "lm": levenberg_marquardt}
