@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from harness.config import RunConfig
+from harness.config import KANConfig, RunConfig
 from harness.data import Data
 from harness.families import FAMILIES
-from harness.models import KAN, Regressor
+from harness.models import KAN, Regressor, parameters
 from harness.models.regressor import Inputs, Outputs
 from harness.training.events import Diverged, Epoch, Event, NonFinite, StageStarted
+from harness.training.levenberg_marquardt import refuse_what_does_not_fit
+from harness.training.objective import Objective
 from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate, norm
 
 EXPLOSION = 1e6
@@ -28,8 +30,21 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
 
     Stopping is the caller's: it stops iterating. When a number turns out not to be finite, that is yielded as NonFinite,
     the model is put back into its last finite state, and Diverged is the last event. An exception of the model passes
-    through.
+    through. Raises BadInput at once, before any event, for a network that the optimizer has no memory for.
     """
+    if config.optimizer == "lm":
+        refuse_what_does_not_fit(_most_parameters(model, config), len(data.train.y), data.train.y.element_size())
+    return _events(model, data, config)
+
+
+def _most_parameters(model: Regressor, config: RunConfig) -> int:
+    """Trainable numbers of the model where it has most of them: a KAN on its finest grid."""
+    if isinstance(model.network, KAN) and isinstance(config, KANConfig):
+        return sum(layer.mask.numel() for layer in model.network) * (config.grids[-1] + config.k + 2)
+    return parameters(model)
+
+
+def _events(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     training = Training(model, data, config)
     try:
         yield from FAMILIES.get(config.model).resolve("plan")(training)
@@ -67,6 +82,7 @@ class Training:
         self._stage_name = ""
         self._last_train_mse = math.nan
         self._grad_norm = math.nan
+        self._extra: dict[str, float] = {}
         self._samples = (data.train, data.val, data.test)
         self.at_train = model.at(data.train.x)
         """The model at the training points."""
@@ -103,9 +119,9 @@ class Training:
             if number == 0 and prepare is not None:
                 prepare()
             if take_step is None or (adapt is not None and adapt(number)):
-                parameters = [p for p in self.model.parameters() if p.requires_grad]
-                step = make(parameters, self.config, lambda: self.epoch)
-                take_step = partial(step, partial(self._evaluate, parameters, penalised))
+                objective = self._objective(penalised)
+                take_step = partial(make(objective.parameters, self.config, lambda: self.epoch), objective)
+                self._extra = objective.extra
             self._grad_norm = take_step()
             self.train_s += time.perf_counter() - started
             yield self._epoch_done(None if make is hold else learning_rate(self.config, self.epoch))
@@ -115,17 +131,29 @@ class Training:
         """MSE on the dense grid, off the clock."""
         return mse(self.model, self.data.dense.x, self.data.dense.y).item()
 
+    def _objective(self, penalised: Callable[[], tuple[Outputs, Tensor]] | None) -> Objective:
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+        def predict() -> tuple[Outputs, Tensor | None]:
+            return (self.at_train(), None) if penalised is None else penalised()
+
+        evaluate = partial(self._evaluate, trained, predict)
+        return Objective(self.model, self.data.train, self.inputs, trained, predict, evaluate, self._count)
+
+    def _count(self) -> None:
+        self.evals += 1
+
     def _evaluate(
-        self, parameters: list[torch.nn.Parameter], penalised: Callable[[], tuple[Outputs, Tensor]] | None
+        self, parameters: list[torch.nn.Parameter], predict: Callable[[], tuple[Outputs, Tensor | None]]
     ) -> Tensor:
         """The objective, in the units of the network (MSE / std^2, plus the penalty), and its gradient.
 
         A mean of squares is finite only when every prediction is, so the loss speaks for the predictions.
         """
-        self.evals += 1
+        self._count()
         for parameter in parameters:
             parameter.grad = None
-        predictions, penalty = (self.at_train(), None) if penalised is None else penalised()
+        predictions, penalty = predict()
         objective = mse_loss(predictions, self.data.train.y) / self.model.std**2
         if penalty is not None:
             objective = objective + penalty
@@ -164,7 +192,7 @@ class Training:
             self.train_s,
             self.evals,
             self.last_finite,
-            extra,
+            {**self._extra, **extra},
         )
 
     @torch.no_grad()

@@ -1,7 +1,8 @@
 """The optimizers, each as a function that takes one epoch's step.
 
 A step gets ``evaluate``, which computes the objective and its gradient at the current parameters, as often as the
-method asks for it, and returns the norm of the gradient that it started from.
+method asks for it, and returns the norm of the gradient that it started from. What a training hands in is an
+:class:`Objective`, which can do that and more, for least squares.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 from harness.config import RunConfig
 from harness.training.lbfgs import LBFGS
+from harness.training.levenberg_marquardt import levenberg_marquardt
+from harness.training.objective import Objective
 
 Evaluate = Callable[[], Tensor]
 Step = Callable[[Evaluate], float]
@@ -31,14 +34,18 @@ def norm(tensors: Iterable[Tensor]) -> float:
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float | None:
-    """The rate of a 1-based epoch: adam's falls by ``lr_decay`` for the second half of all epochs (document, Problem 1)."""
-    if config.optimizer == "adam" and config.lr_decay is not None and epoch > (config.epochs + 1) // 2:
+    """The rate of a 1-based epoch: adam's falls by ``lr_decay`` for the second half of all epochs (document, Problem 1).
+
+    None for lm, which has none.
+    """
+    if config.lr is not None and config.lr_decay is not None and epoch > (config.epochs + 1) // 2:
         return config.lr * config.lr_decay
     return config.lr
 
 
 def adam(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], int]) -> Step:
     """Adam (Kingma and Ba 2015, algorithm 1) on the whole training set, with the gradient's norm clipped to ``clip``."""
+    assert config.lr is not None
     optimizer = torch.optim.Adam(parameters, lr=config.lr)
 
     def step(evaluate: Evaluate) -> float:
@@ -61,6 +68,7 @@ def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[],
     a clipped gradient is that of another function than the one that the line search measures. The parameters become
     views of one vector, which is what the method works on.
     """
+    assert config.lr is not None
     assert config.iterations is not None
     assert config.history is not None
     vector = torch.cat([parameter.detach().flatten() for parameter in parameters])
@@ -88,5 +96,5 @@ def hold(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], 
     return step
 
 
-Optimizer = Callable[[list[nn.Parameter], RunConfig, Callable[[], int]], Step]
-OPTIMIZERS: dict[str, Optimizer] = {"adam": adam, "lbfgs": lbfgs}
+Optimizer = Callable[[list[nn.Parameter], RunConfig, Callable[[], int]], Callable[[Objective], float]]
+OPTIMIZERS: dict[str, Optimizer] = {"adam": adam, "lbfgs": lbfgs, "lm": levenberg_marquardt}
