@@ -52,7 +52,7 @@ def fit_coefficients(
     return solution
 
 
-def extend(grid: Knots, k: int) -> Knots:
+def extend(grid: Knots, k: int) -> Float[Tensor, "inputs extended"]:
     """The grid with k knots more at each end, at its mean spacing (pykan's ``extend_grid``)."""
     step = (grid[:, -1:] - grid[:, :1]) / (grid.shape[1] - 1)
     outward = step * torch.arange(1, k + 1, dtype=grid.dtype, device=grid.device)

@@ -186,7 +186,7 @@ class KAN(nn.Module):
             x = layer.functions(x).sum(dim=1)
         return x.T
 
-    def dense(self, x: Activations) -> Activations:
+    def dense(self, x: Activations) -> Float[Tensor, "points outputs"]:
         """As :meth:`forward`, by all splines at all points and without a decision that depends on a value."""
         for layer in self:
             x = layer.dense(x)
@@ -313,7 +313,7 @@ class FixedPoints:
         self._grid: Tensor | None = None
         self._features = x
 
-    def __call__(self) -> Activations:
+    def __call__(self) -> Float[Tensor, "points outputs"]:
         """Outputs of shape ``(points, outputs)``, as ``network(x)`` with a gradient in the parameters only."""
         first, *others = self.network
         x = first.weights().flatten(1) @ self.features(first).flatten(0, 1)
@@ -321,7 +321,7 @@ class FixedPoints:
             x = layer.functions(x).sum(dim=1)
         return x.T
 
-    def penalised(self, lamb_entropy: float) -> tuple[Activations, Float[Tensor, ""]]:
+    def penalised(self, lamb_entropy: float) -> tuple[Float[Tensor, "points outputs"], Float[Tensor, ""]]:
         """Outputs, and :meth:`KAN.penalty` from the same values of the edges."""
         first, *others = self.network
         features = self.features(first)

@@ -42,11 +42,11 @@ def to_multkan(network: KAN) -> Any:
     It writes no files (``auto_save=False``), and no generator of random numbers is touched. A float64 ``MultKAN`` can
     only compute attribution scores while float64 is the default dtype of torch.
     """
-    from kan import MultKAN
-
     layers = list(network)
     grids = [layer.intervals for layer in layers]
     with undisturbed_generators():
+        from kan import MultKAN  # the import draws from `random`, too
+
         multkan = MultKAN(
             width=[layers[0].mask.shape[0], *(layer.mask.shape[1] for layer in layers)],
             grid=grids[0] if len(set(grids)) == 1 else grids,

@@ -179,7 +179,7 @@ def _judge(run: Run) -> Unfinished:
     if owner is None:
         age = time.time() - run.info.start_time / 1000
         return Unfinished(run, f"never claimed by a process, {age / 60:.0f} min old", age > ORPHAN_AGE_S)
-    host, pid, started = (owner.rsplit("/", 2) + ["", ""])[:3]
+    host, pid, started = [*owner.rsplit("/", 2), "", ""][:3]
     if host != socket.gethostname():
         return Unfinished(run, f"belongs to process {pid} on {host}; ask there", left_behind=False)
     try:

@@ -172,9 +172,12 @@ def test_a_penalty_is_part_of_what_each_step_lowers() -> None:
     def penalty() -> Tensor:
         return 0.05 * network.penalty(training.inputs, 2.0)
 
+    def penalised() -> tuple[Tensor, Tensor]:
+        return training.at_train(), penalty()
+
     totals = [
         event.train_mse / regressor.std.item() ** 2 + penalty().item()
-        for event in training.stage("sparsify", 12, penalty=penalty)
+        for event in training.stage("sparsify", 12, penalised=penalised)
         if isinstance(event, Epoch)
     ]
     assert all(after <= before * (1 + 1e-12) for before, after in itertools.pairwise(totals))
