@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ def left_behind(store: MlflowClient) -> str:
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     process.wait(timeout=60)
     experiment = store.create_experiment("e")
-    tags = {"owner": owner_tag()["owner"].replace(f"/{os.getpid()}/", f"/{process.pid}/")}
+    tags = {"owner": f"{socket.gethostname()}/{process.pid}/1.00"}
     return str(store.create_run(experiment, run_name="siren-x-s0", tags=tags).info.run_id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import sqlite3
 import tempfile
@@ -175,17 +176,18 @@ def unfinished(client: MlflowClient) -> Iterator[Unfinished]:
 
 
 def _judge(run: Run) -> Unfinished:
-    owner = run.data.tags.get("owner")
+    # A tag of another form is somebody's own, and says nothing of a process.
+    owner = re.fullmatch(r"(.+)/(\d+)/([\d.]+)", run.data.tags.get("owner", ""))
     if owner is None:
         age = time.time() - run.info.start_time / 1000
         return Unfinished(run, f"never claimed by a process, {age / 60:.0f} min old", age > ORPHAN_AGE_S)
-    host, pid, started = [*owner.rsplit("/", 2), "", ""][:3]
+    host, pid, started = owner.groups()
     if host != socket.gethostname():
         return Unfinished(run, f"belongs to process {pid} on {host}; ask there", left_behind=False)
     try:
         # A process of the same number that started at another time is another process.
         alive = abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
-    except (psutil.NoSuchProcess, ValueError):
+    except psutil.NoSuchProcess:
         alive = False
     return Unfinished(run, f"process {pid} {'is at work' if alive else 'is gone'}", left_behind=not alive)
 

@@ -96,5 +96,5 @@ def test_an_artifact_that_the_system_refuses_to_write_leaves_the_metrics_and_an_
     assert [m.step for m in store.get_metric_history(run.info.run_id, "train/mse")] == [1, 2]
     assert "final/dense_mse" in run.data.metrics
     found = shortfalls(store, run.info.run_id, config, tmp_path / "out")
-    assert found == ["checkpoint/state.safetensors is missing"]
+    assert found == ["checkpoint/config.json is missing", "checkpoint/state.safetensors is missing"]
     assert "File too large" in (tmp_path / "out" / "error" / "traceback.txt").read_text()

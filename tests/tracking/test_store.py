@@ -141,34 +141,33 @@ def exited_pid() -> int:
     return process.pid
 
 
-def owned_by(host: str | None = None, pid: int | None = None, started: str | None = None) -> dict[str, str]:
-    own_host, own_pid, own_start = owner_tag()["owner"].rsplit("/", 2)
-    return {"owner": f"{host or own_host}/{pid or own_pid}/{started or own_start}"}
-
-
 def test_runs_of_dead_processes_and_old_orphans_count_as_left_behind_and_no_others(store: MlflowClient) -> None:
     experiment = experiment_of(store, "section1_1").experiment_id
-    mine = owner_tag()
+    host, pid, started = owner_tag()["owner"].rsplit("/", 2)
     now = int(time.time() * 1000)
+
+    def owner(*parts: str) -> dict[str, str]:
+        return {"owner": "/".join(parts)}
+
     cases: dict[str, tuple[dict[str, str], int, bool]] = {
-        "at work": (mine, now, False),
-        "of a dead process": (owned_by(pid=exited_pid()), now, True),
-        "of a process whose number was given away": (owned_by(started="1.00"), now, True),
-        "of another machine": (owned_by(host="elsewhere", pid=1), now, False),
+        "at work": (owner(host, pid, started), now, False),
+        "of a dead process": (owner(host, str(exited_pid()), started), now, True),
+        "of a process whose number was given away": (owner(host, pid, "1.00"), now, True),
+        "of another machine": (owner("elsewhere", "1", started), now, False),
         "not claimed yet": ({}, now, False),
         "never claimed": ({}, now - int(1000 * (ORPHAN_AGE_S + 60)), True),
-        "with a damaged tag": (owned_by(started="long ago"), now, True),
+        "with somebody's own tag of that name": ({"owner": "alice"}, now, False),
     }
     for name, (tags, start, _) in cases.items():
         store.create_run(experiment, start_time=start, tags=tags, run_name=name)
-    done = store.create_run(experiment, run_name="done", tags=owned_by(pid=exited_pid()))
+    done = store.create_run(experiment, run_name="done", tags=owner(host, str(exited_pid()), started))
     store.set_terminated(done.info.run_id)
     found = {each.run.info.run_name: each.left_behind for each in unfinished(store)}
     assert found == {name: left_behind for name, (_, _, left_behind) in cases.items()}
 
 
 def test_closing_ends_a_run_as_interrupted(store: MlflowClient) -> None:
-    tags = owned_by(pid=exited_pid())
+    tags = {"owner": f"{socket.gethostname()}/{exited_pid()}/1.00"}
     run_id = store.create_run(experiment_of(store, "section1_1").experiment_id, tags=tags).info.run_id
     (left,) = unfinished(store)
     close(store, left)
