@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 from torch import Tensor
 
-from harness.models.kan import KAN, bspline_basis, extend, fit_coefficients
+from harness.models.bspline import bspline_basis, extend, fit_coefficients
+from harness.models.kan import KAN
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
