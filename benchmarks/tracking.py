@@ -44,7 +44,8 @@ def main() -> None:
             bare, tracked, end = (statistics.median(column) for column in zip(*times, strict=True))
             ratio = statistics.median(t / b for b, t, _ in times)
             print(
-                f"| {model} | {epochs} | {1e3 * bare / epochs:.2f} | {1e3 * tracked / epochs:.2f} | {ratio - 1:+.1%} | {end:.2f} |",
+                f"| {model} | {epochs} | {1e3 * bare / epochs:.2f} | {1e3 * tracked / epochs:.2f} "
+                f"| {ratio - 1:+.1%} | {end:.2f} |",
                 flush=True,
             )
 

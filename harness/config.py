@@ -40,9 +40,11 @@ OrNone = BeforeValidator(_none)
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 DOCUMENT = "training_fixes_summary (2025-10-24)"
+OptimizerName = Literal["adam", "lbfgs", "lm"]
 OPTIMIZER_DEFAULTS: dict[str, dict[str, Any]] = {
     "adam": {"lr": 1e-3, "lr_decay": 0.1, "clip": None},
     "lbfgs": {"lr": 1.0, "iterations": 20, "history": 10},
+    "lm": {"damping": 1e-3, "damping_up": 4.0, "damping_down": 5.0},
 }
 """The fields that each optimizer has, with their defaults; a field of another optimizer is refused."""
 
@@ -60,7 +62,8 @@ class RunConfig(BaseModel):
     seed: int = field(0, "Seed of all randomness: points, initialisation, random features.", ge=0, lt=2**31)
     epochs: int = field(
         200,
-        "Total budget. An epoch is one Adam step, or one L-BFGS step of up to `iterations` iterations.",
+        "Total budget. An epoch is one Adam step, one L-BFGS step of up to `iterations` iterations, or one "
+        "Levenberg-Marquardt step.",
         unit="epochs",
         source=DOCUMENT,
         ge=1,
@@ -94,9 +97,11 @@ class RunConfig(BaseModel):
         True,
         "Let the network learn (y - mean) / std of the training targets; an affine output keeps the model in raw units.",
     )
-    optimizer: Literal["adam", "lbfgs"] = field("lbfgs", "Optimizer.")
-    lr: float = field(
-        None, "Learning rate; for L-BFGS the first trial step of a line search. Default: 1e-3 (adam), 1 (lbfgs).", gt=0
+    optimizer: OptimizerName = field("lbfgs", "Optimizer; lm is Levenberg-Marquardt.")
+    lr: Annotated[float | None, OrNone] = field(
+        None,
+        "adam, lbfgs: learning rate; for L-BFGS the first trial step of a line search. Default: 1e-3 (adam), 1 (lbfgs).",
+        gt=0,
     )
     lr_decay: Annotated[float | None, OrNone] = field(
         None,
@@ -118,6 +123,20 @@ class RunConfig(BaseModel):
         None, "lbfgs: curvature pairs kept. Default: 10.", source="pykan 0.2.8", ge=1, le=1_000
     )
 
+    damping: Annotated[float | None, OrNone] = field(
+        None,
+        "lm: damping of the first step of a stage, in units of the mean diagonal of J^T J. Default: 1e-3.",
+        source="Marquardt 1963",
+        gt=0,
+        le=1e10,
+    )
+    damping_up: Annotated[float | None, OrNone] = field(
+        None, "lm: factor on the damping after a trial that fails. Default: 4.", source="measured", gt=1, le=1e6
+    )
+    damping_down: Annotated[float | None, OrNone] = field(
+        None, "lm: divisor of the damping after a step that succeeds. Default: 5.", source="measured", ge=1, le=1e6
+    )
+
     @field_validator("device")
     @classmethod
     def _device_name(cls, device: str) -> str:
@@ -131,13 +150,16 @@ class RunConfig(BaseModel):
         if not isinstance(values, dict):
             return values
         optimizer = values.get("optimizer", cls.model_fields["optimizer"].default)
-        defaults = OPTIMIZER_DEFAULTS.get(optimizer, {})
-        for other, fields in OPTIMIZER_DEFAULTS.items():
-            for name in fields:
-                if name not in defaults and values.get(name) is not None and optimizer in OPTIMIZER_DEFAULTS:
-                    raise ValueError(
-                        f"{name} = {values[name]!r} belongs to optimizer={other}, not to optimizer={optimizer}"
-                    )
+        if optimizer not in OPTIMIZER_DEFAULTS:
+            return values
+        defaults = OPTIMIZER_DEFAULTS[optimizer]
+        for name in {name: None for fields in OPTIMIZER_DEFAULTS.values() for name in fields if name not in defaults}:
+            if values.get(name) is not None:
+                owners = " and ".join(f"optimizer={o}" for o, fields in OPTIMIZER_DEFAULTS.items() if name in fields)
+                raise ValueError(f"{name} = {values[name]!r} belongs to {owners}, not to optimizer={optimizer}")
+        for name, default in defaults.items():
+            if default is not None and _none(values.get(name, default)) is None:
+                raise ValueError(f"{name} = {values[name]!r} can't be used: optimizer={optimizer} needs a number")
         return {**defaults, **values}
 
     @model_validator(mode="after")
@@ -194,7 +216,7 @@ class FourierMLPConfig(MLPConfig):
 class SirenConfig(RunConfig):
     """Network with sine activations (:mod:`harness.models.siren`)."""
 
-    optimizer: Literal["adam", "lbfgs"] = field("adam", "Optimizer.", source=DOCUMENT)
+    optimizer: OptimizerName = field("adam", "Optimizer.", source=DOCUMENT)
     width: int = field(64, "Units of a hidden layer.", unit="units", ge=1, le=100_000)
     depth: int = field(3, "Hidden (sine) layers.", unit="layers", ge=1, le=100)
     omega0: float = field(

@@ -53,8 +53,9 @@ Listener = Callable[[Event], None]
 def run(config: RunConfig, listener: Listener = lambda event: None, tags: Mapping[str, str] | None = None) -> RunResult:
     """Train, evaluate and record. ``listener`` is told of each training event, ``tags`` are added to the run's.
 
-    Raises BadInput, with nothing left behind, for a problem, device or store that can't be used. Whatever else goes
-    wrong is the outcome of the run: a NaN, an exception, a signal or a deadline ends it, and what there is gets recorded.
+    Raises BadInput, with nothing left behind, for a problem, device or store that can't be used, or a network that is too
+    large for its optimizer. Whatever else goes wrong is the outcome of the run: a NaN, an exception, a signal or a
+    deadline ends it, and what there is gets recorded.
     """
     problem = problems.get(config.problem)
     device = find_device(config.device)
@@ -63,6 +64,7 @@ def run(config: RunConfig, listener: Listener = lambda event: None, tags: Mappin
         problem, config.seed, config.n_train, config.n_val, config.n_test, getattr(torch, config.dtype), device
     )
     model = build(config, problem, data.train).to(device)
+    events = train(model, data, config)
     with stop_on_signals() as stop, Recorder(config, problem, data, model.state_dict(), tags) as recorder:
         stop.deadline = None if config.timeout is None else time.monotonic() + config.timeout
 
@@ -70,7 +72,7 @@ def run(config: RunConfig, listener: Listener = lambda event: None, tags: Mappin
             recorder.record(event)
             listener(event)
 
-        ending = follow(train(model, data, config), listen, stop)
+        ending = follow(events, listen, stop)
         metrics: dict[str, float] = {}
         if ending.outcome is Outcome.COMPLETED:
             ending, metrics = judge(model, problem, data, config, listen, stop)

@@ -9,16 +9,17 @@ from harness.presets import load, names, resolve
 from tests.support import MODELS
 
 
-def test_the_presets_are_seed_and_tuned() -> None:
-    assert names() == ["seed", "tuned"]
+def test_the_presets_are_those_of_the_contract() -> None:
+    assert names() == ["lm", "seed", "tuned"]
 
 
-@pytest.mark.parametrize("preset", ["seed", "tuned"])
+@pytest.mark.parametrize("preset", ["lm", "seed", "tuned"])
 @pytest.mark.parametrize("model", MODELS)
 def test_each_preset_has_values_for_each_model_and_they_are_in_force(preset: str, model: str) -> None:
     content = load(preset)
     config = resolve({"model": model, "preset": preset})
-    chosen = content["all"] | content["models"][model]
+    problem = content.get("problems", {}).get(model, {}).get(config.problem, {})
+    chosen = content["all"] | content["models"][model] | problem
     assert chosen
     for name, value in chosen.items():
         assert getattr(config, name) == (tuple(value) if isinstance(value, list) else value), name
@@ -41,7 +42,7 @@ def test_seed_is_the_document_s_recipe() -> None:
     assert pruned.steps_per_grid == 200
 
 
-@pytest.mark.parametrize("preset", ["seed", "tuned"])
+@pytest.mark.parametrize("preset", ["lm", "seed", "tuned"])
 def test_a_pruned_kan_starts_from_the_preset_s_kan(preset: str) -> None:
     kan, pruned = (resolve({"model": model, "preset": preset}) for model in ("kan", "kan_pruned"))
     for name in KANConfig.model_fields:

@@ -5,14 +5,22 @@ Liu et al. 2024, "KAN: Kolmogorov-Arnold Networks", arXiv:2404.19756. The functi
     phi(x) = scale_base silu(x) + scale_sp sum_i coef_i B_i(x)        (eq. 2.10 and 2.11)
 
 with B-splines B_i of degree k on a grid of G intervals. The parameters are those of pykan 0.2.8's ``MultKAN``, layer by
-layer and with the same shapes; the computation is not: all edges of a layer are one matrix product.
+layer and with the same shapes; the computation is not. It goes one of three ways, all the same function:
+
+- ``KANLayer.dense``: all splines at all points, plain operations; what is exported, and what torch.func transforms.
+- ``KANLayer.forward``: only the polynomial that each point lies on (:mod:`harness.models.piecewise`).
+- :class:`FixedPoints`: as ``forward``, but for points that stay the same, whose splines in the first layer are computed
+  once a grid, so that this layer is one matrix product.
+
+What is kept between calls is kept with the knots that it was computed from and compared with those in force, number by
+number (a microsecond), so nothing that changes a grid, by whatever means, has to remember to say so.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -21,53 +29,23 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from harness.config import KANConfig
+from harness.models.bspline import Knots, bspline_basis, extend, fit_coefficients
+from harness.models.piecewise import Edges, Pieces, Weights, edges, pieces
+from harness.models.sparsity import plain_sparsity, sparsity
 
 Activations = Float[Tensor, "points nodes"]
-Knots = Float[Tensor, "inputs knots"]
+NodeMajor = Float[Tensor, "nodes points"]
 Scores = Float[Tensor, "_outputs _inputs"]  # of any layer: a list of them holds several shapes
 
 
-def bspline_basis(x: Float[Tensor, "points inputs"], knots: Knots, k: int) -> Float[Tensor, "points inputs bases"]:
-    """The G + k B-splines of degree ``k`` at ``x``, by the recursion of Cox and de Boor.
-
-    ``knots`` holds the G + 1 knots of the grid and k more at each end. Outside of all knots every spline is zero; a NaN
-    stays NaN. An interval of width zero contributes nothing (the convention 0/0 = 0 of de Boor 1978, chapter IX).
-    """
-    x = x.unsqueeze(-1)
-    basis = ((x >= knots[:, :-1]) & (x < knots[:, 1:])).to(x.dtype)
-    for degree in range(1, k + 1):
-        span = knots[:, degree:] - knots[:, :-degree]
-        inverse = torch.where(span > 0, 1 / span, torch.zeros_like(span))
-        rising = (x - knots[:, : -degree - 1]) * inverse[:, :-1]
-        falling = (knots[:, degree + 1 :] - x) * inverse[:, 1:]
-        basis = rising * basis[..., :-1] + falling * basis[..., 1:]
-    return basis
+def plain() -> bool:
+    """Whether operations are simply carried out: neither traced for export nor transformed by torch.func."""
+    return not torch.compiler.is_compiling() and torch._C._functorch.maybe_current_level() is None
 
 
-def fit_coefficients(
-    x: Float[Tensor, "points inputs"], y: Float[Tensor, "points inputs outputs"], knots: Knots, k: int
-) -> Float[Tensor, "inputs outputs bases"]:
-    """Least-squares spline coefficients of the curves ``y`` through the points ``x``; of several solutions the smallest.
-
-    Raises FloatingPointError when an input is not finite or the solver finds no finite solution.
-    """
-    basis = bspline_basis(x, knots, k).transpose(0, 1)
-    if not (basis.isfinite().all() and y.isfinite().all()):
-        raise FloatingPointError("a spline can't be fitted to points that are not finite")
-    # The singular value decomposition also takes grids with more splines than points. Not gelsy, which does too: torch
-    # gives it an uninitialised pivot array (pytorch/pytorch#187411), so that equal calls have unequal solutions.
-    driver = "gelsd" if x.device.type == "cpu" else "gels"
-    solution: Tensor = torch.linalg.lstsq(basis, y.transpose(0, 1), driver=driver).solution.transpose(1, 2)
-    if not solution.isfinite().all():
-        raise FloatingPointError("the least-squares fit of a spline is not finite")
-    return solution
-
-
-def extend(grid: Knots, k: int) -> Float[Tensor, "inputs extended"]:
-    """The grid with k knots more at each end, at its mean spacing (pykan's ``extend_grid``)."""
-    step = (grid[:, -1:] - grid[:, :1]) / (grid.shape[1] - 1)
-    outward = step * torch.arange(1, k + 1, dtype=grid.dtype, device=grid.device)
-    return torch.cat([grid[:, :1] - outward.flip(1), grid, grid[:, -1:] + outward], dim=1)
+def same(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors hold the same numbers, in the same precision and place."""
+    return a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
 
 
 class KANLayer(nn.Module):
@@ -79,6 +57,7 @@ class KANLayer(nn.Module):
     def __init__(self, n_in: int, n_out: int, grid: int, k: int, noise: float, generator: torch.Generator) -> None:
         super().__init__()
         self.k = k
+        self._pieces: Pieces | None = None
 
         def uniform(*shape: int) -> Tensor:
             return torch.rand(*shape, generator=generator, dtype=torch.float64)
@@ -98,13 +77,36 @@ class KANLayer(nn.Module):
 
     def forward(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points outputs"]:
         """Sum of the edges into each output node."""
-        splines = (self.coef * (self.scale_sp * self.mask).unsqueeze(-1)).transpose(1, 2).flatten(0, 1)
-        return silu(x) @ (self.scale_base * self.mask) + bspline_basis(x, self.grid, self.k).flatten(1) @ splines
+        return self.functions(x.T.contiguous()).sum(dim=1).T if plain() else self.dense(x)
 
     def edges(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points inputs outputs"]:
         """The value of each edge by itself (pykan's ``postacts``)."""
-        splines = torch.einsum("pib,iob->pio", bspline_basis(x, self.grid, self.k), self.coef)
-        return self.mask * (self.scale_base * silu(x).unsqueeze(-1) + self.scale_sp * splines)
+        if plain():
+            return self.functions(x.T.contiguous()).permute(2, 1, 0)
+        return torch.einsum("pif,oif->pio", self.features(x), self.weights())
+
+    def dense(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points outputs"]:
+        """As :meth:`forward`, by all splines at all points and without a decision that depends on a value."""
+        return self.features(x).flatten(1) @ self.weights().flatten(1).T
+
+    def functions(self, x: NodeMajor) -> Edges:
+        """As :meth:`edges`, with the points as the last dimension, along which the operations run fastest."""
+        return edges(x, self.weights(), self.pieces(), self.k)
+
+    def weights(self) -> Weights:
+        """The factors of all splines and, last, of silu in each edge, with scales and mask multiplied in."""
+        make: Callable[..., Tensor] = _Weights.apply if plain() else _Weights.plain
+        return make(self.coef, self.scale_base, self.scale_sp, self.mask)
+
+    def features(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points inputs features"]:
+        """All splines and, last, silu at ``x``: what the weights are the factors of."""
+        return torch.cat([bspline_basis(x, self.grid, self.k), silu(x).unsqueeze(-1)], dim=-1)
+
+    def pieces(self) -> Pieces:
+        """The polynomials between the knots, computed anew when the knots are not those of the last time."""
+        if self._pieces is None or not same(self._pieces.knots, self.grid):
+            self._pieces = pieces(self.grid, self.k)
+        return self._pieces
 
     def set_grid(self, interior: Knots) -> None:
         """Move to a new grid, any number of intervals, and fit the coefficients to the curves as they were."""
@@ -123,9 +125,32 @@ class KANLayer(nn.Module):
         # A grid stage changes shapes; a state of another stage is loaded by taking its shapes.
         for name in ("grid", "coef"):
             saved, own = state_dict.get(prefix + name), getattr(self, name)
-            if saved is not None and saved.shape[:-1] == own.shape[:-1]:
-                own.data = own.data.new_empty(saved.shape)
+            if saved is not None and saved.shape != own.shape and saved.shape[:-1] == own.shape[:-1]:
+                # A new object: a graph that is still alive remembers the old shape of the old one.
+                new = own.detach().new_empty(saved.shape)
+                setattr(self, name, nn.Parameter(new) if isinstance(own, nn.Parameter) else new)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class _Weights(torch.autograd.Function):
+    """``coef * scale_sp * mask`` and ``scale_base * mask`` side by side, outputs first, as one step of the gradient."""
+
+    @staticmethod
+    def plain(coef: Tensor, scale_base: Tensor, scale_sp: Tensor, mask: Tensor) -> Tensor:
+        spline = coef * (scale_sp * mask).unsqueeze(-1)
+        return torch.cat([spline, (scale_base * mask).unsqueeze(-1)], dim=-1).transpose(0, 1).contiguous()
+
+    @staticmethod
+    def forward(ctx: Any, coef: Tensor, scale_base: Tensor, scale_sp: Tensor, mask: Tensor) -> Tensor:
+        ctx.save_for_backward(coef, scale_sp, mask)
+        return _Weights.plain(coef, scale_base, scale_sp, mask)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        coef, scale_sp, mask = ctx.saved_tensors
+        masked = grad.transpose(0, 1) * mask.unsqueeze(-1)
+        spline = masked[..., :-1]
+        return spline * scale_sp.unsqueeze(-1), masked[..., -1], (spline * coef).sum(-1), None
 
 
 class KAN(nn.Module):
@@ -154,9 +179,35 @@ class KAN(nn.Module):
 
     def forward(self, x: Activations) -> Float[Tensor, "points outputs"]:
         """Outputs of shape ``(points, outputs)`` for inputs of shape ``(points, inputs)``."""
+        if not plain():
+            return self.dense(x)
+        x = x.T.contiguous()
         for layer in self:
-            x = layer(x)
+            x = layer.functions(x).sum(dim=1)
+        return x.T
+
+    def dense(self, x: Activations) -> Float[Tensor, "points outputs"]:
+        """As :meth:`forward`, by all splines at all points and without a decision that depends on a value."""
+        for layer in self:
+            x = layer.dense(x)
         return x
+
+    @staticmethod
+    def from_multkan(multkan: Any) -> KAN:
+        """See :func:`harness.models.multkan.from_multkan`."""
+        from harness.models.multkan import from_multkan
+
+        return from_multkan(multkan)
+
+    def to_multkan(self) -> Any:
+        """See :func:`harness.models.multkan.to_multkan`."""
+        from harness.models.multkan import to_multkan
+
+        return to_multkan(self)
+
+    def at(self, x: Activations) -> FixedPoints:
+        """The network at points that stay the same, for many evaluations."""
+        return FixedPoints(self, x)
 
     def active_edges(self) -> int:
         """Edges that the mask leaves alive."""
@@ -164,14 +215,21 @@ class KAN(nn.Module):
 
     def active_parameters(self) -> int:
         """Live edges x (grid + k + 2): the coefficients of the spline and the two scales."""
-        return self.active_edges() * (self.grid + self.k + 2)
+        return sum(int((layer.mask != 0).sum()) * (layer.intervals + layer.k + 2) for layer in self)
+
+    def _refuse_not_finite(self, done: str) -> None:
+        for name, parameter in self.named_parameters():
+            if not parameter.isfinite().all():
+                raise FloatingPointError(f"The grid can't be {done}: the parameter {name} is not finite.")
 
     @torch.no_grad()
     def refine(self, grid: int) -> None:
         """Extend every layer's grid to ``grid`` intervals; the network stays the same function up to the spline fit.
 
         The new knots divide the old ones as evenly as they stand (section 2.4). Parameters are new objects afterwards.
+        Raises FloatingPointError when a parameter is not finite; then nothing has changed.
         """
+        self._refuse_not_finite("refined")
         for layer in self:
             old = layer.grid[:, layer.k : layer.grid.shape[1] - layer.k]
             position = torch.linspace(0, old.shape[1] - 1, grid + 1, dtype=old.dtype, device=old.device)
@@ -179,16 +237,21 @@ class KAN(nn.Module):
             layer.set_grid(torch.lerp(old[:, left], old[:, left + 1], position - left))
 
     @torch.no_grad()
-    def update_grid(self, x: Activations, uniform: float = 0.02, margin: float = 0.01) -> None:
+    def update_grid(self, x: Activations, uniform: float = 0.5, margin: float = 0.05) -> None:
         """Fit the grids of the hidden layers to the activations that the points ``x`` cause (section 2.4).
 
         Knots are the quantiles of the activations, blended with the part ``uniform`` of an even grid (pykan's
-        ``grid_eps``), and reach ``margin`` of the range beyond the extremes, so that unseen points stay inside. The first
+        ``grid_eps``), and reach ``margin`` of the range beyond the extremes, so that unseen points stay inside. pykan's
+        0.02 and 0 leave the test error to the few points beyond the last knot once G is 50 or more
+        (``benchmarks/pykan_example1.py``, seed 1, G = 50: RMSE 1e-3 with 0.02 and 0.01, 1e-6 as it is). The first
         layer keeps its grid: its inputs fill [-1, 1] evenly. An input that hardly varies keeps its grid too, since
-        quantiles of a constant are no grid.
+        quantiles of a constant are no grid. Raises FloatingPointError when a parameter or an activation is not finite.
         """
+        self._refuse_not_finite("updated")
         for index, layer in enumerate(self):
             if index > 0:
+                if not x.isfinite().all():
+                    raise FloatingPointError(f"The grid can't be updated: an input of layer {index} is not finite.")
                 low, high = x.amin(dim=0), x.amax(dim=0)
                 span = high - low
                 ratio = torch.linspace(0, 1, layer.intervals + 1, dtype=x.dtype, device=x.device)
@@ -233,13 +296,56 @@ class KAN(nn.Module):
         total = x.new_zeros(())
         for layer in self:
             edges = layer.edges(x)
-            scale = (edges.std(dim=0) / (x.std(dim=0) + 0.1)[:, None]).T
-            total = total + scale.sum()
-            for dim in (1, 0):
-                share = scale / (scale.sum(dim=dim, keepdim=True) + 1)
-                total = total - lamb_entropy * (share * torch.log2(share + 1e-4)).sum(dim=dim).mean()
+            total = total + plain_sparsity(x.T, edges.permute(2, 1, 0), lamb_entropy)
             x = edges.sum(dim=1)
         return total
+
+
+class FixedPoints:
+    """A KAN at points that stay the same: what depends on points and grid only is computed once a grid.
+
+    Follows whatever happens to the network, a move to another dtype or device included. Not for torch.func.
+    """
+
+    def __init__(self, network: KAN, x: Activations) -> None:
+        self.network = network
+        self._x = x.detach().clone()
+        self._grid: Tensor | None = None
+        self._features = x
+
+    def __call__(self) -> Float[Tensor, "points outputs"]:
+        """Outputs of shape ``(points, outputs)``, as ``network(x)`` with a gradient in the parameters only."""
+        first, *others = self.network
+        x = first.weights().flatten(1) @ self.features(first).flatten(0, 1)
+        for layer in others:
+            x = layer.functions(x).sum(dim=1)
+        return x.T
+
+    def penalised(self, lamb_entropy: float) -> tuple[Float[Tensor, "points outputs"], Float[Tensor, ""]]:
+        """Outputs, and :meth:`KAN.penalty` from the same values of the edges."""
+        first, *others = self.network
+        features = self.features(first)
+        values = torch.bmm(first.weights().transpose(0, 1), features).transpose(0, 1)
+        x, total = values.sum(dim=1), sparsity(self._x.T, values, lamb_entropy)
+        for layer in others:
+            values = layer.functions(x)
+            total = total + sparsity(x, values, lamb_entropy)
+            x = values.sum(dim=1)
+        return x.T, total
+
+    def features(self, layer: KANLayer) -> Float[Tensor, "inputs features points"]:
+        """All splines and silu at the points: an edge is a combination of these, and they depend on no parameter."""
+        if self._grid is None or not same(self._grid, layer.grid):
+            self._compute_features(layer)
+        return self._features
+
+    # Features outlive the mode they are made in, and an inference tensor could not be saved for a backward pass.
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def _compute_features(self, layer: KANLayer) -> None:
+        self._grid = layer.grid.clone()
+        self._x = self._x.to(self._grid)
+        self._features = layer.features(self._x).permute(1, 2, 0).contiguous()
 
 
 def kan(config: KANConfig, dimension: int, generator: torch.Generator) -> KAN:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -44,8 +47,33 @@ class Regressor(nn.Module):
 
     def forward(self, x: Inputs) -> Outputs:
         """Predictions of shape ``(points, 1)`` for inputs of shape ``(points, dimension)``."""
-        return self.mean + self.std * self.network(self.scaled(x))  # type: ignore[no-any-return]  # nn.Module calls are untyped
+        return self.raw(self.network(self.scaled(x)))
+
+    def raw(self, outputs: Outputs) -> Outputs:
+        """The network's outputs in the units of the target."""
+        return self.mean + self.std * outputs
+
+    def at(self, x: Inputs) -> FixedPoints:
+        """The model at points that stay the same, for many evaluations."""
+        return FixedPoints(self, x)
 
     def scaled(self, x: Inputs) -> Inputs:
         """The inputs as the network sees them."""
         return (x.to(self.mean.dtype) - self.centre) / self.half_width
+
+
+class FixedPoints:
+    """A model at points that stay the same: they are scaled once, and a network with an ``at`` of its own can do more.
+
+    Follows whatever happens to the model's parameters; the model has to stay where it is, and in its dtype.
+    """
+
+    def __init__(self, model: Regressor, x: Inputs) -> None:
+        self.model = model
+        scaled = model.scaled(x)
+        at = getattr(model.network, "at", None)
+        self.network: Callable[[], Outputs] = partial(model.network, scaled) if at is None else at(scaled)
+
+    def __call__(self) -> Outputs:
+        """As ``model(x)``, with a gradient in the parameters only."""
+        return self.model.raw(self.network())

@@ -1,4 +1,8 @@
-"""From what the user gave to a valid configuration: defaults, then the preset, then the user's values."""
+"""From what the user gave to a valid configuration: defaults, then the preset, then the user's values.
+
+A preset has up to three sections, each over the one before: ``all``, ``models: {model: {...}}`` and ``problems: {model:
+{problem: {...}}}``.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,12 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
     family = FAMILIES.get(str(given.get("model", RunConfig.model_fields["model"].default)))
     preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)))
     _refuse_unknown(given, family.config, family.name)
-    chosen = {**preset.get("all", {}), **preset.get("models", {}).get(family.name, {})}
+    problem = str(given.get("problem", RunConfig.model_fields["problem"].default))
+    chosen = {
+        **preset.get("all", {}),
+        **preset.get("models", {}).get(family.name, {}),
+        **preset.get("problems", {}).get(family.name, {}).get(problem, {}),
+    }
     if "optimizer" in given and given["optimizer"] != chosen.get("optimizer"):
         # A preset's rates belong to the preset's optimizer.
         chosen = {

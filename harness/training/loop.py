@@ -9,14 +9,17 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
-from harness.config import RunConfig
+from harness.config import KANConfig, RunConfig
 from harness.data import Data
 from harness.families import FAMILIES
-from harness.models import KAN, Regressor
-from harness.models.regressor import Inputs
+from harness.models import KAN, Regressor, parameters
+from harness.models.regressor import Inputs, Outputs
 from harness.training.events import Diverged, Epoch, Event, NonFinite, StageStarted
-from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate
+from harness.training.levenberg_marquardt import refuse_what_does_not_fit
+from harness.training.objective import Objective
+from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate, norm
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite."""
@@ -27,8 +30,21 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
 
     Stopping is the caller's: it stops iterating. When a number turns out not to be finite, that is yielded as NonFinite,
     the model is put back into its last finite state, and Diverged is the last event. An exception of the model passes
-    through.
+    through. Raises BadInput at once, before any event, for a network that the optimizer has no memory for.
     """
+    if config.optimizer == "lm":
+        refuse_what_does_not_fit(_most_parameters(model, config), len(data.train.y), data.train.y.element_size())
+    return _events(model, data, config)
+
+
+def _most_parameters(model: Regressor, config: RunConfig) -> int:
+    """Trainable numbers of the model where it has most of them: a KAN on its finest grid."""
+    if isinstance(model.network, KAN) and isinstance(config, KANConfig):
+        return sum(layer.mask.numel() for layer in model.network) * (config.grids[-1] + config.k + 2)
+    return parameters(model)
+
+
+def _events(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     training = Training(model, data, config)
     try:
         yield from FAMILIES.get(config.model).resolve("plan")(training)
@@ -66,8 +82,11 @@ class Training:
         self._stage_name = ""
         self._last_train_mse = math.nan
         self._grad_norm = math.nan
+        self._extra: dict[str, float] = {}
         self._samples = (data.train, data.val, data.test)
-        self._points = torch.cat([sample.x for sample in self._samples])
+        self.at_train = model.at(data.train.x)
+        """The model at the training points."""
+        self._points = model.at(torch.cat([sample.x for sample in self._samples]))
         self._bound = math.inf
 
     def stage(
@@ -77,14 +96,15 @@ class Training:
         *,
         prepare: Callable[[], None] | None = None,
         adapt: Callable[[int], bool] | None = None,
-        penalty: Callable[[], Tensor] | None = None,
+        penalised: Callable[[], tuple[Outputs, Tensor]] | None = None,
         optimizer: Optimizer | None = None,
     ) -> Iterator[Event]:
         """Train for ``epochs`` epochs with a new optimizer, and yield an event for each.
 
-        ``prepare`` changes the model before the first epoch. ``adapt`` is asked before each epoch after that, with its
-        0-based number in the stage, and says whether it changed the parameters, which then get a new optimizer. ``penalty`` is
-        added to the objective. ``optimizer`` is the configured one unless given.
+        ``prepare`` changes the model before the first epoch. ``adapt`` is asked before each later epoch, with its 0-based
+        number in the stage, and says whether it changed the parameters, which then get a new optimizer. ``penalised``
+        gives the predictions at the training points together with a penalty, which is added to the objective.
+        ``optimizer`` is the configured one unless given.
         """
         self._stage += 1
         self._stage_name = name
@@ -99,9 +119,9 @@ class Training:
             if number == 0 and prepare is not None:
                 prepare()
             if take_step is None or (adapt is not None and adapt(number)):
-                parameters = [p for p in self.model.parameters() if p.requires_grad]
-                step = make(parameters, self.config, lambda: self.epoch)
-                take_step = partial(step, partial(self._evaluate, parameters, penalty))
+                objective = self._objective(penalised)
+                take_step = partial(make(objective.parameters, self.config, lambda: self.epoch), objective)
+                self._extra = objective.extra
             self._grad_norm = take_step()
             self.train_s += time.perf_counter() - started
             yield self._epoch_done(None if make is hold else learning_rate(self.config, self.epoch))
@@ -111,19 +131,34 @@ class Training:
         """MSE on the dense grid, off the clock."""
         return mse(self.model, self.data.dense.x, self.data.dense.y).item()
 
-    def _evaluate(self, parameters: list[torch.nn.Parameter], penalty: Callable[[], Tensor] | None) -> Tensor:
+    def _objective(self, penalised: Callable[[], tuple[Outputs, Tensor]] | None) -> Objective:
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+        def predict() -> tuple[Outputs, Tensor | None]:
+            return (self.at_train(), None) if penalised is None else penalised()
+
+        evaluate = partial(self._evaluate, trained, predict)
+        return Objective(self.model, self.data.train, self.inputs, trained, predict, evaluate, self._count)
+
+    def _count(self) -> None:
+        self.evals += 1
+
+    def _evaluate(
+        self, parameters: list[torch.nn.Parameter], predict: Callable[[], tuple[Outputs, Tensor | None]]
+    ) -> Tensor:
         """The objective, in the units of the network (MSE / std^2, plus the penalty), and its gradient.
 
         A mean of squares is finite only when every prediction is, so the loss speaks for the predictions.
         """
-        self.evals += 1
+        self._count()
         for parameter in parameters:
             parameter.grad = None
-        objective = mse(self.model, self.data.train.x, self.data.train.y) / self.model.std**2
+        predictions, penalty = predict()
+        objective = mse_loss(predictions, self.data.train.y) / self.model.std**2
         if penalty is not None:
-            objective = objective + penalty()
+            objective = objective + penalty
         objective.backward()
-        norms = (objective.item(), gradient_norm(parameters), torch.nn.utils.get_total_norm(parameters).item())
+        norms = (objective.item(), gradient_norm(parameters), norm(parameters))
         if not all(map(math.isfinite, norms)):
             self._grad_norm = norms[1]
             raise _NotFinite(self._first_non_finite(objective.item()))
@@ -131,7 +166,7 @@ class Training:
 
     @torch.no_grad()
     def _epoch_done(self, lr: float | None) -> Epoch:
-        errors = (self.model(self._points) - torch.cat([sample.y for sample in self._samples])).square()
+        errors = (self._points() - torch.cat([sample.y for sample in self._samples])).square()
         train_mse, val_mse, test_mse = (
             part.mean().item() for part in errors.split([len(sample.y) for sample in self._samples])
         )
@@ -157,13 +192,13 @@ class Training:
             self.train_s,
             self.evals,
             self.last_finite,
-            extra,
+            {**self._extra, **extra},
         )
 
     @torch.no_grad()
     def _first_non_finite(self, loss: float) -> NonFinite:
         """The first in the chain parameter -> prediction -> loss -> gradient that is not finite."""
-        for what, tensors in (("parameter", list(self.model.parameters())), ("prediction", [self.model(self._points)])):
+        for what, tensors in (("parameter", list(self.model.parameters())), ("prediction", [self._points()])):
             for tensor in tensors:
                 bad = tensor[~tensor.isfinite()]
                 if len(bad):

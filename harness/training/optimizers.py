@@ -1,7 +1,8 @@
 """The optimizers, each as a function that takes one epoch's step.
 
 A step gets ``evaluate``, which computes the objective and its gradient at the current parameters, as often as the
-method asks for it, and returns the norm of the gradient that it started from.
+method asks for it, and returns the norm of the gradient that it started from. What a training hands in is an
+:class:`Objective`, which can do that and more, for least squares.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import torch._dynamo
 from torch import Tensor, nn
 
 from harness.config import RunConfig
+from harness.training.lbfgs import LBFGS
+from harness.training.levenberg_marquardt import levenberg_marquardt
+from harness.training.objective import Objective
 
 Evaluate = Callable[[], Tensor]
 Step = Callable[[Evaluate], float]
@@ -20,63 +24,64 @@ Step = Callable[[Evaluate], float]
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
     """Euclidean norm of the gradient over all parameters; NaN when any of it is."""
-    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
+    return norm(p.grad for p in parameters if p.grad is not None)
+
+
+def norm(tensors: Iterable[Tensor]) -> float:
+    """Euclidean norm over all numbers of ``tensors``; NaN when any of them is."""
+    total: Tensor = torch.linalg.vector_norm(torch.cat([tensor.flatten() for tensor in tensors]))
+    return total.item()
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float | None:
-    """The rate of a 1-based epoch: adam's falls by ``lr_decay`` for the second half of all epochs (document, Problem 1)."""
-    if config.optimizer == "adam" and config.lr_decay is not None and epoch > (config.epochs + 1) // 2:
+    """The rate of a 1-based epoch: adam's falls by ``lr_decay`` for the second half of all epochs (document, Problem 1).
+
+    None for lm, which has none.
+    """
+    if config.lr is not None and config.lr_decay is not None and epoch > (config.epochs + 1) // 2:
         return config.lr * config.lr_decay
     return config.lr
 
 
 def adam(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], int]) -> Step:
     """Adam (Kingma and Ba 2015, algorithm 1) on the whole training set, with the gradient's norm clipped to ``clip``."""
+    assert config.lr is not None
     optimizer = torch.optim.Adam(parameters, lr=config.lr)
 
     def step(evaluate: Evaluate) -> float:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, epoch())
         evaluate()
-        norm = gradient_norm(parameters)
+        before = gradient_norm(parameters)
         if config.clip is not None:
             nn.utils.clip_grad_norm_(parameters, config.clip)
         optimizer.step()
-        return norm
+        return before
 
     return step
 
 
 def lbfgs(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], int]) -> Step:
-    """L-BFGS with a line search for the strong Wolfe conditions (Nocedal and Wright 2006, algorithms 7.5 and 3.5).
+    """L-BFGS (:mod:`harness.training.lbfgs`).
 
     An epoch is up to ``iterations`` iterations; the curvature history lives on from epoch to epoch. Nothing is clipped:
-    a clipped gradient is that of another function than the one that the line search measures.
+    a clipped gradient is that of another function than the one that the line search measures. The parameters become
+    views of one vector, which is what the method works on.
     """
+    assert config.lr is not None
     assert config.iterations is not None
     assert config.history is not None
-    optimizer = torch.optim.LBFGS(
-        parameters,
-        lr=config.lr,
-        max_iter=config.iterations,
-        history_size=config.history,
-        line_search_fn="strong_wolfe",
-        # As pykan: only the budget ends an epoch. The defaults are absolute and stop at an MSE of about 1e-9.
-        tolerance_grad=1e-32,
-        tolerance_change=1e-32,
-    )
+    vector = torch.cat([parameter.detach().flatten() for parameter in parameters])
+    for parameter, part in zip(parameters, vector.split([p.numel() for p in parameters]), strict=True):
+        parameter.data = part.view_as(parameter)
+    method = LBFGS(vector, config.lr, config.iterations, config.history)
 
     def step(evaluate: Evaluate) -> float:
-        first: list[float] = []
+        def loss_and_gradient() -> tuple[float, Tensor]:
+            loss = evaluate().item()
+            return loss, torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
 
-        def closure() -> Tensor:
-            objective = evaluate()
-            if not first:
-                first.append(gradient_norm(parameters))
-            return objective
-
-        optimizer.step(closure)
-        return first[0]
+        return norm([method.step(loss_and_gradient)])
 
     return step
 
@@ -91,5 +96,5 @@ def hold(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], 
     return step
 
 
-Optimizer = Callable[[list[nn.Parameter], RunConfig, Callable[[], int]], Step]
-OPTIMIZERS: dict[str, Optimizer] = {"adam": adam, "lbfgs": lbfgs}
+Optimizer = Callable[[list[nn.Parameter], RunConfig, Callable[[], int]], Callable[[Objective], float]]
+OPTIMIZERS: dict[str, Optimizer] = {"adam": adam, "lbfgs": lbfgs, "lm": levenberg_marquardt}

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import cast
 
+from torch import Tensor
+
 from harness.config import KANConfig, PrunedKANConfig
 from harness.models import KAN
+from harness.models.kan import FixedPoints
+from harness.models.regressor import Outputs
 from harness.training.events import Event, Pruned
 from harness.training.loop import Training
 from harness.training.optimizers import hold
@@ -34,7 +38,12 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
     is an epoch by itself; the rest retrains what is left, without a penalty and without touching the grid again.
     """
     config = cast(PrunedKANConfig, training.config)
-    network = cast(KAN, training.model.network)
+    network, at_train = cast(KAN, training.model.network), cast(FixedPoints, training.at_train.network)
+
+    def penalised() -> tuple[Outputs, Tensor]:
+        outputs, penalty = at_train.penalised(config.lamb_entropy)
+        return training.model.raw(outputs), config.lamb * penalty
+
     before = min(max(1, round(config.epochs * config.sparsify_fraction)), config.epochs - 2)
     *coarse, (finest, epochs) = shares(config.grids, before, config.steps_per_grid)
     for grid, coarse_epochs in coarse:
@@ -46,7 +55,7 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
         epochs,
         prepare=_refine(training, finest),
         adapt=_update_grid(training, finest),
-        penalty=lambda: config.lamb * network.penalty(training.inputs, config.lamb_entropy),
+        penalised=penalised,
     )
     params_before, mse_before = network.active_parameters(), training.dense_mse()
     yield from training.stage(

@@ -1,0 +1,93 @@
+"""To and from pykan's ``MultKAN``: the format that users take away, and the source of diagrams and formulas.
+
+The only module that imports pykan (0.2.8), and only when a function is called: the import takes seconds.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.errors import BadInput
+from harness.models.kan import KAN
+
+STATE = ("grid", "coef", "scale_base", "scale_sp", "mask")
+"""What a layer of either network consists of, under the same names and with the same shapes."""
+
+
+def from_multkan(multkan: Any) -> KAN:
+    """The same function as a :class:`KAN`, a copy in the dtype and on the device of ``multkan``.
+
+    Raises BadInput, naming the obstacle, when ``multkan`` has something that a KAN has not: multiplication nodes,
+    symbolic edges, layers of different degrees, another base function than silu, affine nodes, pruned inputs.
+    """
+    _refuse(multkan)
+    layers = list(multkan.act_fun)
+    sizes = [layer.in_dim for layer in layers] + [layers[-1].out_dim]
+    network = KAN(sizes, 1, layers[0].k, 0.0, torch.Generator()).to(layers[0].coef)
+    network.load_state_dict(
+        {f"layers.{i}.{name}": getattr(layer, name).detach() for i, layer in enumerate(layers) for name in STATE}
+    )
+    return network
+
+
+def to_multkan(network: KAN) -> Any:
+    """The same function as a ``MultKAN``, a copy in the dtype and on the device of ``network``.
+
+    It writes no files (``auto_save=False``), and no generator of random numbers is touched. A float64 ``MultKAN`` can
+    only compute attribution scores while float64 is the default dtype of torch.
+    """
+    layers = list(network)
+    grids = [layer.intervals for layer in layers]
+    with undisturbed_generators():
+        from kan import MultKAN  # the import draws from `random`, too
+
+        multkan = MultKAN(
+            width=[layers[0].mask.shape[0], *(layer.mask.shape[1] for layer in layers)],
+            grid=grids[0] if len(set(grids)) == 1 else grids,
+            k=network.k,
+            auto_save=False,
+        )
+    multkan = multkan.to(layers[0].coef.dtype).to(layers[0].coef.device)
+    for theirs, ours in zip(multkan.act_fun, layers, strict=True):
+        for name in STATE:
+            getattr(theirs, name).data = getattr(ours, name).detach().clone()
+    return multkan
+
+
+@contextmanager
+def undisturbed_generators() -> Iterator[None]:
+    """Put the global generators of torch, numpy and random back at the end: pykan seeds all three (MultKAN.py:158)."""
+    states = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        np.random.set_state(states[0])
+        random.setstate(states[1])
+
+
+def _refuse(multkan: Any) -> None:
+    def default(tensors: Any, value: float) -> bool:
+        return all(bool((tensor == value).all()) for tensor in tensors)
+
+    degrees = sorted({int(layer.k) for layer in multkan.act_fun})
+    obstacles = {
+        "multiplication nodes": any(size[1] for size in multkan.width),
+        "symbolic edges": any(bool((layer.mask != 0).any()) for layer in multkan.symbolic_fun),
+        f"layers of different degrees, k = {degrees}": len(degrees) > 1,
+        f"base_fun = {multkan.base_fun_name!r}, not 'silu'": multkan.base_fun_name != "silu",
+        "scales or biases of nodes": not (
+            default([*multkan.node_scale, *multkan.subnode_scale], 1)
+            and default([*multkan.node_bias, *multkan.subnode_bias], 0)
+        ),
+        "pruned or permuted inputs": multkan.input_id.tolist() != list(range(multkan.width[0][0])),
+    }
+    for obstacle, present in obstacles.items():
+        if present:
+            raise BadInput(f"This MultKAN has {obstacle}; a KAN can be made from one without.")
