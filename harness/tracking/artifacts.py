@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -67,6 +70,7 @@ def write_model(client: MlflowClient, run: Run, model: Regressor, example: Tenso
     import mlflow.pytorch
     from mlflow.models import Model, infer_signature
 
+    _refuse_full_disk(model)
     example = example.cpu().double()
     model = model.cpu().eval()
     with torch.no_grad():
@@ -84,3 +88,12 @@ def write_model(client: MlflowClient, run: Run, model: Regressor, example: Tenso
         input_example=example.numpy(),
         pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
     )
+
+
+def _refuse_full_disk(model: Regressor) -> None:
+    """Raise OSError while torch would still abort the whole process instead: it can't survive a full disk."""
+    size = sum(tensor.nbytes for tensor in model.state_dict().values())
+    needed = 4 * size + 2**22
+    folder = tempfile.gettempdir()
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder)
