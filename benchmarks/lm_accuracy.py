@@ -17,8 +17,7 @@ import time
 import torch
 
 from harness import problems
-from harness.data import sample
-from harness.evaluation import scale2
+from harness.data import sample, scale2
 from harness.families import FAMILIES
 from harness.models import build, parameters
 from harness.presets import resolve

@@ -8,6 +8,7 @@ documentation use.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -224,6 +225,15 @@ class SirenConfig(RunConfig):
     )
 
 
+def _refuse_coarser(name: str, grids: tuple[int, ...], after: int = 0) -> None:
+    if any(finer <= coarser for coarser, finer in itertools.pairwise((after, *grids))):
+        last = f" and than the last of grids, {after}" if after else ""
+        raise ValueError(
+            f"{name} = '{','.join(map(str, grids))}' is not increasing; "
+            f"each grid must be finer than the one before{last}, as in 3,5,10"
+        )
+
+
 class KANConfig(RunConfig):
     """Kolmogorov-Arnold network of B-splines (:mod:`harness.models.kan`)."""
 
@@ -260,17 +270,18 @@ class KANConfig(RunConfig):
 
     @model_validator(mode="after")
     def _grids_increase(self) -> KANConfig:
-        if any(finer <= coarser for coarser, finer in zip(self.grids, self.grids[1:], strict=False)):
-            raise ValueError(
-                f"grids = '{','.join(map(str, self.grids))}' is not increasing; "
-                "each grid must be finer than the one before, as in 3,5,10"
-            )
+        _refuse_coarser("grids", self.grids)
         return self
 
 
 class PrunedKANConfig(KANConfig):
     """KAN that is sparsified, pruned and retrained (:mod:`harness.training.plans`)."""
 
+    prune_mode: Literal["threshold", "greedy"] = field(
+        "threshold",
+        "What is cut: `threshold`, everything below `node_th` and `edge_th` at once; `greedy`, one node or edge after the "
+        "other, as long as the validation error allows it.",
+    )
     lamb: float = field(
         1e-2,
         "Weight lambda of the sparsity penalty while sparsifying.",
@@ -283,14 +294,40 @@ class PrunedKANConfig(KANConfig):
         source="pykan 0.2.8, MultKAN.fit (the paper: 1)",
         ge=0,
     )
-    node_th: float = field(1e-2, "Nodes whose attribution score is at most this are cut.", source=DOCUMENT, ge=0)
-    edge_th: float = field(3e-2, "Edges whose attribution score is at most this are cut.", source=DOCUMENT, ge=0)
+    node_th: float = field(
+        1e-2, "threshold: nodes whose attribution score is at most this are cut.", source=DOCUMENT, ge=0
+    )
+    edge_th: float = field(
+        3e-2, "threshold: edges whose attribution score is at most this are cut.", source=DOCUMENT, ge=0
+    )
+    tolerance: float = field(
+        2.0,
+        "greedy: a cut is kept if, after a brief retraining, the validation MSE is at most this many times that before "
+        "the first cut.",
+        source="criterion K2",
+        ge=1,
+    )
+    reduction: float = field(
+        0.2,
+        "greedy: part of the active parameters; once so many are gone, nothing more is cut.",
+        source="criterion K4",
+        gt=0,
+        lt=1,
+    )
+    retrain_grids: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split)] = field(
+        (),
+        "Grid intervals of further stages while retraining, each finer than the one before: the grid extension of the paper.",
+        unit="intervals",
+        source="Liu et al. 2024, section 2.5.1",
+    )
+    retrain_briefly: int = field(10, "greedy: epochs after each cut, before it is judged.", unit="epochs", ge=1)
     sparsify_fraction: float = field(
         0.5, "Part of the epochs before the cut.", source=f"{DOCUMENT}: 200 before, 200 after", gt=0, lt=1
     )
 
     @model_validator(mode="after")
     def _room_for_three_stages(self) -> PrunedKANConfig:
+        _refuse_coarser("retrain_grids", self.retrain_grids, self.grids[-1])
         if self.epochs < 3:
             raise ValueError(
                 f"epochs = {self.epochs} is too few for kan_pruned; sparsify, prune and retrain need at least 3"
@@ -300,4 +337,4 @@ class PrunedKANConfig(KANConfig):
     def twin(self) -> KANConfig:
         """The same KAN, neither sparsified nor cut, with the same total epochs and the same seed (criterion K2)."""
         shared = {name: getattr(self, name) for name in KANConfig.model_fields if name in self.values()}
-        return KANConfig(**{**shared, "model": "kan"})
+        return KANConfig(**{**shared, "model": "kan", "grids": (*self.grids, *self.retrain_grids)})

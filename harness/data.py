@@ -76,3 +76,12 @@ def dense_points(problem: Problem) -> Points:
     """The deterministic grid on the training domain, with no extrapolation; in 2D the second coordinate varies fastest."""
     axis = torch.linspace(problem.low, problem.high, DENSE_POINTS[problem.dimension], dtype=torch.float64)
     return torch.cartesian_prod(*[axis] * problem.dimension).reshape(-1, problem.dimension)
+
+
+def scale2(y: Values) -> float:
+    """The mean square that errors are put in relation to: the variance of the target, or its mean square if it is constant.
+
+    1 for a target that is zero everywhere.
+    """
+    variance, square = y.var(correction=0).item(), y.square().mean().item()
+    return variance if variance > 1e-24 * square else square or 1.0

@@ -8,21 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.data import DENSE_POINTS, Sample
+from harness.data import DENSE_POINTS, Sample, scale2
 from harness.models import Regressor
 from harness.problems import Problem
 from harness.problems.problem import Points, Values
 
 LOG10_NMSE_FLOOR = 1e-20
-
-
-def scale2(y: Values) -> float:
-    """The mean square that errors are put in relation to: the variance of the target, or its mean square if it is constant.
-
-    1 for a target that is zero everywhere.
-    """
-    variance, square = y.var(correction=0).item(), y.square().mean().item()
-    return variance if variance > 1e-24 * square else square or 1.0
 
 
 def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, float]:

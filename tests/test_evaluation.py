@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from harness import problems
-from harness.data import Sample, dense_points
-from harness.evaluation import as_grid, evaluate, roughness_ratio, scale2
+from harness.data import Sample, dense_points, scale2
+from harness.evaluation import as_grid, evaluate, roughness_ratio
 from harness.models import Regressor
 from harness.problems import Problem
 

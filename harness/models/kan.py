@@ -217,6 +217,16 @@ class KAN(nn.Module):
         """Live edges x (grid + k + 2): the coefficients of the spline and the two scales."""
         return sum(int((layer.mask != 0).sum()) * (layer.intervals + layer.k + 2) for layer in self)
 
+    def masks(self) -> list[Tensor]:
+        """A copy of the mask of each layer, of the shape ``(inputs, outputs)``."""
+        return [layer.mask.clone() for layer in self]
+
+    @torch.no_grad()
+    def set_masks(self, masks: list[Tensor]) -> None:
+        """Keep the edges that the masks leave; see :mod:`harness.training.pruning` for masks that leave a network."""
+        for layer, mask in zip(self, masks, strict=True):
+            layer.mask.copy_(mask)
+
     def _refuse_not_finite(self, done: str) -> None:
         for name, parameter in self.named_parameters():
             if not parameter.isfinite().all():

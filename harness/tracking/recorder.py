@@ -152,7 +152,7 @@ class Recorder:
                     {
                         "prune/params_before": event.params_before,
                         "prune/params_after": event.params_after,
-                        "prune/reduction": 1 - event.params_after / event.params_before,
+                        "prune/reduction": (event.params_before - event.params_after) / event.params_before,
                         "prune/mse_before": event.mse_before,
                         "prune/mse_after_cut": event.mse_after_cut,
                     },

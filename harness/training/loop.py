@@ -75,6 +75,8 @@ class Training:
         self.epoch = 0
         self.evals = 0
         self.train_s = 0.0
+        self.val_mse = math.nan
+        """MSE on the validation points after the last epoch: what a plan may base its decisions on."""
         self.inputs: Inputs = model.scaled(data.train.x)
         """The training inputs as the network sees them."""
         self.last_finite = self._snapshot()
@@ -175,6 +177,7 @@ class Training:
         if train_mse > self._bound:
             raise _NotFinite(self._non_finite("loss", train_mse))
         self._last_train_mse = train_mse
+        self.val_mse = val_mse
         self.last_finite = self._snapshot()
         extra = (
             {"kan/grid": float(self.model.network.grid), "kan/active_edges": float(self.model.network.active_edges())}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import cast
 
 from torch import Tensor
 
 from harness.config import KANConfig, PrunedKANConfig
+from harness.data import scale2
 from harness.models import KAN
 from harness.models.kan import FixedPoints
 from harness.models.regressor import Outputs
 from harness.training.events import Event, Pruned
 from harness.training.loop import Training
 from harness.training.optimizers import hold
-from harness.training.pruning import prune
+from harness.training.pruning import prune, single_cuts
 
 
 def single_stage(training: Training) -> Iterator[Event]:
@@ -35,7 +37,8 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
     """The paper's three stages (Liu et al. 2024, section 2.5.1; seed document, Problem 2), within the budget.
 
     Epochs before the cut go to the grids as in :func:`grid_stages`, the last of them with the sparsity penalty; the cut
-    is an epoch by itself; the rest retrains what is left, without a penalty and without touching the grid again.
+    is an epoch by itself; the rest retrains what is left, without a penalty, on the same grid and then on
+    ``retrain_grids``. After a cut no grid is adapted to activations again.
     """
     config = cast(PrunedKANConfig, training.config)
     network, at_train = cast(KAN, training.model.network), cast(FixedPoints, training.at_train.network)
@@ -58,11 +61,50 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
         penalised=penalised,
     )
     params_before, mse_before = network.active_parameters(), training.dense_mse()
-    yield from training.stage(
-        "prune", 1, prepare=lambda: prune(network, training.inputs, config.node_th, config.edge_th), optimizer=hold
-    )
-    yield Pruned(params_before, network.active_parameters(), mse_before, training.dense_mse())
-    yield from training.stage("retrain", config.epochs - before - 1)
+    cut = _cut_at_once if config.prune_mode == "threshold" else _cut_greedily
+    mse_after_cut = yield from cut(training)
+    yield Pruned(params_before, network.active_parameters(), mse_before, mse_after_cut)
+    (_, epochs), *finer = shares((finest, *config.retrain_grids), config.epochs - training.epoch, None)
+    yield from training.stage("retrain", epochs)
+    for grid, epochs in finer:
+        yield from training.stage(f"retrain_{grid}", epochs, prepare=partial(network.refine, grid))
+
+
+def _cut_at_once(training: Training) -> Generator[Event, None, float]:
+    """Everything below the thresholds goes, in one epoch. Returns the dense MSE after it."""
+    config, network = cast(PrunedKANConfig, training.config), cast(KAN, training.model.network)
+    masks = prune(network, training.inputs, config.node_th, config.edge_th)
+    yield from training.stage("prune", 1, prepare=partial(network.set_masks, masks), optimizer=hold)
+    return training.dense_mse()
+
+
+def _cut_greedily(training: Training) -> Generator[Event, None, float]:
+    """The least important node goes, or edge where no node can; the network is retrained briefly, and judged.
+
+    A cut that the validation error does not bear is taken back, and the next candidate is tried. It ends when enough is
+    gone, when no candidate is left, or when half of the epochs after the sparsifying are: the rest is for retraining.
+    Returns the dense MSE after the last cut that was kept, before any retraining of it.
+    """
+    config, network = cast(PrunedKANConfig, training.config), cast(KAN, training.model.network)
+    floor = 1e-8 * scale2(training.data.dense.y)
+    allowed = config.tolerance * (training.val_mse + floor) - floor
+    params_before, mse_after_cut = network.active_parameters(), training.dense_mse()
+    last = (training.epoch + config.epochs) // 2
+    candidates = single_cuts(network, training.inputs)
+    while network.active_parameters() > (1 - config.reduction) * params_before + 0.5:
+        masks = next(candidates, None)
+        brief = min(config.retrain_briefly, config.epochs - training.epoch - 2)
+        if masks is None or brief < 1 or training.epoch >= last:
+            break
+        state = training.last_finite
+        yield from training.stage("prune", 1, prepare=partial(network.set_masks, masks), optimizer=hold)
+        mse = training.dense_mse()
+        yield from training.stage("retrain", brief)
+        if training.val_mse <= allowed:
+            mse_after_cut, candidates = mse, single_cuts(network, training.inputs)
+        else:
+            training.model.load_state_dict(state)
+    return mse_after_cut
 
 
 def shares(grids: tuple[int, ...], epochs: int, steps_per_grid: int | None) -> list[tuple[int, int]]:
