@@ -5,12 +5,13 @@ Liu et al. 2024, "KAN: Kolmogorov-Arnold Networks", arXiv:2404.19756. The functi
     phi(x) = scale_base silu(x) + scale_sp sum_i coef_i B_i(x)        (eq. 2.10 and 2.11)
 
 with B-splines B_i of degree k on a grid of G intervals. The parameters are those of pykan 0.2.8's ``MultKAN``, layer by
-layer and with the same shapes; the computation is not. It goes one of three ways, all the same function:
+layer and with the same shapes; the computation is not. It goes one of four ways, all the same function:
 
 - ``KANLayer.dense``: all splines at all points, plain operations; what is exported, and what torch.func transforms.
 - ``KANLayer.forward``: only the polynomial that each point lies on (:mod:`harness.models.piecewise`).
 - :class:`FixedPoints`: as ``forward``, but for points that stay the same, whose splines in the first layer are computed
   once a grid, so that this layer is one matrix product.
+- ``KAN.jacobian``: the splines of each layer from its polynomials, for the derivative at each point in each parameter.
 
 What is kept between calls is kept with the knots that it was computed from and compared with those in force, number by
 number (a microsecond), so nothing that changes a grid, by whatever means, has to remember to say so.
@@ -30,7 +31,7 @@ from torch.nn.functional import silu
 
 from harness.config import KANConfig
 from harness.models.bspline import Knots, bspline_basis, extend, fit_coefficients
-from harness.models.piecewise import Edges, Pieces, Weights, edges, pieces
+from harness.models.piecewise import Edges, Features, Pieces, Weights, edges, features_and_slopes, pieces
 from harness.models.sparsity import plain_sparsity, sparsity
 
 Activations = Float[Tensor, "points nodes"]
@@ -101,6 +102,24 @@ class KANLayer(nn.Module):
     def features(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points inputs features"]:
         """All splines and, last, silu at ``x``: what the weights are the factors of."""
         return torch.cat([bspline_basis(x, self.grid, self.k), silu(x).unsqueeze(-1)], dim=-1)
+
+    def jacobian(self, features: Features, slope: NodeMajor, out: Float[Tensor, "parameters points"]) -> None:
+        """The chain rule: ``out``, one row a parameter in their order, from the derivative ``slope`` in each output node.
+
+        Written in place: in a training, fresh memory for intermediate copies took as long as the arithmetic.
+        """
+        rows = {
+            name: part.view(*parameter.shape, out.shape[1])
+            for (name, parameter), part in zip(
+                self.named_parameters(), out.split([p.numel() for p in self.parameters()]), strict=True
+            )
+        }
+        splines, base = features[:, :-1], features[:, -1:]
+        masked = self.mask.unsqueeze(-1) * slope
+        scaled = self.scale_sp.unsqueeze(-1) * masked
+        torch.mul(scaled.unsqueeze(2), splines.unsqueeze(1), out=rows["coef"])
+        torch.mul(masked, base, out=rows["scale_base"])
+        torch.mul(masked, torch.bmm(self.coef, splines), out=rows["scale_sp"])
 
     def pieces(self) -> Pieces:
         """The polynomials between the knots, computed anew when the knots are not those of the last time."""
@@ -191,6 +210,27 @@ class KAN(nn.Module):
         for layer in self:
             x = layer.dense(x)
         return x
+
+    @torch.no_grad()
+    def jacobian(self, x: Activations) -> Float[Tensor, "points parameters"]:
+        """Derivative of the output (of their sum, if there are several) in each parameter, in the order of these.
+
+        Exact, by the chain rule from the last layer to the first: the derivative in a parameter is the one in the node
+        that its edge leads to, times a feature of the edge's input. A NaN input gives NaN in its row.
+        """
+        x = x.T.contiguous()
+        known = []
+        for layer in self:
+            weights = layer.weights().transpose(0, 1)
+            values, slopes = features_and_slopes(x, layer.pieces(), layer.k)
+            x = torch.bmm(weights, values).sum(dim=0)
+            known.append((layer, weights, values, slopes))
+        sizes = [sum(p.numel() for p in layer.parameters()) for layer in self]
+        result, slope = x.new_empty(sum(sizes), x.shape[1]), torch.ones_like(x)
+        for (layer, weights, values, slopes), out in zip(reversed(known), reversed(result.split(sizes)), strict=True):
+            layer.jacobian(values, slope, out)
+            slope = (torch.bmm(weights, slopes) * slope).sum(dim=1)
+        return result.T
 
     @staticmethod
     def from_multkan(multkan: Any) -> KAN:

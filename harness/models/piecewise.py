@@ -21,6 +21,8 @@ Points = Float[Tensor, "inputs points"]
 Edges = Float[Tensor, "outputs inputs points"]
 Weights = Float[Tensor, "outputs inputs features"]
 """The factors of the G + k splines and, last, of silu in each edge."""
+Features = Float[Tensor, "inputs features points"]
+"""What the weights are the factors of."""
 
 
 class Bins(NamedTuple):
@@ -159,6 +161,36 @@ def evaluate(
     for p in range(k - 1, -1, -1):
         spline = torch.addcmul(local[p], spline, u)
     return torch.addcmul(spline.unflatten(1, x.shape), weights[..., -1:], silu(x)), u, local
+
+
+@torch.no_grad()
+def features_and_slopes(x: Points, table: Pieces, k: int) -> tuple[Features, Features]:
+    """All splines and, last, silu at ``x``; also their derivatives there, at a knot those to its right.
+
+    Outside of all knots the splines are zero. NaN gives NaN, and so does an infinity, in silu and in k + 1 splines.
+    """
+    interval = interval_of(x, table.bins)
+    inverse = table.inverse.index_select(0, interval)
+    u = (x.flatten() - table.start.index_select(0, interval)) * inverse
+    value = slope = x.new_zeros(k + 1, len(interval))
+    for polynomials in table.polynomials.flatten(1, 3).flip(0):
+        slope = torch.addcmul(value, slope, u)
+        value = torch.addcmul(polynomials.T.gather(1, interval.expand(k + 1, -1)), value, u)
+    intervals = len(table.start) // len(x)
+    first = interval.view_as(x) - intervals * torch.arange(len(x), device=x.device).unsqueeze(1)
+    window = first.unsqueeze(1) + torch.arange(k + 1, device=x.device).unsqueeze(1)
+
+    def place(base: Points, splines: Float[Tensor, "splines inputs*points"]) -> Features:
+        # As in the table, k + 1 splines that do not exist come before the first. As many follow the last, and the first
+        # of those makes room for silu.
+        padded = x.new_zeros(len(x), intervals + k, x.shape[1])
+        padded.scatter_(1, window, splines.unflatten(1, x.shape).transpose(0, 1))
+        result = padded[:, k + 1 : intervals]
+        result[:, -1] = base
+        return result
+
+    derivative: Tensor = torch.ops.aten.silu_backward(torch.ones_like(x), x)
+    return place(silu(x), value), place(derivative, slope * inverse)
 
 
 class _Edges(torch.autograd.Function):
