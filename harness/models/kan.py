@@ -287,7 +287,7 @@ class KAN(nn.Module):
             layer.set_grid(torch.lerp(old[:, left], old[:, left + 1], position - left))
 
     @torch.no_grad()
-    def update_grid(self, x: Activations, uniform: float = 0.5, margin: float = 0.05) -> None:
+    def update_grid(self, x: Activations, uniform: float = 1.0, margin: float = 0.2) -> None:
         """Fit the grids of the hidden layers to the activations that the points ``x`` cause (section 2.4).
 
         Knots are the quantiles of the activations, blended with the part ``uniform`` of an even grid (pykan's
