@@ -328,9 +328,11 @@ class PrunedKANConfig(KANConfig):
     @model_validator(mode="after")
     def _room_for_three_stages(self) -> PrunedKANConfig:
         _refuse_coarser("retrain_grids", self.retrain_grids, self.grids[-1])
-        if self.epochs < 3:
+        least = 3 if self.prune_mode == "threshold" else 4
+        if self.epochs < least:
             raise ValueError(
-                f"epochs = {self.epochs} is too few for kan_pruned; sparsify, prune and retrain need at least 3"
+                f"epochs = {self.epochs} is too few for kan_pruned with prune_mode={self.prune_mode}; "
+                f"sparsify, prune and retrain need at least {least}"
             )
         return self
 

@@ -56,7 +56,7 @@ BAD: list[tuple[dict[str, str], str, str, str]] = [
     ({"model": "kan", "grids": "0,5"}, "grids", "'0'", "greater than or equal to 1"),
     ({"model": "kan", "grids": ""}, "grids", "", "at least 1 item"),
     ({"model": "kan", "k": "0"}, "k", "'0'", "greater than or equal to 1"),
-    ({"model": "kan_pruned", "epochs": "2"}, "epochs", "2", "at least 3"),
+    ({"model": "kan_pruned", "epochs": "2"}, "epochs", "2", "at least 4"),
     ({"model": "kan_pruned", "sparsify_fraction": "1"}, "sparsify_fraction", "'1'", "less than 1"),
     ({"model": "kan_pruned", "edge_th": "-1"}, "edge_th", "'-1'", "greater than or equal to 0"),
 ]

@@ -187,7 +187,7 @@ def test_a_kan_is_drawn_with_one_panel_a_live_edge(dimension: int, fields: dict[
 @pytest.mark.parametrize("threshold", [1e-2, 1e9])
 def test_cut_edges_lose_their_panel(threshold: float) -> None:
     network, x = a_kan(2, width=5)
-    prune(network, x, threshold, threshold)
+    network.set_masks(prune(network, x, threshold, threshold))
     figure = kan_figure(network, x, "t")
     assert len(figure.axes[0].child_axes) == network.active_edges()
     pixels(figure)

@@ -58,6 +58,9 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
             for name, value in chosen.items()
             if not any(name in fields for fields in OPTIMIZER_DEFAULTS.values())
         }
+    if "grids" in given:
+        # A preset's further grids go on from the preset's grids.
+        chosen.pop("retrain_grids", None)
     try:
         return family.config.model_validate({**chosen, **given, "model": family.name})
     except ValidationError as error:

@@ -47,7 +47,9 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
         outputs, penalty = at_train.penalised(config.lamb_entropy)
         return training.model.raw(outputs), config.lamb * penalty
 
-    before = min(max(1, round(config.epochs * config.sparsify_fraction)), config.epochs - 2)
+    # The cut takes an epoch, a brief retraining another, and the last retraining at least one.
+    least = 2 if config.prune_mode == "threshold" else 3
+    before = min(max(1, round(config.epochs * config.sparsify_fraction)), config.epochs - least)
     *coarse, (finest, epochs) = shares(config.grids, before, config.steps_per_grid)
     for grid, coarse_epochs in coarse:
         yield from training.stage(
@@ -64,8 +66,12 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
     cut = _cut_at_once if config.prune_mode == "threshold" else _cut_greedily
     mse_after_cut = yield from cut(training)
     yield Pruned(params_before, network.active_parameters(), mse_before, mse_after_cut)
-    (_, epochs), *finer = shares((finest, *config.retrain_grids), config.epochs - training.epoch, None)
-    yield from training.stage("retrain", epochs)
+    # Finer grids get the epochs that they have in the unpruned twin.
+    left, finer = config.epochs - training.epoch, shares((*config.grids, *config.retrain_grids), config.epochs, None)
+    finer = finer[len(config.grids) :]
+    if sum(epochs for _, epochs in finer) >= left:
+        finer = shares((finest, *config.retrain_grids), left, None)[1:]
+    yield from training.stage("retrain", left - sum(epochs for _, epochs in finer))
     for grid, epochs in finer:
         yield from training.stage(f"retrain_{grid}", epochs, prepare=partial(network.refine, grid))
 

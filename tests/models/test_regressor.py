@@ -74,7 +74,7 @@ def test_parameters_are_counted_by_hand() -> None:
     assert parameters(mlp) == active_parameters(mlp) == (2 * 6 + 6) + (6 * 6 + 6) + (6 + 1)
     fourier, _ = parts(small("mlp_fourier", width=6, depth=1, features=4))
     assert parameters(fourier) == (8 * 6 + 6) + (6 + 1)
-    kan, _ = parts(small("kan", width=3, grids=(4,)))
+    kan, _ = parts(small("kan", width=3, k=3, grids=(4,)))
     assert isinstance(kan.network, KAN)
     edges = 2 * 3 + 3
     assert parameters(kan) == active_parameters(kan) == edges * (4 + 3 + 2)

@@ -50,7 +50,7 @@ def test_a_cut_leaves_a_network(spec: Spec, node_th: float, edge_th: float) -> N
     network = spec.build()
     x = POINTS[:, : next(iter(network)).mask.shape[0]]
     before = [layer.mask.clone() for layer in network]
-    prune(network, x, node_th, edge_th)
+    network.set_masks(prune(network, x, node_th, edge_th))
     masks = [layer.mask for layer in network]
     for mask, old in zip(masks, before, strict=True):
         assert ((mask == 0) | (mask == 1)).all()
@@ -66,9 +66,9 @@ def test_a_cut_leaves_a_network(spec: Spec, node_th: float, edge_th: float) -> N
 def test_a_second_cut_after_the_first_still_leaves_a_network(spec: Spec, node_th: float, edge_th: float) -> None:
     network = spec.build()
     x = POINTS[:, : next(iter(network)).mask.shape[0]]
-    prune(network, x, node_th, edge_th)
+    network.set_masks(prune(network, x, node_th, edge_th))
     edges = network.active_edges()
-    prune(network, x, node_th, edge_th)
+    network.set_masks(prune(network, x, node_th, edge_th))
     assert len(list(network)) - 1 < network.active_edges() <= edges
 
 
@@ -85,7 +85,7 @@ def strong_and_weak() -> KAN:
 
 def test_what_is_above_the_thresholds_stays_and_what_is_below_goes() -> None:
     network = strong_and_weak()
-    prune(network, POINTS, 1e-2, 3e-2)
+    network.set_masks(prune(network, POINTS, 1e-2, 3e-2))
     first, second = (layer.mask for layer in network)
     assert first.nonzero().tolist() == [[0, 0]]
     assert second.nonzero().tolist() == [[0, 0]]
@@ -94,7 +94,7 @@ def test_what_is_above_the_thresholds_stays_and_what_is_below_goes() -> None:
 def test_a_threshold_below_every_score_cuts_nothing() -> None:
     network = KAN([2, 4, 1], 5, 3, 1.0, torch.Generator().manual_seed(0))
     _, scores = network.attribute(POINTS)
-    prune(network, POINTS, 0.0, 0.5 * min(score.min().item() for score in scores))
+    network.set_masks(prune(network, POINTS, 0.0, 0.5 * min(score.min().item() for score in scores)))
     assert network.active_edges() == 2 * 4 + 4
 
 
@@ -103,7 +103,7 @@ def test_a_threshold_above_every_score_leaves_the_strongest_path(sizes: list[int
     network = KAN(sizes, 5, 3, 1.0, torch.Generator().manual_seed(0))
     x = POINTS[:, : sizes[0]]
     _, scores = network.attribute(x)
-    prune(network, x, 1e9, 1e9)
+    network.set_masks(prune(network, x, 1e9, 1e9))
     assert [int(layer.mask.sum()) for layer in network] == [1] * (len(sizes) - 1)
     assert list(network)[-1].mask.flatten().argmax() == scores[-1].flatten().argmax()
 
@@ -114,6 +114,6 @@ def test_a_network_that_is_constant_can_be_cut() -> None:
         for layer in network:
             layer.scale_base.zero_()
             layer.coef.zero_()
-    prune(network, POINTS[:, :1], 1e-2, 3e-2)
+    network.set_masks(prune(network, POINTS[:, :1], 1e-2, 3e-2))
     assert [int(layer.mask.sum()) for layer in network] == [1, 1]
     assert network(POINTS[:, :1]).isfinite().all()
