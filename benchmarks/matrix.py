@@ -1,6 +1,6 @@
 """Train every model on every problem with every preset into one store, two runs at a time.
 
-python benchmarks/matrix.py STORE [--epochs 200] [--seed 0] [--workers 2]
+python benchmarks/matrix.py STORE [--epochs 200] [--seed 0] [--workers 2] [--models kan] [--presets lm]
 
 docs/results.md is made from the store: python docs/write.py results STORE
 """
@@ -29,6 +29,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--models", default="", help="comma-separated; all unless given")
+    parser.add_argument("--presets", default="", help="comma-separated; all unless given")
     given = parser.parse_args()
     os.environ |= {"MLFLOW_TRACKING_URI": given.store, "OMP_NUM_THREADS": "1"}
     from harness.families import FAMILIES
@@ -38,9 +40,9 @@ def main() -> None:
     with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
         cells = [
             pool.submit(train, model, problem, preset, given.epochs, given.seed)
-            for preset in names()
+            for preset in given.presets.split(",") * bool(given.presets) or names()
             for problem in PROBLEMS.names()
-            for model in FAMILIES.names()
+            for model in given.models.split(",") * bool(given.models) or FAMILIES.names()
         ]
         for done, cell in enumerate(as_completed(cells), 1):
             print(f"{done}/{len(cells)}  {cell.result()}", flush=True)

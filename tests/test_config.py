@@ -104,8 +104,8 @@ def test_another_optimizer_than_the_preset_s_does_not_inherit_the_preset_s_rate(
 
 
 def test_none_switches_the_preset_s_clip_off() -> None:
-    assert resolve({"model": "siren"}).clip == 0.1
-    assert resolve({"model": "siren", "clip": "none"}).clip is None
+    assert resolve({"model": "siren", "preset": "seed"}).clip == 0.1
+    assert resolve({"model": "siren", "preset": "seed", "clip": "none"}).clip is None
 
 
 def test_the_twin_of_a_pruned_kan_is_the_same_kan_with_the_same_budget_and_seed() -> None:

@@ -59,6 +59,11 @@ OTHER_VALUES: dict[str, Any] = {
     "node_th": 0.5,
     "edge_th": 0.5,
     "sparsify_fraction": 0.25,
+    "prune_mode": "threshold",
+    "tolerance": 3.0,
+    "reduction": 0.4,
+    "retrain_briefly": 3,
+    "retrain_grids": (25,),
 }
 
 

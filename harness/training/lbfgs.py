@@ -47,12 +47,12 @@ class LBFGS:
         self.x = x
         self.lr = lr
         self.iterations = iterations
-        self.most_evaluations = iterations * 5 // 4
+        self.most_evaluations = max(iterations * 5 // 4, iterations + 1)  # one to start from, one for each iteration
         self.pairs: deque[Pair] = deque(maxlen=history)
         self.started = False
 
     def step(self, evaluate: Callable[[], tuple[float, Tensor]]) -> Tensor:
-        """Up to ``iterations`` iterations or 5/4 as many evaluations; the gradient that they started from is returned.
+        """Up to ``iterations`` iterations or about 5/4 as many evaluations; the gradient that they started from is returned.
 
         ``evaluate`` gives loss and gradient at ``x``, in new tensors; it is expected to raise when they are not finite.
         """

@@ -96,18 +96,17 @@ def _cut_greedily(training: Training) -> Generator[Event, None, float]:
     allowed = config.tolerance * (training.val_mse + floor) - floor
     params_before, mse_after_cut = network.active_parameters(), training.dense_mse()
     last = (training.epoch + config.epochs) // 2
-    candidates = single_cuts(network, training.inputs)
+    candidates, state = single_cuts(network, training.inputs), training.last_finite
     while network.active_parameters() > (1 - config.reduction) * params_before + 0.5:
         masks = next(candidates, None)
         brief = min(config.retrain_briefly, config.epochs - training.epoch - 2)
         if masks is None or brief < 1 or training.epoch >= last:
             break
-        state = training.last_finite
         yield from training.stage("prune", 1, prepare=partial(network.set_masks, masks), optimizer=hold)
         mse = training.dense_mse()
         yield from training.stage("retrain", brief)
         if training.val_mse <= allowed:
-            mse_after_cut, candidates = mse, single_cuts(network, training.inputs)
+            mse_after_cut, candidates, state = mse, single_cuts(network, training.inputs), training.last_finite
         else:
             training.model.load_state_dict(state)
     return mse_after_cut

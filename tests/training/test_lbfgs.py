@@ -85,3 +85,11 @@ def test_at_a_minimum_nothing_moves() -> None:
     x = torch.zeros(3, dtype=torch.float64)
     LBFGS(x, 1.0, 20, 10).step(lambda: (0.0, 2 * x))
     assert torch.equal(x, torch.zeros(3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 3])
+def test_few_iterations_move_too(iterations: int) -> None:
+    x = torch.tensor([3.0, -4.0], dtype=torch.float64)
+    method = LBFGS(x, 1.0, iterations, 10)
+    method.step(lambda: (0.5 * x.dot(x).item(), x.clone()))
+    assert x.norm() < 4.9

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,7 +109,7 @@ def test_the_cut_is_reported_between_its_stage_and_the_retraining() -> None:
     edges = [event.extra["kan/active_edges"] for event in found if isinstance(event, Epoch)]
     assert edges == sorted(edges, reverse=True)
     assert edges[3] == 9
-    assert edges[4] == edges[-1] == pruned.params_after / (3 + 3 + 2)
+    assert edges[4] == edges[-1] == pruned.params_after / (3 + 5 + 2)
 
 
 def test_the_cut_alone_changes_no_parameter_and_its_epoch_counts_one_evaluation() -> None:
@@ -137,3 +138,65 @@ def test_the_penalty_acts_while_sparsifying_only() -> None:
     without, with_penalty = states(0.0), states(1.0)
     assert [e.train_mse for e in without[:2]] == [e.train_mse for e in with_penalty[:2]]  # grid_3
     assert without[3].train_mse < with_penalty[3].train_mse  # sparsify
+
+
+def greedy(**fields: Any) -> list[Event]:
+    return events("kan_pruned", **{"epochs": 20, "grids": (3,), "prune_mode": "greedy", "retrain_briefly": 2, **fields})
+
+
+def pruned_in(found: list[Event]) -> Pruned:
+    (pruned,) = [event for event in found if isinstance(event, Pruned)]
+    return pruned
+
+
+def test_greedy_pruning_takes_one_node_after_the_other_until_enough_is_gone() -> None:
+    found = greedy(tolerance=1e12, reduction=0.6)
+    assert stages(found) == ["sparsify", "prune", "retrain", "prune", "retrain", "retrain"]
+    edges = [event.extra["kan/active_edges"] for event in found if isinstance(event, Epoch)]
+    assert edges[9:] == [9, *[6] * 3, *[3] * 7]
+    assert len(edges) == 20
+    assert pruned_in(found).params_after == 3 * (3 + 5 + 2)
+
+
+def test_a_cut_that_costs_too_much_is_taken_back_and_the_next_is_tried() -> None:
+    # sin(pi x) sin(pi y) takes two nodes, so that no cut of one of them can be borne.
+    settings = {"width": 2, "n_train": 400, "n_val": 200, "iterations": 20, "sparsify_fraction": 0.7, "epochs": 60}
+    found = greedy(tolerance=1.0, lamb=0.0, retrain_briefly=1, **settings)
+    by_stage: list[list[Epoch]] = []
+    for event in found:
+        if isinstance(event, StageStarted):
+            by_stage.append([])
+        elif isinstance(event, Epoch):
+            by_stage[-1].append(event)
+    masks = [[epoch.state["network.layers.0.mask"] for epoch in stage] for stage in by_stage]
+    allowed, kept, refused = by_stage[0][-1].val_mse * (1 + 1e-6), masks[0][-1], 0
+    for trial in range(1, len(by_stage) - 1, 2):
+        assert not torch.equal(masks[trial][0], kept), "a trial that cuts nothing"
+        if by_stage[trial + 1][-1].val_mse <= allowed:
+            kept = masks[trial][0]
+        else:
+            refused += 1
+    assert refused > 0
+    assert all(torch.equal(mask, kept) for mask in masks[-1])
+
+
+def test_what_can_not_be_cut_is_not_cut() -> None:
+    found = greedy(width=1, reduction=0.9, tolerance=1e12)
+    assert pruned_in(found).params_after > 0
+    assert all(event.extra["kan/active_edges"] >= 2 for event in found if isinstance(event, Epoch))
+
+
+@pytest.mark.parametrize(
+    ("fraction", "on_each_grid"),
+    [(0.2, [10, 10, 10]), (0.5, [21, 5, 4])],
+    ids=["as in the twin", "what is left, in equal shares"],
+)
+def test_finer_grids_after_the_cut_get_epochs_of_their_own(fraction: float, on_each_grid: list[int]) -> None:
+    found = events("kan_pruned", epochs=30, grids=(3,), retrain_grids=(6, 9), sparsify_fraction=fraction)
+    assert stages(found) == ["sparsify", "prune", "retrain", "retrain_6", "retrain_9"]
+    epochs = [event for event in found if isinstance(event, Epoch)]
+    grids = [event.extra["kan/grid"] for event in epochs]
+    assert [grids.count(grid) for grid in (3, 6, 9)] == on_each_grid
+    first = round(30 * fraction)
+    masks = [event.state["network.layers.0.mask"] for event in epochs]
+    assert all((mask == masks[first]).all() for mask in masks[first:])

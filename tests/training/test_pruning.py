@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.models.kan import KAN
-from harness.training.pruning import prune
+from harness.training.pruning import prune, single_cuts
 
 POINTS = 2 * torch.rand(30, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
 THRESHOLDS = st.sampled_from([0.0, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 1e9]) | st.floats(0, 1e9)
@@ -117,3 +117,27 @@ def test_a_network_that_is_constant_can_be_cut() -> None:
     network.set_masks(prune(network, POINTS[:, :1], 1e-2, 3e-2))
     assert [int(layer.mask.sum()) for layer in network] == [1, 1]
     assert network(POINTS[:, :1]).isfinite().all()
+
+
+@settings(max_examples=50)
+@given(KANS)
+def test_each_single_cut_leaves_a_network_with_less_in_it(spec: Spec) -> None:
+    network = spec.build()
+    x = POINTS[:, : next(iter(network)).mask.shape[0]]
+    before = network.masks()
+    live = network.active_edges()
+    cuts = list(single_cuts(network, x))
+    assert all(torch.equal(mask, old) for mask, old in zip(network.masks(), before, strict=True)), "looking changed it"
+    for masks in cuts:
+        assert all(mask.any() for mask in masks), "a layer was emptied"
+        assert sum(int(mask.sum()) for mask in masks) < live
+        for into, out in pairwise(masks):
+            assert torch.equal(into.any(dim=0), out.any(dim=1)), "a node lost its way in or its way out"
+
+
+def test_the_least_important_node_is_cut_first() -> None:
+    network = Spec([2, 5, 1], 3, 4, 0.0).build()
+    scores, _ = network.attribute(POINTS)
+    first = next(single_cuts(network, POINTS))
+    assert first[1][:, 0].argmin() == scores[1].argmin()
+    assert first[1].sum() == 4
