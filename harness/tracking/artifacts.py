@@ -73,6 +73,9 @@ def write_model(client: MlflowClient, run: Run, model: Regressor, example: Tenso
     _refuse_full_disk(model)
     example = example.cpu().double()
     model = model.cpu().eval()
+    for parameter in model.parameters():
+        # L-BFGS leaves them as views of one vector, and the archive wants a storage for each.
+        parameter.data = parameter.data.clone()
     with torch.no_grad():
         signature = infer_signature(example.numpy(), model(example).double().numpy())
     # mlflow.pytorch.log_model follows the process-wide active run, and there is none here: the two steps it consists of.
