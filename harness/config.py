@@ -163,13 +163,6 @@ class RunConfig(BaseModel):
                 raise ValueError(f"{name} = {values[name]!r} can't be used: optimizer={optimizer} needs a number")
         return {**defaults, **values}
 
-    @model_validator(mode="after")
-    def _lbfgs_is_bounded(self) -> RunConfig:
-        for name in ("iterations", "history"):
-            if self.optimizer == "lbfgs" and getattr(self, name) is None:
-                raise ValueError(f"{name} = None can't be used with optimizer=lbfgs; allowed: a whole number from 1 on")
-        return self
-
     def values(self) -> dict[str, Any]:
         """The fields that are in force, in order of declaration: those of another optimizer are left out."""
         others = {name for fields in OPTIMIZER_DEFAULTS.values() for name in fields} - set(
