@@ -47,18 +47,19 @@ class RunCommand(click.Command):
         from harness.config import RunConfig
         from harness.families import FAMILIES
 
-        def rows(fields: dict[str, Any]) -> list[tuple[str, str]]:
-            return [(f"--{name}", f"{info.description}{_default(info.default)}") for name, info in fields.items()]
-
         with formatter.section("Fields of every run"):
-            formatter.write_dl(rows(RunConfig.model_fields))
+            formatter.write_dl(_rows(RunConfig.model_fields))
         shown: set[str] = set(RunConfig.model_fields)
         for name in FAMILIES.names():
             own = {field: info for field, info in FAMILIES.get(name).config.model_fields.items() if field not in shown}
             if own:
                 with formatter.section(f"Fields of {', '.join(_owners(own))}"):
-                    formatter.write_dl(rows(own))
+                    formatter.write_dl(_rows(own))
                 shown |= set(own)
+
+
+def _rows(fields: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(f"--{name}", f"{info.description}{_default(info.default)}") for name, info in fields.items()]
 
 
 def _owners(fields: dict[str, Any]) -> list[str]:
@@ -94,8 +95,8 @@ def run_command(fields: tuple[str, ...]) -> int:
     return 0 if result.ending.outcome.value == "completed" else 1
 
 
-def given_fields(arguments: Sequence[str]) -> dict[str, str]:
-    """``--name value`` and ``--name=value`` pairs as a mapping.
+def given_fields(arguments: Sequence[str], flags: Sequence[str] = ()) -> dict[str, str]:
+    """``--name value`` and ``--name=value`` pairs as a mapping; one of ``flags`` may also stand alone, for true.
 
     Raises BadInput for anything else, and for a field given twice.
     """
@@ -106,7 +107,10 @@ def given_fields(arguments: Sequence[str]) -> dict[str, str]:
         if not argument.startswith("--") or argument == "--":
             raise BadInput(f"{argument!r} is not a field; write --name value.")
         name, equals, value = argument.removeprefix("--").partition("=")
-        if not equals:
+        name = name.replace("-", "_")
+        if not equals and name in flags and (not rest or rest[0].startswith("--")):
+            value = "true"
+        elif not equals:
             if not rest:
                 raise BadInput(f"{name} has no value; write --{name} value.")
             value = rest.pop(0)
@@ -116,11 +120,50 @@ def given_fields(arguments: Sequence[str]) -> dict[str, str]:
     return given
 
 
+class BenchmarkCommand(click.Command):
+    """A command whose options are the fields of the benchmark configuration."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the fields of a benchmark; those of a run are listed by ``run``."""
+        from harness.execution.config import BenchmarkConfig
+
+        with formatter.section("Fields"):
+            formatter.write_dl(_rows({n: f for n, f in BenchmarkConfig.model_fields.items() if n != "fields"}))
+        formatter.write_paragraph()
+        formatter.write_text(
+            "Every field that all runs have (harness run --help), such as --epochs, is taken for all cells."
+        )
+
+
+@cli.command("benchmark", cls=BenchmarkCommand, context_settings=FIELD_COMMAND)
+@click.argument("fields", nargs=-1, type=click.UNPROCESSED, metavar="[--FIELD VALUE]...")
+def benchmark_command(fields: tuple[str, ...]) -> int:
+    """Compute whatever cells of a suite have no result yet: problems x models x seeds. Can be stopped and goes on."""
+    from rich.console import Console
+
+    from harness import terminal
+    from harness.execution.config import configure
+
+    config = configure(given_fields(fields, flags=("force", "dry_run")))
+    from harness.execution.benchmark import benchmark, plan
+
+    console = Console()
+    if config.dry_run:
+        from harness.execution.estimate import estimate
+
+        terminal.show_plan(config, estimate(plan(config), config), console)
+        return 0
+    with terminal.watching_benchmark(console) as listener:
+        result = benchmark(config, listener)
+    terminal.summarise_benchmark(result, console)
+    return 1 if result.stopped or result.state.failed() else 0
+
+
 @cli.command("list")
-@click.argument("kind", required=False, type=click.Choice(["problems", "models", "presets"]))
+@click.argument("kind", required=False, type=click.Choice(["problems", "models", "presets", "suites"]))
 @click.option("--plugins", default="", help="Modules or .py files to import first, comma-separated.")
 def list_command(kind: str | None, plugins: str) -> None:
-    """What there is: problems, models and presets."""
+    """What there is: problems, models, presets and suites."""
     from harness.families import FAMILIES
     from harness.presets import names
     from harness.registry import load_plugins
@@ -135,6 +178,10 @@ def list_command(kind: str | None, plugins: str) -> None:
         table("models", [(name, FAMILIES.get(name).summary) for name in FAMILIES.names()])
     if kind in (None, "presets"):
         table("presets", [(name,) for name in names()])
+    if kind in (None, "suites"):
+        from harness import suites
+
+        table("suites", [(name, suites.load(name).summary) for name in suites.names()])
 
 
 def table(title: str, rows: Sequence[Sequence[str]]) -> None:

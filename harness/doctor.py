@@ -31,7 +31,8 @@ def examine(*, fix: bool) -> Iterator[Check]:
         except PackageNotFoundError:
             yield Check(package, "is not installed; pip install -r requirements.txt -e .", ok=False)
     yield _devices()
-    from harness.tracking.store import close, open_store, unfinished
+    from harness.tracking.claims import close, unfinished
+    from harness.tracking.store import open_store
 
     try:
         client = open_store()
@@ -42,7 +43,7 @@ def examine(*, fix: bool) -> Iterator[Check]:
     found = list(unfinished(client))
     for each in found:
         if each.left_behind and fix:
-            close(client, each)
+            close(client, each.run, f"Left behind: {each.state}; closed by doctor.")
         ending = (
             "closed as interrupted"
             if each.left_behind and fix

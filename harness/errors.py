@@ -1,8 +1,25 @@
 """What a user can do wrong, as one exception."""
 
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class BadInput(Exception):
     """The input can't be used; the message is one sentence that says what was given and what is allowed.
 
     The command line prints that sentence, without a traceback, and exits with status 2.
     """
+
+
+def refusal(error: ValidationError) -> BadInput:
+    """The first complaint of pydantic, in one sentence."""
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        return BadInput(f"{first['msg'].removeprefix('Value error, ')}.")
+    allowed = re.sub(r"^(Input|Value|String|Tuple) ", "it ", first["msg"])
+    return BadInput(f"{first['loc'][0]} = {first['input']!r} can't be used: {allowed}.")

@@ -24,7 +24,7 @@ from harness.models import KAN, Regressor, active_parameters, build, parameters
 from harness.outcome import Ending, Outcome
 from harness.problems import Problem
 from harness.tracking.recorder import Recorder
-from harness.tracking.store import run_url, ui_command
+from harness.tracking.store import run_page
 from harness.training import BaseStarted, Diverged, Epoch, Event, train
 
 
@@ -47,16 +47,33 @@ class Stop:
     deadline: float | None = field(default=None)
 
 
+@dataclass(frozen=True)
+class Twin:
+    """The unpruned twin of a run (:meth:`RunConfig.twin`), where it was trained already."""
+
+    run_id: str
+    dense_mse: float
+
+
 Listener = Callable[[Event], None]
 
 
-def run(config: RunConfig, listener: Listener = lambda event: None, tags: Mapping[str, str] | None = None) -> RunResult:
+def run(
+    config: RunConfig,
+    listener: Listener = lambda event: None,
+    tags: Mapping[str, str] | None = None,
+    *,
+    run_id: str | None = None,
+    twin: Twin | None = None,
+) -> RunResult:
     """Train, evaluate and record. ``listener`` is told of each training event, ``tags`` are added to the run's.
 
+    ``run_id`` is a run of the store to record into, else a new one is made; ``twin`` saves training it once more.
     Raises BadInput, with nothing left behind, for a problem, device or store that can't be used, or a network that is too
     large for its optimizer. Whatever else goes wrong is the outcome of the run: a NaN, an exception, a signal or a
     deadline ends it, and what there is gets recorded.
     """
+    tags = {**(tags or {}), **({"twin_run": twin.run_id} if twin else {})}
     problem = problems.get(config.problem)
     device = find_device(config.device)
     torch.set_num_threads(config.threads)
@@ -65,7 +82,7 @@ def run(config: RunConfig, listener: Listener = lambda event: None, tags: Mappin
     )
     model = build(config, problem, data.train).to(device)
     events = train(model, data, config)
-    with stop_on_signals() as stop, Recorder(config, problem, data, model.state_dict(), tags) as recorder:
+    with stop_on_signals() as stop, Recorder(config, problem, data, model.state_dict(), tags, run_id) as recorder:
         stop.deadline = None if config.timeout is None else time.monotonic() + config.timeout
 
         def listen(event: Event) -> None:
@@ -75,12 +92,11 @@ def run(config: RunConfig, listener: Listener = lambda event: None, tags: Mappin
         ending = follow(events, listen, stop)
         metrics: dict[str, float] = {}
         if ending.outcome is Outcome.COMPLETED:
-            ending, metrics = judge(model, problem, data, config, listen, stop)
+            ending, metrics = judge(model, problem, data, config, listen, stop, twin)
         figures = draw(model, problem, data, config, recorder, ending)
         ending = recorder.conclude(ending, metrics=metrics, figures=figures, model=model)
-        return RunResult(
-            recorder.run_id, ending, metrics, run_url(recorder.client, recorder.run), ui_command(recorder.client)
-        )
+        page = run_page(recorder.client, recorder.run.info.experiment_id, recorder.run_id)
+        return RunResult(recorder.run_id, ending, metrics, *page)
 
 
 def follow(events: Iterator[Event], listen: Listener, stop: Stop) -> Ending:
@@ -103,19 +119,22 @@ def follow(events: Iterator[Event], listen: Listener, stop: Stop) -> Ending:
 
 
 def judge(
-    model: Regressor, problem: Problem, data: Data, config: RunConfig, listen: Listener, stop: Stop
+    model: Regressor, problem: Problem, data: Data, config: RunConfig, listen: Listener, stop: Stop, twin: Twin | None
 ) -> tuple[Ending, dict[str, float]]:
     """The final metrics of a trained model, and of its unpruned twin where the family has one."""
     ending = Ending(Outcome.COMPLETED, f"All {config.epochs} epochs were done.")
     try:
         metrics = evaluate(model, problem, data.dense)
         metrics |= {"model/params": float(parameters(model)), "model/active_params": float(active_parameters(model))}
-        twin = config.twin()
-        if twin is not None:
+        of_twin = config.twin()
+        if of_twin is not None:
             metrics["prune/mse_final"] = metrics["final/dense_mse"]
-            base = build(twin, problem, data.train).to(data.dense.x.device)
+            if twin is not None:
+                metrics["prune/base_dense_mse"] = twin.dense_mse
+                return ending, metrics
+            base = build(of_twin, problem, data.train).to(data.dense.x.device)
             listen(BaseStarted())
-            of_base = follow(train(base, data, twin), listen, stop)
+            of_base = follow(train(base, data, of_twin), listen, stop)
             if of_base.outcome is Outcome.COMPLETED:
                 metrics["prune/base_dense_mse"] = evaluate(base, problem, data.dense)["final/dense_mse"]
             elif of_base.outcome is Outcome.DIVERGED:

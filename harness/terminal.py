@@ -7,13 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from harness.config import RunConfig
 
 if TYPE_CHECKING:
+    from harness.execution.attempt import Attempted
+    from harness.execution.benchmark import BenchmarkResult, BenchmarkState
+    from harness.execution.config import BenchmarkConfig
+    from harness.execution.estimate import Estimate
     from harness.run import RunResult
     from harness.training import Event
 
@@ -105,9 +111,108 @@ def summarise(config: RunConfig, result: RunResult, console: Console) -> None:
         rows.append(("parameters", f"{metrics['model/active_params']:.0f} active of {metrics['model/params']:.0f}", ""))
     if "prune/mse_final" in metrics:
         rows.append(("unpruned", f"dense MSE {metrics.get('prune/base_dense_mse', math.nan):.3e}", ""))
-    if result.ui_command:
-        rows.append(("look", result.ui_command, ""))
-    rows.append(("page" if result.ui_command else "look", result.url, ""))
+    rows += _where(result)
     for name, value, style in rows:
         # A line that is longer than the window is wrapped by the terminal, so that an address can still be copied.
         console.print(Text.assemble((f"{name:<12}", "dim"), (value, style)), soft_wrap=True)
+
+
+@contextmanager
+def watching_benchmark(console: Console) -> Iterator[Callable[[BenchmarkState, Attempted | None], None]]:
+    """A listener for a benchmark: a table that is kept up to date on a terminal, a line for each cell elsewhere."""
+    if not console.is_terminal:
+        yield lambda state, ended: _print_cell(state, ended, console)
+        return
+    with Live(console=console, refresh_per_second=2, transient=True) as live:
+
+        def show(state: BenchmarkState, ended: Attempted | None) -> None:
+            if ended is not None and ended.outcome is not None and ended.outcome.value != "completed":
+                _print_cell(state, ended, live.console)
+            live.update(_Table(state))
+
+        yield show
+
+
+class _Table:
+    """Drawn anew at each refresh, so that the clock runs between two cells."""
+
+    def __init__(self, state: BenchmarkState) -> None:
+        self._progress = state
+
+    def __rich__(self) -> Group:
+        state = self._progress
+        best = state.best()
+        models = sorted({model for row in best.values() for model in row})
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("best log10 NMSE")
+        for model in models:
+            table.add_column(model, justify="right")
+        for problem, row in best.items():
+            table.add_row(problem, *(f"{row[model]:.1f}" if model in row else "" for model in models))
+        now = [f"  {cell}" for cell in list(state.running.values())]
+        return Group(Text(_counts(state), "bold"), *(Text(line, "dim") for line in now), table)
+
+
+def _counts(state: BenchmarkState) -> str:
+    counts = {name: count for name, count in state.counts().items() if count}
+    words = [f"{len(state.settled)} of {len(state.cells)} cells", *(f"{n} {name}" for name, n in counts.items())]
+    if state.busy:
+        words.append(f"{state.busy} at work elsewhere")
+    if (left := state.seconds_left()) and counts.get("left"):
+        words.append(f"about {duration(left)} to go")
+    return ", ".join(words)
+
+
+def _print_cell(state: BenchmarkState, ended: Attempted | None, console: Console) -> None:
+    if ended is None:
+        line = _counts(state)
+    else:
+        outcome = ended.outcome.value if ended.outcome else ""
+        error = "" if ended.log10_nmse is None else f"log10 NMSE {ended.log10_nmse:.1f}, "
+        why = "" if outcome == "completed" else f": {ended.reason}"
+        line = (
+            f"{len(state.settled)}/{len(state.cells)}  {state.cells[ended.fingerprint]}  "
+            f"{outcome}  {error}{ended.seconds:.1f} s{why}"
+        )
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """A time span as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def show_plan(config: BenchmarkConfig, estimated: Estimate, console: Console) -> None:
+    """What a benchmark would compute, and how long that would take."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("model", "preset"):
+        table.add_column(name)
+    for name in ("cells", "in store", "each"):
+        table.add_column(name, justify="right")
+    for row in estimated.rows:
+        each = "not known" if row.seconds is None else f"{row.seconds:.1f} s"
+        table.add_row(row.model, row.preset, str(row.cells), str(row.finished), each)
+    console.print(table)
+    console.print(estimated.sentence(), soft_wrap=True, highlight=False)
+
+
+def summarise_benchmark(result: BenchmarkResult, console: Console) -> None:
+    """The closing summary: counts, every cell without a result and why, and where to look."""
+    state = result.state
+    rows = [("benchmark", result.benchmark, ""), ("cells", _counts(state), "bold")]
+    if result.stopped:
+        rows.append(("stopped", f"{result.stopped}; the same command goes on from here.", "yellow"))
+    for cell, ended in state.failed():
+        outcome = ended.outcome.value if ended.outcome else ""
+        rows.append((outcome, f"{cell}: {ended.reason}", "red"))
+    rows += _where(result)
+    for name, value, style in rows:
+        console.print(Text.assemble((f"{name:<12}", "dim"), (value, style)), soft_wrap=True)
+
+
+def _where(result: RunResult | BenchmarkResult) -> list[tuple[str, str, str]]:
+    if result.ui_command:
+        return [("look", result.ui_command, ""), ("page", result.url, "")]
+    return [("look", result.url, "")]

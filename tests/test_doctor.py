@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from harness import __version__
 from harness.doctor import Check, examine
-from harness.tracking.store import owner_tag
+from harness.tracking.claims import owner_tag
 from tests.support import only_run
 from tests.test_cli import Captured, call
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from harness.config import RunConfig
+from harness.config import KANConfig, PrunedKANConfig, RunConfig
 from harness.data import Sample
 from harness.errors import BadInput
 from harness.families import FAMILIES
@@ -20,7 +20,17 @@ from harness.presets import resolve
 from harness.problems import Problem
 from harness.seeds import generator
 
-__all__ = ["KAN", "Regressor", "active_parameters", "build", "load_checkpoint", "parameters", "save_checkpoint"]
+__all__ = [
+    "KAN",
+    "Regressor",
+    "active_parameters",
+    "build",
+    "load_checkpoint",
+    "most_parameters",
+    "network",
+    "parameters",
+    "save_checkpoint",
+]
 
 
 def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> Regressor:
@@ -30,13 +40,18 @@ def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> R
     no spread to divide by, so its std counts as 1.
     """
     dtype = getattr(torch, config.dtype)
-    network: nn.Module = FAMILIES.get(config.model).resolve("network")(
-        config, problem.dimension, generator(config.seed, "initialisation")
-    )
     mean, std = 0.0, 1.0
     if config.standardise and train is not None:
         mean, std = train.y.mean().item(), train.y.std().item() or 1.0
-    return Regressor(network.to(dtype), problem.low, problem.high, mean, std, dtype)
+    return Regressor(network(config, problem.dimension).to(dtype), problem.low, problem.high, mean, std, dtype)
+
+
+def network(config: RunConfig, dimension: int) -> nn.Module:
+    """The untrained network of a configuration, which maps inputs scaled to [-1, 1]."""
+    untrained: nn.Module = FAMILIES.get(config.model).resolve("network")(
+        config, dimension, generator(config.seed, "initialisation")
+    )
+    return untrained
 
 
 def parameters(model: nn.Module) -> int:
@@ -47,6 +62,14 @@ def parameters(model: nn.Module) -> int:
 def active_parameters(model: Regressor) -> int:
     """Trainable numbers that the output depends on: for a KAN, live edges x (grid + k + 2)."""
     return model.network.active_parameters() if isinstance(model.network, KAN) else parameters(model)
+
+
+def most_parameters(network: nn.Module, config: RunConfig) -> int:
+    """Trainable numbers of a network where it has most of them: a KAN on its finest grid, without a cut."""
+    if isinstance(network, KAN) and isinstance(config, KANConfig):
+        grids = config.grids + (config.retrain_grids if isinstance(config, PrunedKANConfig) else ())
+        return sum(layer.mask.numel() for layer in network) * (grids[-1] + config.k + 2)
+    return parameters(network)
 
 
 def save_checkpoint(folder: Path, config: RunConfig, state: dict[str, Tensor]) -> None:

@@ -6,8 +6,8 @@ A preset has up to three sections, each over the one before: ``all``, ``models: 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from harness.config import OPTIMIZER_DEFAULTS, RunConfig
-from harness.errors import BadInput
+from harness.errors import BadInput, refusal
 from harness.families import FAMILIES
 from harness.registry import load_plugins, nearest
 
@@ -27,7 +27,8 @@ def names() -> list[str]:
     )
 
 
-def load(preset: str) -> dict[str, Any]:
+@cache
+def load(preset: str) -> Mapping[str, Any]:
     """The content of a preset. Raises BadInput when there is none of that name."""
     if preset not in names():
         raise BadInput(f"preset = {preset!r} is not known; {nearest(preset, names())}")
@@ -64,7 +65,7 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
     try:
         return family.config.model_validate({**chosen, **given, "model": family.name})
     except ValidationError as error:
-        raise BadInput(_sentence(error)) from error
+        raise refusal(error) from error
 
 
 def _plugins(value: object) -> Iterable[str]:
@@ -79,12 +80,3 @@ def _refuse_unknown(given: Mapping[str, Any], config: type[RunConfig], model: st
         if owners:
             raise BadInput(f"{name} = {value!r} is not a field of model {model!r}; it belongs to {', '.join(owners)}.")
         raise BadInput(f"{name} = {value!r} is not a field of model {model!r}; {nearest(name, config.model_fields)}")
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first complaint of pydantic as one sentence with the field, the value and what is allowed."""
-    first = error.errors()[0]
-    if first["type"] == "value_error":
-        return f"{first['msg'].removeprefix('Value error, ')}."
-    allowed = re.sub(r"^(Input|Value|String|Tuple) ", "it ", first["msg"])
-    return f"{first['loc'][0]} = {first['input']!r} can't be used: {allowed}."

@@ -26,6 +26,11 @@ from harness.models import Regressor, save_checkpoint
 from harness.training import NonFinite
 
 
+def import_what_models_need() -> None:
+    """Import what :func:`write_model` needs, which takes seconds: for processes that have time for it now."""
+    import mlflow.pytorch  # noqa: F401
+
+
 def write_dataset(client: MlflowClient, run: Run, sample: Sample, name: str, context: str) -> None:
     """Log a sample as an input of the run, with the digest of its numbers."""
     columns = [*"xy"[: sample.x.shape[1]], "target"]

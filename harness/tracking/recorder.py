@@ -31,8 +31,9 @@ from harness.models import Regressor
 from harness.outcome import Ending, Outcome
 from harness.problems import Problem
 from harness.tracking.artifacts import write_checkpoint, write_dataset, write_events, write_history, write_model
+from harness.tracking.claims import Heartbeat, owner_tag
 from harness.tracking.description import describe
-from harness.tracking.store import experiment_of, open_store, owner_tag
+from harness.tracking.store import experiment_of, open_store
 from harness.training import BaseStarted, Epoch, Event, NonFinite, Pruned, StageStarted
 
 BATCH = 1000
@@ -41,6 +42,11 @@ FLUSH_S = 10.0
 """Seconds between two writes while the training goes on; one metric costs 0.05 to 0.1 ms on SQLite."""
 SYSTEM_METRICS_S = 5.0
 HISTORY = ("train/mse", "val/mse", "test/mse", "lr", "grad/norm", "time/train_s", "evals")
+
+
+def run_name(config: RunConfig) -> str:
+    """What a run is called (contract)."""
+    return f"{config.model}-{config.problem}-s{config.seed}"
 
 
 class Recorder:
@@ -57,15 +63,16 @@ class Recorder:
         data: Data,
         state: Mapping[str, Tensor],
         tags: Mapping[str, str] | None = None,
+        run_id: str | None = None,
     ) -> None:
         """Open the store and start the run. Raises BadInput when the store can't be used; nothing is left then.
 
-        ``state`` is the one that the model starts from: the last finite one until an epoch is over. Where MLflow
-        started this process (``MLFLOW_RUN_ID``) its run is taken, else a new one is made.
+        ``state`` is the one that the model starts from: the last finite one until an epoch is over. The run is that of
+        ``run_id``, or where MLflow started this process the one that it made (``MLFLOW_RUN_ID``), else a new one.
         """
         self.config = config
         self.client: MlflowClient = open_store()
-        self.run: Run = _start(self.client, config, problem)
+        self.run: Run = _start(self.client, config, problem, run_id or os.environ.get("MLFLOW_RUN_ID"))
         self.last_finite = {key: tensor.detach().clone() for key, tensor in state.items()}
         """The model's state after the last epoch that was recorded."""
         self._problem = problem
@@ -77,6 +84,7 @@ class Recorder:
         self._stages: list[str] = []
         self._of_base = False
         self._concluded = False
+        self._heartbeat: Heartbeat | None = None
         self._monitor = SystemMetricsMonitor(
             self.run_id, sampling_interval=SYSTEM_METRICS_S, tracking_uri=self.client.tracking_uri
         )
@@ -102,6 +110,7 @@ class Recorder:
         for context, sample in (("train", data.train), ("test", data.test)):
             write_dataset(self.client, self.run, sample, f"{config.problem}-s{config.seed}", context)
         self._monitor.start()
+        self._heartbeat = Heartbeat(self.client, self.run_id)
 
     def __enter__(self) -> Recorder:
         return self
@@ -202,6 +211,8 @@ class Recorder:
         rest is still written. Gives the ending that the run got.
         """
         self._concluded = True
+        if self.client.get_run(self.run_id).info.status != "RUNNING":
+            ending = Ending(Outcome.INTERRUPTED, f"Closed by somebody else while it was at work. {ending.reason}")
         metrics = metrics or {}
         steps: dict[str, Callable[[], None]] = {
             "the metrics": partial(self._write_metrics, metrics),
@@ -233,6 +244,8 @@ class Recorder:
             self.client.log_batch(self.run_id, tags=_tags(self._closing_tags(ending, metrics)))
         finally:
             self.client.set_terminated(self.run_id, ending.outcome.status)
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
         return ending
 
     def _put(self, values: Mapping[str, float], step: int) -> None:
@@ -274,9 +287,8 @@ class Recorder:
         return tags
 
 
-def _start(client: MlflowClient, config: RunConfig, problem: Problem) -> Run:
-    name = f"{config.model}-{config.problem}-s{config.seed}"
-    given = os.environ.get("MLFLOW_RUN_ID")
+def _start(client: MlflowClient, config: RunConfig, problem: Problem, given: str | None) -> Run:
+    name = run_name(config)
     if given is None:
         experiment = experiment_of(client, problem.sections[0])
         return client.create_run(experiment.experiment_id, run_name=name, tags=resolve_tags())

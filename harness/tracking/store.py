@@ -1,60 +1,95 @@
-"""The store: opening it safely, choosing the experiment, and the runs that were left unfinished."""
+"""The store: opening it safely, and choosing the experiment."""
 
 from __future__ import annotations
 
 import logging
 import os
-import re
-import socket
 import sqlite3
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import mlflow
-import psutil
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run, ViewType
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from harness.errors import BadInput
-from harness.outcome import Outcome
 
-ORPHAN_AGE_S = 3600.0
-"""A RUNNING run that no harness process ever claimed counts as left behind after this many seconds."""
+PATIENCE_S = 120.0
+"""Seconds for which a database may be locked or away before a call to it fails."""
 
 
-def open_store() -> MlflowClient:
-    """The store that MLflow's own settings name (``MLFLOW_TRACKING_URI``; by default ``sqlite:///mlflow.db`` here).
+def _is_transient(error: BaseException) -> bool:
+    """A database that is locked, restarting or out of reach; MLflow gives all of these one code."""
+    return isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE"
+
+
+_patiently = retry(
+    retry=retry_if_exception(_is_transient),
+    wait=wait_random_exponential(0.2, max=5),
+    stop=stop_after_delay(PATIENCE_S),
+    reraise=True,
+)
+
+
+class PatientClient(MlflowClient):
+    """MLflow's client, which outlasts a database that is away for a while. For a server MLflow does so itself.
+
+    Each call may be made twice: they are repeated with the same arguments, time stamps included, and of a run that was
+    made twice :func:`harness.tracking.claims.claim` closes one.
+    """
+
+    create_run = _patiently(MlflowClient.create_run)
+    delete_run = _patiently(MlflowClient.delete_run)
+    get_run = _patiently(MlflowClient.get_run)
+    update_run = _patiently(MlflowClient.update_run)
+    search_runs = _patiently(MlflowClient.search_runs)
+    search_experiments = _patiently(MlflowClient.search_experiments)
+    get_experiment_by_name = _patiently(MlflowClient.get_experiment_by_name)
+    log_batch = _patiently(MlflowClient.log_batch)
+    log_inputs = _patiently(MlflowClient.log_inputs)
+    log_artifact = _patiently(MlflowClient.log_artifact)
+    log_artifacts = _patiently(MlflowClient.log_artifacts)
+    log_figure = _patiently(MlflowClient.log_figure)
+    log_table = _patiently(MlflowClient.log_table)
+    log_text = _patiently(MlflowClient.log_text)
+    set_tag = _patiently(MlflowClient.set_tag)
+    set_terminated = _patiently(MlflowClient.set_terminated)
+
+
+def open_store(uri: str | None = None) -> MlflowClient:
+    """The store at ``uri``, which becomes this process's, or the one that MLflow's own settings name
+    (``MLFLOW_TRACKING_URI``; by default ``sqlite:///mlflow.db`` here).
 
     Raises BadInput, before anything is created, when it can't be reached or written. A SQLite database is made and
     migrated under a file lock, because processes that find a fresh one at the same time break it.
     """
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It prints a traceback for each fault of the database, also for those that a second call overcomes.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    if uri is not None:
+        mlflow.set_tracking_uri(uri)
     uri = mlflow.get_tracking_uri()
     try:
         scheme = urlparse(uri).scheme
-        if scheme == "sqlite":
-            _open_sqlite(_sqlite_path(uri))
-        elif scheme in ("http", "https"):
+        if scheme in ("http", "https"):
             with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
                 pass
-        elif "+" in scheme or scheme in ("postgresql", "mysql", "mssql"):
-            engine = create_engine(uri)
-            engine.connect().close()
-            engine.dispose()
-        client = MlflowClient(uri)
-        client.search_experiments(max_results=1)
+        with exclusive(uri):
+            if scheme == "sqlite":
+                _open_sqlite(_sqlite_path(uri))
+            client = PatientClient(uri)
+            client.search_experiments(max_results=1)
     except (OSError, sqlite3.Error, SQLAlchemyError, MlflowException, ImportError) as error:
         raise BadInput(
             f"MLFLOW_TRACKING_URI = {uri!r} can't be used: {_first_line(error)}; name a store that can be reached and written."
@@ -62,19 +97,49 @@ def open_store() -> MlflowClient:
     return client
 
 
+def store_exists() -> bool:
+    """False for a SQLite store whose file is not there yet, which opening would make."""
+    uri = mlflow.get_tracking_uri()
+    return urlparse(uri).scheme != "sqlite" or _sqlite_path(uri).is_file()
+
+
 def _sqlite_path(uri: str) -> Path:
     return Path(unquote(uri.removeprefix("sqlite:///"))).resolve()
 
 
+@contextmanager
+def exclusive(uri: str) -> Iterator[None]:
+    """While this is open, nobody else is inside of it for the same store; a tracking server has no such lock to offer.
+
+    Raises what the database raises when it can't be reached.
+    """
+    scheme = urlparse(uri).scheme
+    if scheme == "sqlite":
+        path = _sqlite_path(uri)
+        if not path.parent.is_dir():
+            raise OSError(f"there is no folder {str(path.parent)!r}")
+        with FileLock(f"{path}.lock", timeout=120):
+            yield
+    elif scheme.partition("+")[0] in ("postgresql", "mysql", "mssql"):
+        engine = create_engine(uri)
+        try:
+            with engine.connect() as connection:
+                if engine.dialect.name == "postgresql":
+                    # Released with the connection, so that a process that dies holds up nobody.
+                    connection.execute(text("SELECT pg_advisory_lock(hashtext('harness'))"))
+                yield
+        finally:
+            engine.dispose()
+    else:
+        yield
+
+
 def _open_sqlite(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise OSError(f"there is no folder {str(path.parent)!r}")
-    with FileLock(f"{path}.lock", timeout=120), closing(sqlite3.connect(path, timeout=60)) as database:
+    with closing(sqlite3.connect(path, timeout=60)) as database:
         # Readers and writers of several processes get past one another (sqlite.org/wal.html).
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("BEGIN IMMEDIATE")
         database.rollback()
-        MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
 
 
 def _first_line(error: BaseException) -> str:
@@ -133,68 +198,9 @@ def _refuse_unwritable(artifact_location: str) -> None:
         ) from error
 
 
-def run_url(client: MlflowClient, run: Run) -> str:
-    """The address of a run's page in the MLflow UI; for an embedded store, where ``mlflow ui`` will show it."""
+def run_page(client: MlflowClient, experiment_id: str, run_id: str) -> tuple[str, str | None]:
+    """The address of a run's page in the MLflow UI, and for an embedded store the command that makes it answer there."""
     uri = client.tracking_uri
     server = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
-    return f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?workflowType=machine_learning"
-
-
-def ui_command(client: MlflowClient) -> str | None:
-    """The command that opens the UI on an embedded store; None when a server is already there."""
-    uri = client.tracking_uri
-    return None if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
-
-
-def owner_tag() -> dict[str, str]:
-    """The tag by which a later process can tell whether the process that owns a run is still there."""
-    process = psutil.Process()
-    return {"owner": f"{socket.gethostname()}/{process.pid}/{process.create_time():.2f}"}
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """A run that the store shows as RUNNING, and what is known of its process."""
-
-    run: Run
-    state: str
-    left_behind: bool
-    """True when its process is known to be gone, so that the run can be closed."""
-
-
-def unfinished(client: MlflowClient) -> Iterator[Unfinished]:
-    """Every RUNNING run of the store, whatever experiment it belongs to."""
-    experiments = [e.experiment_id for e in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)]
-    token = None
-    while experiments:
-        page = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000, page_token=token)
-        for run in page:
-            yield _judge(run)
-        token = page.token
-        if not token:
-            break
-
-
-def _judge(run: Run) -> Unfinished:
-    # A tag of another form is somebody's own, and says nothing of a process.
-    owner = re.fullmatch(r"(.+)/(\d+)/([\d.]+)", run.data.tags.get("owner", ""))
-    if owner is None:
-        age = time.time() - run.info.start_time / 1000
-        return Unfinished(run, f"never claimed by a process, {age / 60:.0f} min old", age > ORPHAN_AGE_S)
-    host, pid, started = owner.groups()
-    if host != socket.gethostname():
-        return Unfinished(run, f"belongs to process {pid} on {host}; ask there", left_behind=False)
-    try:
-        # A process of the same number that started at another time is another process.
-        alive = abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
-    except psutil.NoSuchProcess:
-        alive = False
-    return Unfinished(run, f"process {pid} {'is at work' if alive else 'is gone'}", left_behind=not alive)
-
-
-def close(client: MlflowClient, found: Unfinished) -> None:
-    """End a run that was left behind as ``interrupted``."""
-    run_id = found.run.info.run_id
-    client.set_tag(run_id, "outcome", Outcome.INTERRUPTED.value)
-    client.set_tag(run_id, "outcome.reason", f"Left behind: {found.state}; closed by doctor.")
-    client.set_terminated(run_id, Outcome.INTERRUPTED.status)
+    page = f"{server}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+    return page, None if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from harness.config import KANConfig, RunConfig
+from harness.config import RunConfig
 from harness.data import Data
 from harness.families import FAMILIES
-from harness.models import KAN, Regressor, parameters
+from harness.models import KAN, Regressor, most_parameters
 from harness.models.regressor import Inputs, Outputs
 from harness.training.events import Diverged, Epoch, Event, NonFinite, StageStarted
 from harness.training.levenberg_marquardt import refuse_what_does_not_fit
@@ -33,15 +33,8 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     through. Raises BadInput at once, before any event, for a network that the optimizer has no memory for.
     """
     if config.optimizer == "lm":
-        refuse_what_does_not_fit(_most_parameters(model, config), len(data.train.y), data.train.y.element_size())
+        refuse_what_does_not_fit(most_parameters(model.network, config), len(data.train.y), data.train.y.element_size())
     return _events(model, data, config)
-
-
-def _most_parameters(model: Regressor, config: RunConfig) -> int:
-    """Trainable numbers of the model where it has most of them: a KAN on its finest grid."""
-    if isinstance(model.network, KAN) and isinstance(config, KANConfig):
-        return sum(layer.mask.numel() for layer in model.network) * (config.grids[-1] + config.k + 2)
-    return parameters(model)
 
 
 def _events(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:

@@ -1,0 +1,87 @@
+"""What a worker does with a cell: claim it, compute it, and say how that went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import BadInput
+from harness.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell to be computed, with all that a worker on any machine needs to know."""
+
+    fields: Mapping[str, Any]
+    fingerprint: str
+    store: str
+    experiment_id: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    since: float = 0.0
+    """Results from before this Unix time don't count (``force``)."""
+    twin: tuple[str, float] | None = None
+    """Run id and dense MSE of the unpruned twin, where it is known."""
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """How an attempt at a cell ended. ``outcome`` is None when another process is at work on the cell."""
+
+    fingerprint: str
+    outcome: Outcome | None
+    run_id: str = ""
+    reason: str = ""
+    dense_mse: float | None = None
+    log10_nmse: float | None = None
+    seconds: float = 0.0
+    reused: bool = False
+    """True when the store had the result already."""
+
+
+def attempt(task: Task) -> Attempted:
+    """Compute a cell, unless it has a result or another process is at work on it. To be called in a worker."""
+    from harness.presets import resolve
+    from harness.run import Twin, run
+    from harness.tracking.claims import Busy, Done, claim, close
+    from harness.tracking.recorder import run_name
+    from harness.tracking.results import result_of
+    from harness.tracking.store import open_store
+
+    config = resolve(task.fields)
+    client = open_store(task.store)
+    claimed = claim(client, task.fingerprint, task.experiment_id, run_name(config), task.tags, task.since)
+    match claimed:
+        case Busy():
+            return Attempted(task.fingerprint, None, claimed.run_id, "Another process is at work on it.")
+        case Done():
+            found = result_of(claimed.run)
+            return Attempted(
+                task.fingerprint,
+                found.outcome,
+                found.run_id,
+                claimed.run.data.tags.get("outcome.reason", ""),
+                found.dense_mse,
+                found.log10_nmse,
+                found.seconds,
+                reused=True,
+            )
+    started = time.monotonic()
+    twin = None if task.twin is None else Twin(*task.twin)
+    try:
+        done = run(config, tags=task.tags, run_id=claimed.run_id, twin=twin)
+    except BadInput as error:
+        # Found out before the run began, so that nobody but the claim knows of it.
+        close(client, client.get_run(claimed.run_id), str(error), Outcome.ERROR)
+        return Attempted(task.fingerprint, Outcome.ERROR, claimed.run_id, str(error))
+    return Attempted(
+        task.fingerprint,
+        done.ending.outcome,
+        done.run_id,
+        done.ending.reason,
+        done.metrics.get("final/dense_mse"),
+        done.metrics.get("final/log10_nmse"),
+        time.monotonic() - started,
+    )

@@ -1,0 +1,320 @@
+"""The benchmark: whatever cells of a suite have no result yet are computed, and each is accounted for once."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from harness import suites
+from harness.config import RunConfig
+from harness.errors import BadInput
+from harness.execution.attempt import Attempted, Task, attempt
+from harness.execution.config import BenchmarkConfig
+from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
+from harness.execution.isolation import DeadlinePassed, Limits, ask_children_to_stop, isolated
+from harness.fingerprint import fingerprint_of
+from harness.outcome import Outcome
+from harness.run import Stop, stop_on_signals
+from harness.tracking.claims import close, close_left_behind, unfinished
+from harness.tracking.parent import child_tags, end_parent, open_parent, write_progress, write_table
+from harness.tracking.results import Result, results
+from harness.tracking.store import experiment_of, open_store, run_page
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+RETRIES = 2
+"""How often a cell whose worker was lost is tried again."""
+POLL_S = 0.5
+BUSY_S = 2.0
+"""Seconds between two looks at a cell that another driver is at work on."""
+STOP_S = 5.0
+"""Seconds that the cells at work get to record what they have when the benchmark is asked to stop."""
+SUMMARY_S = 30.0
+"""Seconds between two writes of the summary while the benchmark is at work."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (model, problem, preset, seed) of a suite, with its variant."""
+
+    config: RunConfig
+    fingerprint: str
+    twin: str | None = None
+    """Fingerprint of the unpruned twin, where that is a cell of the plan too."""
+
+    def __str__(self) -> str:
+        config = self.config
+        return f"{config.model} on {config.problem}, {config.preset}, seed {config.seed}"
+
+
+@dataclass
+class BenchmarkState:
+    """The state of a benchmark: which cells are settled and how, which are at work."""
+
+    cells: Mapping[str, Cell]
+    """Every cell of the plan, by fingerprint."""
+    settled: dict[str, Attempted] = field(default_factory=dict)
+    running: dict[str, Cell] = field(default_factory=dict)
+    busy: int = 0
+    """Cells that another driver is at work on."""
+    started: float = field(default_factory=time.monotonic)
+    computed: int = 0
+    """Cells settled by this driver's own work."""
+
+    def counts(self) -> dict[str, int]:
+        """How many cells ended how, and how many are left."""
+        ended = Counter(each.outcome.value for each in self.settled.values() if each.outcome)
+        return {outcome.value: ended[outcome.value] for outcome in Outcome} | {
+            "left": len(self.cells) - len(self.settled)
+        }
+
+    def failed(self) -> list[tuple[Cell, Attempted]]:
+        """The cells that ended without a result, with the reason."""
+        return [
+            (self.cells[fingerprint], ended)
+            for fingerprint, ended in self.settled.items()
+            if ended.outcome not in (Outcome.COMPLETED, Outcome.DIVERGED)
+        ]
+
+    def best(self) -> dict[str, dict[str, float]]:
+        """The smallest log10 NMSE of each problem and model, so far."""
+        table: dict[str, dict[str, float]] = {}
+        for fingerprint, ended in self.settled.items():
+            config = self.cells[fingerprint].config
+            row = table.setdefault(config.problem, {})
+            if ended.log10_nmse is not None:
+                row[config.model] = min(ended.log10_nmse, row.get(config.model, ended.log10_nmse))
+        return table
+
+    def seconds_left(self) -> float | None:
+        """Estimate of the time that is left, from the pace so far."""
+        if not self.computed:
+            return None
+        return (time.monotonic() - self.started) / self.computed * (len(self.cells) - len(self.settled))
+
+
+Listener = Callable[[BenchmarkState, Attempted | None], None]
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """What a benchmark came to."""
+
+    benchmark: str
+    """Its id: the suite and a hash of the plan, so that the same command means the same benchmark."""
+    parent: str
+    state: BenchmarkState
+    stopped: str | None
+    """Why it ended before all cells were settled."""
+    url: str
+    ui_command: str | None
+
+
+def plan(config: BenchmarkConfig) -> dict[str, Cell]:
+    """The cells of a benchmark by fingerprint, in the order of computing. Raises BadInput when there are none."""
+    suite = suites.load(config.suite)
+    given = {**config.fields, "threads": config.threads, "timeout": config.timeout, "plugins": config.plugins}
+    chosen = suites.configurations(suite, config.seed_range(), config.preset or (suite.preset,), given, config.models)
+    cells = {cell.fingerprint: cell for cell in (Cell(each, fingerprint_of(each)) for each in chosen)}
+    if not cells:
+        raise BadInput(f"models = {','.join(config.models)!r} leaves nothing of suite {config.suite!r} to compute.")
+    for cell in list(cells.values()):
+        twin = cell.config.twin()
+        if twin is not None and (known := fingerprint_of(twin)) in cells:
+            cells[cell.fingerprint] = replace(cell, twin=known)
+    return cells
+
+
+def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended: None) -> BenchmarkResult:
+    """Compute whatever of the suite has no result in the store; ``listener`` is told of each cell that is settled.
+
+    The same call after an interruption, of whatever kind, goes on where it stood. Raises BadInput, with nothing left
+    behind, when the store, the scheduler or the suite can't be used.
+    """
+    cells = plan(config)
+    client = open_store()
+    refuse_unsuitable_store(config, client.tracking_uri)
+    identity = f"{suites.title(config.suite)}-{_hash(cells)}"
+    state = BenchmarkState(cells)
+    since = time.time() if config.force else 0.0
+    with stop_on_signals() as stop, executor(config) as pool:
+        experiment = experiment_of(client, suites.title(config.suite))
+        close_left_behind(client)
+        tags = {"benchmark": identity, "suite": suites.title(config.suite)}
+        parent = open_parent(client, experiment.experiment_id, identity, tags)
+        write_table(client, parent, "plan.json", [_row(cell) for cell in cells.values()])
+        if not config.force:
+            for found in results(client).values():
+                if found.fingerprint in cells:
+                    state.settled[found.fingerprint] = _reused(found)
+        listener(state, None)
+        write = partial(_summarise, client, parent, config, state)
+        make = partial(_task, client, experiment.experiment_id, tags | child_tags(parent), since, state)
+        limits = Limits(config.threads, config.timeout, config.max_memory)
+
+        def submit(cell: Cell) -> Future[Attempted]:
+            return pool.submit(partial(isolated, attempt, make(cell), limits))
+
+        written = time.monotonic()
+        write()
+        for ended in compute(state, submit, 2 * config.worker_count(), stop, client):
+            listener(state, ended)
+            if time.monotonic() - written > SUMMARY_S:
+                write()
+                written = time.monotonic()
+    close_ours(client, Outcome.INTERRUPTED, f"{stop.reason or 'Stopped'}; it did not stop by itself in time.")
+    write()
+    failed = len(state.failed())
+    outcome, status = Outcome.COMPLETED, "FINISHED"
+    if stop.reason is not None:
+        outcome, status = Outcome.INTERRUPTED, "KILLED"
+    elif failed:
+        outcome, status = Outcome.ERROR, "FAILED"
+    reason = stop.reason or (f"{failed} cells have no result." if failed else f"All {len(cells)} cells have a result.")
+    end_parent(client, parent, outcome.value, reason, status)
+    return BenchmarkResult(identity, parent, state, stop.reason, *run_page(client, experiment.experiment_id, parent))
+
+
+def compute(
+    state: BenchmarkState, submit: Callable[[Cell], Future[Attempted]], window: int, stop: Stop, client: MlflowClient
+) -> Iterator[Attempted]:
+    """Settle every cell that is not, and yield how each ended; ``window`` of them are submitted at a time.
+
+    A pruned KAN waits for its twin. A cell whose worker is lost is tried again, ``RETRIES`` times; a cell that somebody
+    else is at work on is asked for again later. Ends early when ``stop`` has a reason.
+    """
+    ready: deque[Cell] = deque()
+    held: dict[str, list[Cell]] = {}
+    for cell in state.cells.values():
+        if cell.fingerprint not in state.settled:
+            waits = cell.twin is not None and cell.twin not in state.settled
+            held.setdefault(str(cell.twin), []).append(cell) if waits else ready.append(cell)
+    futures: dict[Future[Attempted], Cell] = {}
+    later: deque[tuple[float, Cell]] = deque()
+    losses: Counter[str] = Counter()
+    while (ready or futures or later) and stop.reason is None:
+        while later and later[0][0] <= time.monotonic():
+            ready.append(later.popleft()[1])
+        while ready and len(futures) < window:
+            cell = ready.popleft()
+            futures[submit(cell)] = cell
+            state.running[cell.fingerprint] = cell
+        done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
+        if not futures:
+            time.sleep(POLL_S)
+        for future in done:
+            cell = futures.pop(future)
+            del state.running[cell.fingerprint]
+            ended = _ending(future, cell, client, losses)
+            if ended is None:
+                ready.append(cell)
+            elif ended.outcome is None:
+                later.append((time.monotonic() + BUSY_S, cell))
+            else:
+                state.settled[cell.fingerprint] = ended
+                state.computed += not ended.reused
+                ready.extendleft(held.pop(cell.fingerprint, ()))
+                yield ended
+        state.busy = len(later)
+    yield from _stop(state, futures, client)
+
+
+def _ending(future: Future[Attempted], cell: Cell, client: MlflowClient, losses: Counter[str]) -> Attempted | None:
+    """How the cell ended, with its run closed where its process could not do that; None if it is to be tried again."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    outcome, reason = Outcome.ERROR, f"{type(error).__name__}: {error}"
+    if isinstance(error, DeadlinePassed):
+        outcome, reason = Outcome.TIMEOUT, str(error)
+    elif is_loss(error):
+        losses[cell.fingerprint] += 1
+        reason = f"{error} (attempt {losses[cell.fingerprint]} of {RETRIES + 1})"
+    run_id = close_ours(client, outcome, reason, cell.fingerprint)
+    if is_loss(error) and losses[cell.fingerprint] <= RETRIES:
+        return None
+    return Attempted(cell.fingerprint, outcome, run_id, reason)
+
+
+def _stop(state: BenchmarkState, futures: dict[Future[Attempted], Cell], client: MlflowClient) -> Iterator[Attempted]:
+    """Let the cells at work record what they have, for a moment."""
+    for future in futures:
+        future.cancel()
+    if futures:
+        ask_children_to_stop()
+    done, _ = wait(futures, timeout=STOP_S)
+    for future in done:
+        if not future.cancelled() and future.exception() is None and (ended := future.result()).outcome is not None:
+            state.settled[futures[future].fingerprint] = ended
+            yield ended
+    state.running.clear()
+
+
+def close_ours(client: MlflowClient, outcome: Outcome, reason: str, fingerprint: str | None = None) -> str:
+    """Close what this driver's workers left RUNNING, of one cell or at all, and give the last one's id."""
+    of = f"tags.driver = '{child_tags('')['driver']}'"
+    if fingerprint is not None:
+        of += f" AND tags.fingerprint = '{fingerprint}'"
+    run_id = ""
+    for found in unfinished(client, of):
+        run_id = str(found.run.info.run_id)
+        close(client, found.run, reason, outcome)
+    return run_id
+
+
+def _task(
+    client: MlflowClient, experiment_id: str, tags: Mapping[str, str], since: float, state: BenchmarkState, cell: Cell
+) -> Task:
+    twin = state.settled.get(cell.twin or "")
+    known = None if twin is None or twin.dense_mse is None else (twin.run_id, twin.dense_mse)
+    fields = cell.config.model_dump(mode="json")
+    return Task(fields, cell.fingerprint, client.tracking_uri, experiment_id, tags, since, known)
+
+
+def _reused(found: Result) -> Attempted:
+    return Attempted(
+        found.fingerprint,
+        found.outcome,
+        found.run_id,
+        dense_mse=found.dense_mse,
+        log10_nmse=found.log10_nmse,
+        seconds=found.seconds,
+        reused=True,
+    )
+
+
+def _hash(cells: Mapping[str, Cell]) -> str:
+    return hashlib.sha256("".join(sorted(cells)).encode()).hexdigest()[:8]
+
+
+def _row(cell: Cell) -> dict[str, object]:
+    """A line of the plan."""
+    config = cell.config
+    return {name: getattr(config, name) for name in ("model", "problem", "preset", "seed", "epochs")} | {
+        "fingerprint": cell.fingerprint
+    }
+
+
+def _summarise(client: MlflowClient, parent: str, config: BenchmarkConfig, state: BenchmarkState) -> None:
+    """Counts, best errors and failures into the parent run."""
+    best = state.best()
+    models = sorted({model for row in best.values() for model in row})
+    counts = state.counts()
+    ended = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    lines = [f"**{config.suite}**: {len(state.cells)} cells, {ended}.", ""]
+    if models:
+        lines += [f"| best log10 NMSE | {' | '.join(models)} |", "|---|" + "---|" * len(models)]
+        for problem, row in best.items():
+            lines.append(f"| {problem} | {' | '.join(f'{row[m]:.1f}' if m in row else '' for m in models)} |")
+    for cell, lost in state.failed()[:20]:
+        lines += ["", f"- {cell}: {lost.outcome.value if lost.outcome else ''}. {lost.reason}"]
+    write_progress(client, parent, counts, "\n".join(lines))
+    rows = [{"problem": problem, **{model: row.get(model) for model in models}} for problem, row in best.items()]
+    write_table(client, parent, "summary.json", rows)

@@ -1,0 +1,148 @@
+"""The configuration of a benchmark: a record like that of a run, whose fields the command line takes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from harness.config import Names, OrNone, RunConfig, field
+from harness.errors import BadInput, refusal
+from harness.families import FAMILIES
+from harness.registry import load_plugins, nearest
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def _bytes(value: object) -> object:
+    """``2G``, ``500MB`` or a number of bytes."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", str(value).strip(), re.IGNORECASE)
+    if found is None:
+        return value
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def _all(value: object) -> object:
+    return () if value == "all" else value
+
+
+class BenchmarkConfig(BaseModel):
+    """What a benchmark computes, and where."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    suite: str = field("section1", "Suite, see `harness list suites`, or the path of a .yaml file with one.")
+    seeds: int = field(5, "Number of seeds.", ge=1, le=1_000_000)
+    first_seed: int = field(0, "The first of the seeds, which follow one another.", ge=0, lt=2**31 - 1_000_000)
+    models: Annotated[Names, BeforeValidator(_all)] = field(
+        (), "Only these model families of the suite, comma-separated, or `all`."
+    )
+    preset: Names = field((), "Presets, comma-separated. Default: the one that the suite names.")
+    workers: Annotated[int | Literal["auto"], Field(union_mode="left_to_right")] = field(
+        "auto", "Cells computed at the same time. auto: as many as the cores allow.", unit="processes"
+    )
+    threads: int = field(1, "Threads of a worker.", ge=1, le=1024)
+    timeout: Annotated[float | None, OrNone] = field(
+        None,
+        "Deadline of a cell. It is asked to stop then, keeping what it has, and killed 15 s later.",
+        unit="s",
+        gt=0,
+    )
+    max_memory: Annotated[int | None, BeforeValidator(_bytes), OrNone] = field(
+        None,
+        "Memory that a worker may allocate, such as 2G; a cell that wants more ends as `error`. None: no limit.",
+        unit="bytes",
+        ge=2**28,
+    )
+    executor: Literal["process", "dask"] = field(
+        "process", "Where cells are computed: processes here, or Dask workers."
+    )
+    scheduler: Annotated[str | None, OrNone] = field(
+        None, "dask: address of a running scheduler, such as tcp://node1:8786. None: a cluster of our own."
+    )
+    cluster: Annotated[Literal["slurm", "pbs"] | None, OrNone] = field(
+        None, "dask: submit `workers` jobs, each with a Dask worker, to this batch system (dask-jobqueue)."
+    )
+    cluster_config: Annotated[str | None, OrNone] = field(
+        None, "dask: YAML file with the settings of the jobs: queue, walltime, memory (docs/scaling.md)."
+    )
+    force: bool = field(False, "Compute every cell again, whatever the store has.")
+    dry_run: bool = field(False, "Print the plan and an estimate of its time, and compute nothing.")
+    plugins: Names = field((), "Modules or .py files to import first, comma-separated.")
+    fields: dict[str, Any] = Field({}, description="Fields of the run configuration, for every cell.")
+
+    @field_validator("workers")
+    @classmethod
+    def _at_least_one(cls, workers: int | str) -> int | str:
+        if isinstance(workers, int) and not 1 <= workers <= 100_000:
+            raise ValueError(f"workers = {workers} can't be used: give a number from 1 to 100000, or auto")
+        return workers
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> BenchmarkConfig:
+        if self.executor == "process":
+            for name in ("scheduler", "cluster", "cluster_config"):
+                if getattr(self, name) is not None:
+                    raise ValueError(
+                        f"{name} = {getattr(self, name)!r} belongs to executor=dask, not to executor=process"
+                    )
+            if isinstance(self.workers, int) and self.workers * self.threads > cores():
+                raise ValueError(
+                    f"workers = {self.workers} with threads = {self.threads} is more than the {cores()} cores of this "
+                    f"machine; at most {max(1, cores() // self.threads)} fit"
+                )
+        if self.cluster is not None and self.workers == "auto":
+            raise ValueError("workers = 'auto' can't be used with cluster: say how many jobs to submit")
+        if self.scheduler is not None and self.cluster is not None:
+            raise ValueError(
+                f"cluster = {self.cluster!r} can't be used with scheduler = {self.scheduler!r}; give one of them"
+            )
+        if self.cluster_config is not None and self.cluster is None:
+            raise ValueError(f"cluster_config = {self.cluster_config!r} needs cluster=slurm or cluster=pbs")
+        return self
+
+    def seed_range(self) -> range:
+        """The seeds, in order."""
+        return range(self.first_seed, self.first_seed + self.seeds)
+
+    def worker_count(self) -> int:
+        """The number of workers; ``auto`` fills the cores."""
+        return max(1, cores() // self.threads) if self.workers == "auto" else int(self.workers)
+
+
+def cores() -> int:
+    """The cores that this process may use, which a batch job's limits can make fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def configure(given: Mapping[str, str]) -> BenchmarkConfig:
+    """The validated configuration for what the user gave. What every run has, such as ``epochs``, is taken for all cells.
+
+    Raises BadInput with one sentence.
+    """
+    own = {name: value for name, value in given.items() if name in BenchmarkConfig.model_fields and name != "fields"}
+    others = {name: value for name, value in given.items() if name not in own}
+    try:
+        config = BenchmarkConfig.model_validate({**own, "fields": others})
+    except ValidationError as error:
+        raise refusal(error) from error
+    load_plugins(config.plugins)
+    for name, value in others.items():
+        if name in ("model", "problem", "seed"):
+            raise BadInput(
+                f"{name} = {value!r} is decided by the suite; choose with suite, models, seeds and first_seed."
+            )
+        if name not in RunConfig.model_fields:
+            owners = [model for model in FAMILIES.names() if name in FAMILIES.get(model).config.model_fields]
+            if owners:
+                raise BadInput(
+                    f"{name} = {value!r} is a field of {', '.join(owners)} only; set it in a suite file, for these models."
+                )
+            known = {*BenchmarkConfig.model_fields, *RunConfig.model_fields}
+            raise BadInput(f"{name} = {value!r} is not a field of a benchmark; {nearest(name, known)}")
+    for model in config.models:
+        FAMILIES.get(model)
+    return config

@@ -1,0 +1,67 @@
+"""How long a benchmark would take, from the runs that the store has."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from harness.execution.benchmark import Cell
+from harness.execution.config import BenchmarkConfig
+from harness.tracking.results import results
+from harness.tracking.store import open_store, store_exists
+
+
+@dataclass(frozen=True)
+class Row:
+    """The cells of one model and preset."""
+
+    model: str
+    preset: str
+    cells: int
+    finished: int
+    """Cells that the store has a result of, which are not computed."""
+    seconds: float | None
+    """What a cell takes: the median over the runs of this model and preset in the store, in proportion to their epochs."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The plan of a benchmark by model and preset."""
+
+    rows: tuple[Row, ...]
+    workers: int
+
+    def sentence(self) -> str:
+        """The estimate in words."""
+        left = sum(row.cells - row.finished for row in self.rows)
+        if not left:
+            return "Nothing to compute: the store has a result of every cell."
+        known = [(row.cells - row.finished, row.seconds) for row in self.rows if row.seconds is not None]
+        seconds = sum(cells * each for cells, each in known) / self.workers
+        covered = sum(cells for cells, _ in known)
+        text = f"{left} cells to compute with {self.workers} workers"
+        if not covered:
+            return f"{text}; how long that takes is not known before the first runs of their kind."
+        rest = f", without the {left - covered} cells of which the store has no run yet" if covered < left else ""
+        return f"{text}, about {seconds / 60:.1f} minutes{rest}."
+
+
+def estimate(cells: Mapping[str, Cell], config: BenchmarkConfig) -> Estimate:
+    """Group the plan by model and preset. Raises BadInput when the store can't be used; makes none."""
+    known = results(open_store()) if store_exists() else {}
+    paces: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for result in known.values():
+        if result.epochs:
+            paces[result.model, result.preset].append(result.seconds / result.epochs)
+    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells.values():
+        groups[cell.config.model, cell.config.preset].append(cell)
+    rows = []
+    for (model, preset), group in groups.items():
+        pace = median(paces[model, preset]) if paces[model, preset] else None
+        finished = 0 if config.force else sum(cell.fingerprint in known for cell in group)
+        epochs = median(cell.config.epochs for cell in group)
+        rows.append(Row(model, preset, len(group), finished, None if pace is None else pace * epochs))
+    return Estimate(tuple(rows), config.worker_count())

@@ -1,0 +1,128 @@
+"""A warm child process for each thread that asks for one, whose death costs nobody else anything."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import active_children, current_process, get_context
+from typing import TypeVar
+
+import psutil
+from pebble import ProcessExpired, ProcessPool
+
+T = TypeVar("T")
+Argument = TypeVar("Argument")
+
+GRACE_S = 15.0
+"""Seconds that a cell has to record what it has, after it was asked to stop."""
+
+
+class WorkerLost(Exception):
+    """The process died; the message says of what."""
+
+
+class DeadlinePassed(Exception):
+    """The process did not stop when it was asked to, and was killed."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child process may take."""
+
+    threads: int = 1
+    seconds: float | None = None
+    memory: int | None = None
+    """Bytes that it may allocate, on systems that can limit that (RLIMIT_DATA)."""
+
+
+_children: dict[int, tuple[Limits, ProcessPool]] = {}
+"""The child of each thread, by the thread's number; a pool of one, which replaces a process that died."""
+
+
+def isolated(function: Callable[[Argument], T], argument: Argument, limits: Limits) -> T:
+    """``function(argument)`` in the warm child process of the calling thread.
+
+    Raises WorkerLost when the process dies, DeadlinePassed when it had to be killed, and else what ``function`` raises.
+    The child after that is a fresh one.
+    """
+    hard = None if limits.seconds is None else limits.seconds + GRACE_S
+    try:
+        return _child(limits).schedule(function, (argument,), timeout=hard).result()
+    except ProcessExpired as death:
+        raise WorkerLost(_cause(death.exitcode)) from None
+    except TimeoutError:
+        raise DeadlinePassed(f"It did not stop by itself within {GRACE_S:.0f} s after its deadline.") from None
+    except BrokenProcessPool:
+        # The pool is not active any more, so that the next call makes another.
+        raise WorkerLost("The worker was gone before the cell began.") from None
+
+
+def _child(limits: Limits) -> ProcessPool:
+    kept = _children.get(threading.get_ident())
+    if kept is not None and kept[0] == limits and kept[1].active:
+        return kept[1]
+    if current_process().daemon:
+        raise WorkerLost(
+            "Dask's workers must be allowed children: start them with DASK_DISTRIBUTED__WORKER__DAEMON=False."
+        )
+    # Read when torch is loaded, so it has to be there before the child starts.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(limits.threads))
+    pool = ProcessPool(1, initializer=_prepare, initargs=(os.getpid(), limits.memory), context=get_context("spawn"))
+    _children[threading.get_ident()] = (limits, pool)
+    return pool
+
+
+def _prepare(parent: int, memory: int | None) -> None:
+    """In a fresh child: limits first, then everything that a cell needs, so that no cell waits for it."""
+    threading.Thread(target=_follow, args=(parent,), daemon=True, name="follow parent").start()
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    import harness.run  # noqa: F401
+    from harness.tracking.artifacts import import_what_models_need
+
+    import_what_models_need()
+
+
+def _follow(parent: int) -> None:
+    """End soon after the parent: a cell gets the time to record what it has, an idle child none."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(1)
+
+
+def ask_children_to_stop() -> None:
+    """SIGTERM to every process below this one: a cell at work records what it has, as ``interrupted``."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.terminate()
+
+
+def end_children() -> None:
+    """Kill whatever is still at work."""
+    for child in active_children():
+        child.kill()
+    for _, pool in _children.values():
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
+    _children.clear()
+
+
+def _cause(exitcode: int) -> str:
+    """Why a process died, from the exit code that Python gives it."""
+    if exitcode >= 0:
+        return f"The worker ended with exit code {exitcode} in the middle of the cell."
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = f"signal {-exitcode}"
+    hint = "; the system does that when memory runs out" if name == "SIGKILL" else ""
+    return f"The worker was killed by {name} in the middle of the cell{hint}."
