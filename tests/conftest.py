@@ -22,6 +22,9 @@ import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 
+from harness.tracking.store import open_store  # noqa: E402
+from tests.postgres import Server, binaries  # noqa: E402
+
 logging.getLogger("torch.__trace").setLevel(logging.WARNING)  # else a failure is buried under its lines
 settings.register_profile("harness", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("harness")
@@ -72,6 +75,29 @@ def store(outside: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) 
         database.commit()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
     return MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server; without Debian's package the test is left out, except in CI."""
+    programs = binaries()
+    if programs is None:
+        if "CI" in os.environ:
+            pytest.fail("CI needs Debian's postgresql")
+        pytest.skip("needs Debian's postgresql")
+    server = Server(programs)
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_store(request: pytest.FixtureRequest, outside: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """A store of each kind, named by ``MLFLOW_TRACKING_URI``."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("store")  # type: ignore[no-any-return]
+    server: Server = request.getfixturevalue("postgres")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.fresh_database())
+    return open_store()
 
 
 @pytest.fixture

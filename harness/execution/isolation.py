@@ -79,11 +79,16 @@ def _child(limits: Limits) -> ProcessPool:
     return pool
 
 
-def _prepare(parent: int, memory: int | None) -> None:
-    """In a fresh child: limits first, then everything that a cell needs, so that no cell waits for it."""
+def limit_and_follow(parent: int, memory: int | None) -> None:
+    """In a fresh child, first of all: its memory is limited, and it ends soon after its parent."""
     threading.Thread(target=_follow, args=(parent,), daemon=True, name="follow parent").start()
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+
+def _prepare(parent: int, memory: int | None) -> None:
+    """In a fresh child: everything that a cell needs, so that no cell waits for it."""
+    limit_and_follow(parent, memory)
     import harness.run  # noqa: F401
     from harness.tracking.artifacts import import_what_models_need
 
@@ -91,7 +96,7 @@ def _prepare(parent: int, memory: int | None) -> None:
 
 
 def _follow(parent: int) -> None:
-    """End soon after the parent: a cell gets the time to record what it has, an idle child none."""
+    """A cell gets the time to record what it has, an idle child none."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)

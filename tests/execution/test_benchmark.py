@@ -1,0 +1,213 @@
+"""Every cell of the plan is settled once, whatever its workers do; what the store has is not computed again."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from harness.errors import BadInput
+from harness.execution.attempt import Attempted
+from harness.execution.benchmark import RETRIES, BenchmarkState, Cell, benchmark, compute, plan
+from harness.execution.config import BenchmarkConfig, configure
+from harness.execution.estimate import estimate
+from harness.execution.isolation import DeadlinePassed, WorkerLost
+from harness.fingerprint import fingerprint_of
+from harness.outcome import Outcome
+from harness.run import Stop, run
+from harness.tracking.claims import owner_tag
+from tests.support import all_runs
+
+SUITE = """
+summary: Cells that take a moment.
+problems: [poisson_1d_sin]
+fields: {epochs: 4, n_train: 30, n_val: 20, n_test: 20}
+variants:
+  - models: [kan_pruned, kan]
+    fields: {width: 2, grids: [3]}
+  - models: [siren]
+    fields: {width: 4}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> BenchmarkConfig:
+    path = tmp_path / "quick.yaml"
+    path.write_text(SUITE)
+    return configure({"suite": str(path), "seeds": "1", "workers": "1", "preset": "seed"})
+
+
+def settle(
+    cells: dict[str, Cell], how: Callable[[Cell, int], Attempted | Exception], store: MlflowClient
+) -> tuple[BenchmarkState, list[str]]:
+    """Compute cells with workers of which ``how`` says what each attempt comes to; gives the order of the attempts too."""
+    state, tried = BenchmarkState(cells), []
+
+    def submit(cell: Cell) -> Future[Attempted]:
+        tried.append(cell.fingerprint)
+        future: Future[Attempted] = Future()
+        came = how(cell, tried.count(cell.fingerprint))
+        future.set_exception(came) if isinstance(came, Exception) else future.set_result(came)
+        return future
+
+    yielded = [ended.fingerprint for ended in compute(state, submit, 2, Stop(), store)]
+    assert sorted(yielded) == sorted(cells), "each is yielded once"
+    assert set(state.settled) == set(cells)
+    return state, tried
+
+
+def completed(cell: Cell) -> Attempted:
+    return Attempted(cell.fingerprint, Outcome.COMPLETED, "r", dense_mse=0.5, log10_nmse=-1.0)
+
+
+def test_a_pruned_kan_waits_for_its_twin(config: BenchmarkConfig, store: MlflowClient) -> None:
+    cells = plan(config)
+    models = {fingerprint: cell.config.model for fingerprint, cell in cells.items()}
+    assert list(models.values()) == ["kan_pruned", "kan", "siren"]
+    _, tried = settle(cells, lambda cell, _: completed(cell), store)
+    order = [models[fingerprint] for fingerprint in tried]
+    assert order.index("kan") < order.index("kan_pruned")
+    pruned = next(cell for cell in cells.values() if cell.config.model == "kan_pruned")
+    assert models[str(pruned.twin)] == "kan"
+
+
+def test_a_cell_whose_worker_is_lost_is_tried_again_twice_and_both_attempts_stay_on_record(
+    config: BenchmarkConfig, store: MlflowClient
+) -> None:
+    cells = plan(config)
+    unlucky = next(iter(cells))
+
+    def how(cell: Cell, attempt: int) -> Attempted | Exception:
+        if cell.fingerprint == unlucky:
+            store.create_run("0", tags={"fingerprint": unlucky, "driver": owner_tag()["owner"]})
+            return WorkerLost("The worker was killed by SIGKILL.")
+        return completed(cell)
+
+    state, tried = settle(cells, how, store)
+    assert Counter(tried)[unlucky] == RETRIES + 1
+    ended = state.settled[unlucky]
+    assert ended.outcome is Outcome.ERROR
+    assert "SIGKILL" in ended.reason
+    assert [cell.fingerprint for cell, _ in state.failed()] == [unlucky]
+    records = [r for r in all_runs(store) if r.data.tags["fingerprint"] == unlucky]
+    assert [(r.info.status, r.data.tags["outcome"]) for r in records] == [("FAILED", "error")] * (RETRIES + 1)
+    assert {r.data.tags["outcome.reason"] for r in records} == {
+        f"The worker was killed by SIGKILL. (attempt {n} of 3)" for n in (1, 2, 3)
+    }
+
+
+def test_a_lost_worker_costs_nothing_when_the_second_attempt_succeeds(
+    config: BenchmarkConfig, store: MlflowClient
+) -> None:
+    state, tried = settle(
+        plan(config), lambda cell, attempt: completed(cell) if attempt > 1 else WorkerLost("gone"), store
+    )
+    assert set(Counter(tried).values()) == {2}
+    assert state.failed() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(DeadlinePassed("late"), Outcome.TIMEOUT), (ValueError("wrong"), Outcome.ERROR)]
+)
+def test_other_faults_are_not_tried_again(
+    config: BenchmarkConfig, store: MlflowClient, error: Exception, outcome: Outcome
+) -> None:
+    state, tried = settle(plan(config), lambda cell, _: error, store)
+    assert set(Counter(tried).values()) == {1}
+    assert {ended.outcome for ended in state.settled.values()} == {outcome}
+    assert str(error) in next(iter(state.settled.values())).reason
+
+
+def test_a_cell_that_somebody_else_is_at_work_on_is_asked_for_again_later(
+    config: BenchmarkConfig, store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.execution.benchmark.BUSY_S", 0.05)
+    monkeypatch.setattr("harness.execution.benchmark.POLL_S", 0.02)
+
+    def how(cell: Cell, attempt: int) -> Attempted:
+        return Attempted(cell.fingerprint, None) if attempt < 3 else completed(cell)
+
+    state, tried = settle(plan(config), how, store)
+    assert set(Counter(tried).values()) == {3}
+    assert state.busy == 0
+
+
+def test_a_request_to_stop_ends_it_with_what_is_settled(config: BenchmarkConfig, store: MlflowClient) -> None:
+    stop, state = Stop(), BenchmarkState(plan(config))
+
+    def submit(cell: Cell) -> Future[Attempted]:
+        stop.reason = "Stopped by SIGTERM"
+        future: Future[Attempted] = Future()
+        future.set_result(completed(cell))
+        return future
+
+    assert len(list(compute(state, submit, 1, stop, store))) == 1
+    assert state.counts()["left"] == 2
+
+
+def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_children_computed_once(
+    config: BenchmarkConfig, any_store: MlflowClient, tmp_path: Path
+) -> None:
+    result = benchmark(config)
+    assert result.stopped is None
+    assert result.state.counts() == {
+        "completed": 3,
+        "diverged": 0,
+        "timeout": 0,
+        "interrupted": 0,
+        "error": 0,
+        "left": 0,
+    }
+    parent = any_store.get_run(result.parent)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["benchmark"] == result.benchmark
+    assert parent.data.metrics["cells/completed"] == 3
+    assert "| poisson_1d_sin |" in parent.data.tags["mlflow.note.content"]
+    children = [r for r in all_runs(any_store) if r.data.tags.get("mlflow.parentRunId") == result.parent]
+    assert {r.data.tags["fingerprint"] for r in children} == set(result.state.cells)
+    assert {(r.data.tags["benchmark"], r.data.tags["suite"]) for r in children} == {(result.benchmark, "quick")}
+    assert {r.info.experiment_id for r in children} == {parent.info.experiment_id}, "or the UI would not nest them"
+    shown = any_store.download_artifacts(result.parent, "plan.json", str(tmp_path))
+    table = json.loads(Path(shown).read_text())
+    assert [row[table["columns"].index("fingerprint")] for row in table["data"]] == list(result.state.cells)
+    by_model = {r.data.params["cfg/model"]: r for r in children}
+    pruned, kan = by_model["kan_pruned"], by_model["kan"]
+    assert pruned.data.tags["twin_run"] == kan.info.run_id
+    assert pruned.data.metrics["prune/base_dense_mse"] == kan.data.metrics["final/dense_mse"]
+
+    again = benchmark(config)
+    assert again.parent == result.parent
+    assert again.state.computed == 0
+    assert len(all_runs(any_store)) == 4
+    assert any_store.get_run(result.parent).info.status == "FINISHED"
+    assert "Nothing to compute" in estimate(plan(config), config).sentence()
+
+    forced = benchmark(config.model_copy(update={"force": True, "models": ("siren",)}))
+    assert forced.state.computed == 1
+
+
+def test_a_twin_trained_in_a_benchmark_is_the_one_that_the_run_would_have_trained(
+    config: BenchmarkConfig, store: MlflowClient
+) -> None:
+    pruned = next(cell for cell in plan(config).values() if cell.config.model == "kan_pruned")
+    alone = run(pruned.config)
+    twin = pruned.config.twin()
+    assert twin is not None
+    assert fingerprint_of(twin) == pruned.twin
+    assert alone.metrics["prune/base_dense_mse"] == run(twin).metrics["final/dense_mse"]
+
+
+def test_a_plan_for_which_nothing_is_left_is_refused(config: BenchmarkConfig) -> None:
+    with pytest.raises(BadInput, match="models = 'mlp' leaves nothing"):
+        plan(config.model_copy(update={"models": ("mlp",)}))
+
+
+def test_an_estimate_makes_no_store_and_says_what_it_does_not_know(config: BenchmarkConfig, outside: Path) -> None:
+    sentence = estimate(plan(config), config).sentence()
+    assert "not known" in sentence
+    assert not (outside / "mlflow.db").exists()

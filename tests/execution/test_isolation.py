@@ -1,0 +1,108 @@
+"""A function runs in a warm process of its own; whatever happens to that process, the caller hears of it and goes on."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from harness.execution import isolation
+from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, end_children, isolated
+
+LIGHT = Limits()
+
+
+@pytest.fixture(autouse=True)
+def light_children(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Children that import nothing, and short graces: what is tested here has nothing to do with torch."""
+    monkeypatch.setattr(isolation, "_prepare", isolation.limit_and_follow)
+    monkeypatch.setattr(isolation, "GRACE_S", 0.5)
+    yield
+    end_children()
+
+
+def pid(_: object) -> int:
+    return os.getpid()
+
+
+def threads(_: object) -> str:
+    return os.environ["OMP_NUM_THREADS"]
+
+
+def segfault(_: object) -> None:
+    ctypes.string_at(0)
+
+
+def leave(code: int) -> None:
+    os._exit(code)
+
+
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def allocate(size: int) -> int:
+    return len(bytearray(size))
+
+
+def complain(text: str) -> None:
+    raise RuntimeError(text)
+
+
+def test_the_process_is_another_one_and_stays_warm() -> None:
+    first = isolated(pid, None, LIGHT)
+    assert first != os.getpid()
+    assert isolated(pid, None, LIGHT) == first
+
+
+def test_an_exception_comes_back_and_costs_no_process() -> None:
+    first = isolated(pid, None, LIGHT)
+    with pytest.raises(RuntimeError, match="as it happens"):
+        isolated(complain, "as it happens", LIGHT)
+    assert isolated(pid, None, LIGHT) == first
+
+
+def test_a_crash_is_told_with_its_signal_and_the_next_process_is_a_fresh_one() -> None:
+    first = isolated(pid, None, LIGHT)
+    with pytest.raises(WorkerLost, match="killed by SIGSEGV"):
+        isolated(segfault, None, LIGHT)
+    with pytest.raises(WorkerLost, match="exit code 7"):
+        isolated(leave, 7, LIGHT)
+    assert isolated(pid, None, LIGHT) not in (first, os.getpid())
+
+
+def test_a_process_that_dies_between_two_calls_is_replaced() -> None:
+    first = isolated(pid, None, LIGHT)
+    os.kill(first, signal.SIGKILL)
+    time.sleep(0.5)
+    for _ in range(3):
+        try:
+            assert isolated(pid, None, LIGHT) != first
+            return
+        except WorkerLost:
+            continue
+    pytest.fail("no fresh process came")
+
+
+def test_a_process_that_outstays_its_deadline_is_killed() -> None:
+    started = time.monotonic()
+    isolated(pid, None, Limits(seconds=0.5))
+    with pytest.raises(DeadlinePassed):
+        isolated(sleep, 60.0, Limits(seconds=0.5))
+    assert time.monotonic() - started < 30
+
+
+def test_memory_beyond_the_limit_is_refused_to_the_function_which_can_say_so() -> None:
+    limits = Limits(memory=2**29)
+    assert isolated(allocate, 2**20, limits) == 2**20
+    with pytest.raises(MemoryError):
+        isolated(allocate, 2**30, limits)
+
+
+def test_the_threads_are_set_before_anything_is_imported() -> None:
+    assert isolated(threads, None, Limits(threads=3)) == "3"
+    assert isolated(threads, None, Limits(threads=2)) == "2", "other limits, another process"

@@ -1,0 +1,75 @@
+"""A private PostgreSQL server for the tests: real, in a folder of its own, gone with them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+
+
+def binaries() -> Path | None:
+    """The folder of the server's programs, which Debian keeps off the path."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    on_path = shutil.which("pg_ctl")
+    return found[-1].parent if found else Path(on_path).parent if on_path else None
+
+
+class Server:
+    """A server on a free port that trusts everyone on this machine."""
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+        self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        self._as: list[str] = []
+        if os.geteuid() == 0:
+            # It refuses to run as root.
+            shutil.chown(self.folder, "postgres", "postgres")
+            self._as = ["runuser", "-u", "postgres", "--"]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._call("initdb", "--auth=trust", "--username=harness", "--no-sync", "-D", str(self.folder / "data"))
+        self.start()
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        self._control("start", "-w", "-l", str(self.folder / "log"), "-o", options)
+
+    def stop(self, mode: str = "fast") -> None:
+        self._control("stop", "-w", "-m", mode)
+
+    def remove(self) -> None:
+        self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def fresh_database(self) -> str:
+        """The address of a new, empty database."""
+        with psycopg.connect(f"{self._address}/postgres", autocommit=True) as connection:
+            number = connection.execute("SELECT count(*) FROM pg_database").fetchone()
+            assert number is not None
+            name = f"store{number[0]}"
+            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]  # a name can't be a parameter
+        return f"{self._address.replace('postgresql:', 'postgresql+psycopg:')}/{name}"
+
+    @property
+    def _address(self) -> str:
+        return f"postgresql://harness@127.0.0.1:{self.port}"
+
+    def _control(self, *arguments: str) -> None:
+        self._call("pg_ctl", "-D", str(self.folder / "data"), *arguments)
+
+    def _call(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [*self._as, str(self._programs / program), *arguments],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=60,
+        )

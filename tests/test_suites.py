@@ -1,0 +1,141 @@
+"""Suites are what their files say: every cell once, seed by seed; a malformed file is refused with its line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness import problems, suites
+from harness.config import RunConfig
+from harness.errors import BadInput
+from harness.families import FAMILIES
+from harness.models import most_parameters, network
+
+
+def cells(suite: str, seeds: int = 1, **given: str) -> list[RunConfig]:
+    declared = suites.load(suite)
+    return list(suites.configurations(declared, range(seeds), [declared.preset], given))
+
+
+@pytest.mark.parametrize("name", suites.names())
+def test_every_suite_that_comes_with_the_project_can_be_computed_and_repeats_nothing(name: str) -> None:
+    found = [config.model_dump_json() for config in cells(name)]
+    assert found
+    assert len(set(found)) == len(found)
+    assert suites.load(name).summary.endswith(".")
+
+
+def test_section_1_is_every_model_on_every_one_of_its_fifteen_problems() -> None:
+    found = Counter((config.model, config.problem) for config in cells("section1", seeds=2))
+    assert set(found.values()) == {2}
+    assert len(found) == 5 * 15
+    parts = [config for part in ("section1_1", "section1_2", "section1_3") for config in cells(part)]
+    assert len(parts) == 5 * 16, "poisson_1d_highfreq belongs to two"
+
+
+def test_the_original_s_matrix_has_15_mlps_5_sirens_a_kan_and_a_pruned_one_on_each_of_seven_problems() -> None:
+    found = cells("seed_matrix")
+    assert {config.preset for config in found} == {"seed"}
+    of_each = Counter(config.problem for config in found)
+    assert list(of_each.values()) == [22] * 7
+    assert Counter(config.model for config in found) == {"mlp": 105, "siren": 35, "kan": 7, "kan_pruned": 7}
+
+
+def test_widths_of_equal_params_come_as_near_to_the_target_as_widths_can() -> None:
+    declared = suites.load("equal_params").variants[0].parameters
+    found = cells("equal_params")
+    assert len(found) == 15 * 5 * len(declared)
+    for config, target in zip(found, declared * (len(found) // len(declared)), strict=True):
+        dimension = problems.get(config.problem).dimension
+
+        def size(width: int, config: RunConfig = config, dimension: int = dimension) -> int:
+            wide = config.model_copy(update={"width": width})
+            return most_parameters(network(wide, dimension), wide)
+
+        width = config.width  # type: ignore[attr-defined]  # each of these families has one
+        distances = {w: abs(size(w) - target) for w in (width - 1, width, width + 1) if w >= 1}
+        assert distances[width] == min(distances.values())
+
+
+def test_seeds_come_one_after_the_other_so_that_a_benchmark_cut_short_has_whole_ones() -> None:
+    seeds = [config.seed for config in cells("smoke", seeds=3)]
+    assert seeds == sorted(seeds)
+    assert set(seeds) == {0, 1, 2}
+
+
+def test_the_user_s_fields_win_over_the_suite_s() -> None:
+    assert {config.epochs for config in cells("smoke", epochs="9")} == {9}
+
+
+def test_models_can_be_left_out() -> None:
+    declared = suites.load("smoke")
+    assert {c.model for c in suites.configurations(declared, [0], ["tuned"], {}, ["kan"])} == {"kan"}
+
+
+def test_a_suite_of_one_s_own_sweeps_and_shares_fields(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        """
+summary: Mine.
+problems: [poisson_1d_sin]
+fields: {epochs: 3}
+variants:
+  - models: [kan]
+    fields: {grids: [3, 5]}
+    sweep: {width: [2, 4], k: [2, 3]}
+  - models: [siren]
+"""
+    )
+    found = cells(str(path))
+    assert [(c.model, c.epochs) for c in found] == [("kan", 3)] * 4 + [("siren", 3)]
+    assert {(c.width, c.k) for c in found if c.model == "kan"} == {(2, 2), (2, 3), (4, 2), (4, 3)}  # type: ignore[attr-defined]
+    assert suites.title(str(path)) == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("summary: x\nproblems: [poisson_1d_sin]\nmodel: siren\n", r"line 3: model: no such field"),
+        ("summary: x\nproblems: []\n", r"line 2: problems: tuple should have at least 1 item"),
+        ("problems: [poisson_1d_sin]\n", r"line 1: summary: field required"),
+        (
+            "summary: x\nproblems: [poisson_1d_sin]\nvariants:\n  - models: [siren]\n  - sweeps: {a: [1]}\n",
+            r"line 5: variants.1.sweeps: no such field; did you mean 'sweep'\?",
+        ),
+        ("summary: x\nproblems: [a\n", r"line 3: this is not YAML"),
+        ("- just\n- a list\n", r"line 1: a suite is a mapping"),
+    ],
+)
+def test_a_malformed_file_is_refused_with_its_line_and_field(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=sentence):
+        suites.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("summary: x\nproblems: [poison]\n", r"problems = 'poison' is not known"),
+        ("summary: x\nproblems: [section1_2]\nfields: {epoch: 3}\n", r"epoch = 3 is not a field of model 'mlp'"),
+        ("summary: x\nproblems: [section1_2]\nvariants: [{models: [kna]}]\n", r"model = 'kna' is not known"),
+    ],
+)
+def test_what_a_suite_names_has_to_exist(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=sentence):
+        cells(str(path))
+
+
+def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
+    with pytest.raises(BadInput, match=r"suite = 'section' is not known.*did you mean"):
+        suites.load("section")
+    with pytest.raises(BadInput, match=r"suite = 'nowhere.yaml' can't be read"):
+        suites.load("nowhere.yaml")
+
+
+def test_every_family_is_in_every_suite_unless_it_says_otherwise() -> None:
+    assert {config.model for config in cells("smoke")} == set(FAMILIES.names())
