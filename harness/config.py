@@ -317,6 +317,12 @@ class PrunedKANConfig(KANConfig):
     sparsify_fraction: float = field(
         0.5, "Part of the epochs before the cut.", source=f"{DOCUMENT}: 200 before, 200 after", gt=0, lt=1
     )
+    symbolic: bool = field(
+        False,
+        "Whether to look for a formula at the end: a known function for each edge that is left, with numbers of its own. "
+        "Up to a second an edge, off the clock of the training, which stays as it is.",
+        source="Liu et al. 2024, section 2.5.1",
+    )
 
     @model_validator(mode="after")
     def _room_for_three_stages(self) -> PrunedKANConfig:
@@ -328,6 +334,15 @@ class PrunedKANConfig(KANConfig):
                 f"sparsify, prune and retrain need at least {least}"
             )
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that decide the result of the run; ``symbolic`` only where it is on.
+
+        The formula is a result, so whoever asks for one must not be given a run without. All else is the same in both,
+        and a run without has the fingerprint that it had before there was such a field.
+        """
+        fields = super().identity()
+        return fields if self.symbolic else {name: value for name, value in fields.items() if name != "symbolic"}
 
     def twin(self) -> KANConfig:
         """The same KAN, neither sparsified nor cut, with the same total epochs and the same seed (criterion K2)."""

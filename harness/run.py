@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import torch
 from matplotlib.figure import Figure
 
 from harness import problems
-from harness.config import RunConfig
+from harness.config import PrunedKANConfig, RunConfig
 from harness.data import Data, sample
 from harness.errors import BadInput
 from harness.evaluation import evaluate
@@ -23,7 +24,8 @@ from harness.figures import fit_figure, heatmap_figure, kan_figure, loss_figure
 from harness.models import KAN, Regressor, active_parameters, build, parameters
 from harness.outcome import Ending, Outcome
 from harness.problems import Problem
-from harness.tracking.recorder import Recorder
+from harness.symbolic import find_formula
+from harness.tracking.recorder import Findings, Recorder
 from harness.tracking.store import run_page
 from harness.training import BaseStarted, Diverged, Epoch, Event, train
 
@@ -37,6 +39,8 @@ class RunResult:
     metrics: dict[str, float]
     url: str
     ui_command: str | None
+    tags: dict[str, str] = field(default_factory=dict)
+    """What was found out about the model in words: ``symbolic.formula``, ``symbolic.error``."""
 
 
 @dataclass
@@ -45,6 +49,10 @@ class Stop:
 
     reason: str | None = None
     deadline: float | None = field(default=None)
+
+    def passed(self) -> bool:
+        """Whether there is a deadline, and it is over."""
+        return self.deadline is not None and time.monotonic() > self.deadline
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,14 @@ def run(
         metrics: dict[str, float] = {}
         if ending.outcome is Outcome.COMPLETED:
             ending, metrics = judge(model, problem, data, config, listen, stop, twin)
+        findings = Findings()
+        if ending.outcome is Outcome.COMPLETED and isinstance(config, PrunedKANConfig) and config.symbolic:
+            findings = formulate(model, problem, data, stop)
+            metrics |= findings.metrics
         figures = draw(model, problem, data, config, recorder, ending)
-        ending = recorder.conclude(ending, metrics=metrics, figures=figures, model=model)
+        ending = recorder.conclude(ending, metrics=metrics, figures=figures, model=model, findings=findings)
         page = run_page(recorder.client, recorder.run.info.experiment_id, recorder.run_id)
-        return RunResult(recorder.run_id, ending, metrics, *page)
+        return RunResult(recorder.run_id, ending, metrics, *page, findings.tags)
 
 
 def follow(events: Iterator[Event], listen: Listener, stop: Stop) -> Ending:
@@ -111,7 +123,7 @@ def follow(events: Iterator[Event], listen: Listener, stop: Stop) -> Ending:
                 last_epoch = event.epoch
                 if stop.reason is not None:
                     return Ending(Outcome.INTERRUPTED, f"{stop.reason} after epoch {last_epoch}.")
-                if stop.deadline is not None and time.monotonic() > stop.deadline:
+                if stop.passed():
                     return Ending(Outcome.TIMEOUT, f"The deadline passed during epoch {last_epoch}.")
     except Exception as error:
         return Ending(Outcome.ERROR, f"{type(error).__name__} in epoch {last_epoch + 1}: {error}", error)
@@ -147,6 +159,30 @@ def judge(
         return ending, metrics
     except Exception as error:
         return Ending(Outcome.ERROR, f"{type(error).__name__} in the evaluation: {error}", error), {}
+
+
+def formulate(model: Regressor, problem: Problem, data: Data, stop: Stop) -> Findings:
+    """The formula of a trained KAN, or why there is none: the run is complete without it, so nothing here costs it."""
+
+    def go_on() -> None:
+        if stop.reason is not None:
+            raise InterruptedError(f"{stop.reason} before there was a formula.")
+        if stop.passed():
+            raise TimeoutError("The deadline passed before there was a formula.")
+
+    try:
+        formula = find_formula(model, problem, data, go_on)
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        return Findings(
+            tags={"symbolic.error": f"{type(error).__name__}: {error}"}, texts={"symbolic/traceback.txt": text}
+        )
+    findings = Findings(tags={"symbolic.formula": formula.text}, texts={"symbolic/formula.json": formula.json()})
+    if formula.is_finite():
+        findings.metrics.update({"symbolic/dense_mse": formula.dense_mse, "symbolic/dense_nmse": formula.dense_nmse})
+    else:
+        findings.tags["symbolic.error"] = "The formula is not finite everywhere on the dense grid."
+    return findings
 
 
 def draw(

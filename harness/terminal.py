@@ -111,6 +111,11 @@ def summarise(config: RunConfig, result: RunResult, console: Console) -> None:
         rows.append(("parameters", f"{metrics['model/active_params']:.0f} active of {metrics['model/params']:.0f}", ""))
     if "prune/mse_final" in metrics:
         rows.append(("unpruned", f"dense MSE {metrics.get('prune/base_dense_mse', math.nan):.3e}", ""))
+    if "symbolic/dense_mse" in metrics:
+        errors = f"(NMSE {metrics['symbolic/dense_nmse']:.2e})"
+        rows.append(("formula", f"dense MSE {metrics['symbolic/dense_mse']:.3e}  {errors}, tag symbolic.formula", ""))
+    if "symbolic.error" in result.tags:
+        rows.append(("formula", result.tags["symbolic.error"], "yellow"))
     rows += _where(result)
     for name, value, style in rows:
         # A line that is longer than the window is wrapped by the terminal, so that an address can still be copied.

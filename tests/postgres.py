@@ -53,7 +53,7 @@ class Server:
             number = connection.execute("SELECT count(*) FROM pg_database").fetchone()
             assert number is not None
             name = f"store{number[0]}"
-            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]  # a name can't be a parameter
+            connection.execute(f"CREATE DATABASE {name}")
         return f"{self._address.replace('postgresql:', 'postgresql+psycopg:')}/{name}"
 
     @property

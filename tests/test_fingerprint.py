@@ -64,6 +64,7 @@ OTHER_VALUES: dict[str, Any] = {
     "reduction": 0.4,
     "retrain_briefly": 3,
     "retrain_grids": (25,),
+    "symbolic": True,
 }
 
 

@@ -55,9 +55,14 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "━" in text
 
 
-def summary(outcome: Outcome, metrics: dict[str, float], command: str | None = "mlflow ui --x") -> str:
+def summary(
+    outcome: Outcome,
+    metrics: dict[str, float],
+    command: str | None = "mlflow ui --x",
+    tags: dict[str, str] | None = None,
+) -> str:
     out = io.StringIO()
-    result = RunResult("1", Ending(outcome, "Because [of] this."), metrics, "http://h/#/r", command)
+    result = RunResult("1", Ending(outcome, "Because [of] this."), metrics, "http://h/#/r", command, tags or {})
     summarise(small("siren"), result, Console(file=out, width=20, color_system=None))
     return out.getvalue()
 
@@ -110,3 +115,11 @@ def test_a_pruned_kan_is_shown_beside_its_twin() -> None:
         Outcome.COMPLETED, METRICS | {"prune/mse_final": 1.0, "prune/base_dense_mse": 7.0}
     )
     assert "dense MSE nan" in summary(Outcome.COMPLETED, METRICS | {"prune/mse_final": 1.0})
+
+
+def test_the_summary_says_how_good_the_formula_is_or_why_there_is_none() -> None:
+    errors = {"symbolic/dense_mse": 3.5e-4, "symbolic/dense_nmse": 7.5e-6}
+    text = summary(Outcome.COMPLETED, METRICS | errors, tags={"symbolic.formula": "sin(x)"})
+    assert "formula     dense MSE 3.500e-04  (NMSE 7.50e-06)" in text
+    text = summary(Outcome.COMPLETED, METRICS, tags={"symbolic.error": "IndexError: no such function"})
+    assert "formula     IndexError: no such function" in text

@@ -5,16 +5,18 @@ The only module that imports pykan (0.2.8), and only when a function is called: 
 
 from __future__ import annotations
 
+import io
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
 from harness.errors import BadInput
-from harness.models.kan import KAN
+from harness.models.kan import KAN, Activations
 
 STATE = ("grid", "coef", "scale_base", "scale_sp", "mask")
 """What a layer of either network consists of, under the same names and with the same shapes."""
@@ -58,6 +60,53 @@ def to_multkan(network: KAN) -> Any:
         for name in STATE:
             getattr(theirs, name).data = getattr(ours, name).detach().clone()
     return multkan
+
+
+class SymbolicEdge(NamedTuple):
+    """A function for an edge: of the node ``input`` of a layer, for the node ``output`` of the next, counted from 0."""
+
+    layer: int
+    input: int
+    output: int
+    function: str
+    """Its name in pykan's library."""
+    r2: float
+    """Coefficient of determination against the spline, of the function's first fit."""
+
+
+def symbolic_layers(
+    network: KAN,
+    x: Activations,
+    library: Sequence[str],
+    weight_simple: float,
+    go_on: Callable[[], None] = lambda: None,
+) -> tuple[nn.ModuleList, list[SymbolicEdge]]:
+    """What ``MultKAN.auto_symbolic`` makes of a network: its ``Symbolic_KANLayer``s in float64 on the CPU, and each edge.
+
+    An edge is ``c f(a x + b) + d`` with f from ``library`` (names in pykan's) and the ``affine`` parameters (a, b, c, d),
+    fitted to its spline at the points ``x`` of the scaled inputs; an edge that is cut stays cut. ``weight_simple``, from
+    0 to 1, weighs the simplicity of a function against its fit. ``go_on`` is called before each edge, and may raise to
+    end it there. The network is not touched, nor is a generator of random numbers, no file is written, nothing printed.
+    """
+    multkan = to_multkan(network).to(torch.float64).to("cpu")
+    edges: list[SymbolicEdge] = []
+    suggest = multkan.suggest_symbolic
+
+    def remember(layer: int, input: int, output: int, **how: Any) -> tuple[Any, ...]:  # noqa: A002  # as in the edge
+        go_on()
+        suggestion: tuple[Any, ...] = suggest(layer, input, output, **how)
+        edges.append(SymbolicEdge(layer, input, output, suggestion[0], float(suggestion[2])))
+        return suggestion
+
+    # auto_symbolic asks this for every live edge: the one place to end it early, and to hear of R^2 other than in print.
+    multkan.suggest_symbolic = remember
+    with undisturbed_generators(), redirect_stdout(io.StringIO()), torch.no_grad():
+        multkan(x.to("cpu", torch.float64))  # the activations that it fits to
+        multkan.auto_symbolic(lib=list(library), weight_simple=weight_simple, verbose=0)
+    for theirs, ours in zip(multkan.symbolic_fun, network, strict=True):
+        # It makes a constant of an edge that is cut.
+        theirs.mask.data = ours.mask.detach().T.to("cpu", torch.float64).clone()
+    return multkan.symbolic_fun, edges
 
 
 @contextmanager

@@ -16,6 +16,7 @@ def describe(
     ending: Ending | None = None,
     metrics: Mapping[str, float] | None = None,
     events: Sequence[NonFinite] = (),
+    formula: str | None = None,
 ) -> str:
     """What the run is, and once it has an ``ending``, how it went."""
     title = f"**{config.model}** on **{config.problem}**, seed {config.seed}, preset `{config.preset}`"
@@ -28,4 +29,9 @@ def describe(
     for event in events[:1]:
         where = f"epoch {event.epoch}, stage {event.stage}, evaluation {event.evaluation}"
         lines += ["", f"First non-finite number: {event.what} = {event.value:.3g} at {where} (`nan_events.json`)."]
-    return "\n".join([*lines, "", f"Target: `{problem.formula}` ({problem.citation})."])
+    lines += ["", f"Target: `{problem.formula}` ({problem.citation})."]
+    if formula is not None:
+        lines += ["", f"Formula found: `{formula}`."]
+        if metrics and "symbolic/dense_nmse" in metrics:
+            lines[-1] += f" Its NMSE is {metrics['symbolic/dense_nmse']:.3g}."
+    return "\n".join(lines)

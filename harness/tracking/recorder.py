@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,15 @@ HISTORY = ("train/mse", "val/mse", "test/mse", "lr", "grad/norm", "time/train_s"
 def run_name(config: RunConfig) -> str:
     """What a run is called (contract)."""
     return f"{config.model}-{config.problem}-s{config.seed}"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found out about a trained model: final metrics, tags, and texts by the path of their artifact."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 class Recorder:
@@ -203,17 +212,19 @@ class Recorder:
         metrics: Mapping[str, float] | None = None,
         figures: Mapping[str, Callable[[], Figure]] | None = None,
         model: Regressor | None = None,
+        findings: Findings | None = None,
     ) -> Ending:
         """Write everything that exists, then how it ended, and close the run.
 
         ``metrics`` are final ones, ``figures`` draws each picture by its file name, ``model`` is logged for others to
-        load if the run is completed. What fails here is recorded: a fault turns ``completed`` into ``error``, and the
-        rest is still written. Gives the ending that the run got.
+        load if the run is completed; tags and texts of ``findings`` are written, its metrics belong into ``metrics``.
+        What fails here is recorded: a fault turns ``completed`` into ``error``, and the rest is still written. Gives the
+        ending that the run got.
         """
         self._concluded = True
         if self.client.get_run(self.run_id).info.status != "RUNNING":
             ending = Ending(Outcome.INTERRUPTED, f"Closed by somebody else while it was at work. {ending.reason}")
-        metrics = metrics or {}
+        metrics, findings = metrics or {}, findings or Findings()
         steps: dict[str, Callable[[], None]] = {
             "the metrics": partial(self._write_metrics, metrics),
             "history.parquet": lambda: write_history(self.client, self.run, self.history),
@@ -221,6 +232,7 @@ class Recorder:
             "the checkpoint": lambda: write_checkpoint(self.client, self.run, self.config, self.last_finite),
         }
         steps |= {f"figures/{name}": partial(self._write_figure, name, draw) for name, draw in (figures or {}).items()}
+        steps |= {path: partial(self._write_text, path, text) for path, text in findings.texts.items()}
         if model is not None and ending.outcome is Outcome.COMPLETED:
             steps["the model"] = partial(write_model, self.client, self.run, model, self._data.test.x[:5])
         steps["the system metrics"] = self._stop_monitor
@@ -241,7 +253,7 @@ class Recorder:
         except OSError as error:
             ending = _with_fault(ending, f"Could not write the traceback: {error}", error)
         try:
-            self.client.log_batch(self.run_id, tags=_tags(self._closing_tags(ending, metrics)))
+            self.client.log_batch(self.run_id, tags=_tags(self._closing_tags(ending, metrics, findings.tags)))
         finally:
             self.client.set_terminated(self.run_id, ending.outcome.status)
             if self._heartbeat is not None:
@@ -263,6 +275,9 @@ class Recorder:
     def _write_figure(self, name: str, draw: Callable[[], Figure]) -> None:
         self.client.log_figure(self.run_id, draw(), f"figures/{name}")
 
+    def _write_text(self, path: str, text: str) -> None:
+        self.client.log_text(self.run_id, text, path)
+
     def _stop_monitor(self) -> None:
         """A run shorter than the sampling interval gets the one sample that was taken at its start."""
         self._monitor.finish()
@@ -271,12 +286,15 @@ class Recorder:
             self._monitor.publish_metrics(last)
             self._monitor.mlflow_logger.flush()
 
-    def _closing_tags(self, ending: Ending, metrics: Mapping[str, float]) -> dict[str, str]:
+    def _closing_tags(self, ending: Ending, metrics: Mapping[str, float], found: Mapping[str, str]) -> dict[str, str]:
         tags = {
             "outcome": ending.outcome.value,
             "outcome.reason": ending.reason,
             "nan.occurred": str(bool(self._events)).lower(),
-            "mlflow.note.content": describe(self.config, self._problem, ending, metrics, self._events),
+            "mlflow.note.content": describe(
+                self.config, self._problem, ending, metrics, self._events, found.get("symbolic.formula")
+            ),
+            **found,
         }
         if self._events:
             tags["nan.kind"] = self._events[0].what
