@@ -278,7 +278,7 @@ def test_what_does_not_fit_into_memory_is_refused_before_anything_happens() -> N
 
 def test_memory_counts_in_the_smaller_of_the_two_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_what_does_not_fit(500, 10_000_000, 8)
-    refuse_what_does_not_fit(100_000, 1000, 8)
+    refuse_what_does_not_fit(20_000, 1000, 8)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 2**20}))
     with pytest.raises(BadInput):
         refuse_what_does_not_fit(500, 1000, 8)
