@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -22,17 +23,20 @@ from torch import Tensor
 
 from harness.config import RunConfig
 from harness.data import Sample
-from harness.models import Regressor, save_checkpoint
+from harness.models import KAN, Regressor, save_checkpoint
+from harness.models.frozen import frozen
 from harness.training import NonFinite
 
 
-def write_dataset(client: MlflowClient, run: Run, sample: Sample, name: str, context: str) -> None:
-    """Log a sample as an input of the run, with the digest of its numbers."""
-    columns = [*"xy"[: sample.x.shape[1]], "target"]
-    frame = pd.DataFrame(np.hstack([sample.x.cpu().double(), sample.y.cpu().double()]), columns=columns)
-    dataset = from_pandas(frame, name=name, targets="target", digest=sample.digest)
-    entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
-    client.log_inputs(run.info.run_id, datasets=[entity])
+def write_datasets(client: MlflowClient, run: Run, samples: Mapping[str, Sample], name: str) -> None:
+    """Log samples, by their context, as inputs of the run, with the digests of their numbers."""
+    inputs = []
+    for context, sample in samples.items():
+        columns = [*"xy"[: sample.x.shape[1]], "target"]
+        frame = pd.DataFrame(np.hstack([sample.x.cpu().double(), sample.y.cpu().double()]), columns=columns)
+        dataset = from_pandas(frame, name=name, targets="target", digest=sample.digest)
+        inputs.append(DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)]))
+    client.log_inputs(run.info.run_id, datasets=inputs)
 
 
 def write_history(client: MlflowClient, run: Run, history: pd.DataFrame) -> None:
@@ -72,10 +76,10 @@ def write_model(client: MlflowClient, run: Run, model: Regressor, example: Tenso
 
     _refuse_full_disk(model)
     example = example.cpu().double()
-    model = model.cpu().eval()
-    for parameter in model.parameters():
-        # L-BFGS leaves them as views of one vector, and the archive wants a storage for each.
-        parameter.data = parameter.data.clone()
+    # A copy, since L-BFGS leaves parameters as views of one vector, and the archive wants a storage for each.
+    model = deepcopy(model).cpu().eval()
+    if isinstance(model.network, KAN):
+        model.network = frozen(model.network)
     with torch.no_grad():
         signature = infer_signature(example.numpy(), model(example).double().numpy())
     # mlflow.pytorch.log_model follows the process-wide active run, and there is none here: the two steps it consists of.
@@ -89,6 +93,7 @@ def write_model(client: MlflowClient, run: Run, model: Regressor, example: Tenso
         pytorch_model=model,
         signature=signature,
         input_example=example.numpy(),
+        validate_serving_input=False,  # loads what was just saved, and only warns
         pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
     )
 

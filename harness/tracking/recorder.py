@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,7 +30,7 @@ from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Ending, Outcome
 from harness.problems import Problem
-from harness.tracking.artifacts import write_checkpoint, write_dataset, write_events, write_history, write_model
+from harness.tracking.artifacts import write_checkpoint, write_datasets, write_events, write_history, write_model
 from harness.tracking.description import describe
 from harness.tracking.store import experiment_of, open_store, owner_tag
 from harness.training import BaseStarted, Epoch, Event, NonFinite, Pruned, StageStarted
@@ -99,8 +99,8 @@ class Recorder:
             params=[Param(f"cfg/{field}", _spell(value)) for field, value in config.values().items()],
             tags=_tags(opening | _git_tags() | owner_tag() | dict(tags)),
         )
-        for context, sample in (("train", data.train), ("test", data.test)):
-            write_dataset(self.client, self.run, sample, f"{config.problem}-s{config.seed}", context)
+        samples = {"train": data.train, "test": data.test}
+        write_datasets(self.client, self.run, samples, f"{config.problem}-s{config.seed}")
         self._monitor.start()
 
     def __enter__(self) -> Recorder:
@@ -304,8 +304,12 @@ def _tags(tags: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(key, value[:8000]) for key, value in tags.items()]
 
 
+@cache
 def _git_tags() -> dict[str, str]:
-    """The commit of the code, and whether the working tree differs from it; nothing outside of a checkout."""
+    """The commit of the code, and whether the working tree differs from it; nothing outside of a checkout.
+
+    Asked once a process, when its code has just been loaded: what changes later is not what runs.
+    """
     try:
         repository = git.Repo(Path(__file__).parent, search_parent_directories=True)
         dirty = repository.is_dirty(untracked_files=True)
