@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import BadInput
+from harness.execution.isolation import Limits, discard_child, isolated
 from harness.outcome import Outcome
 
 
@@ -39,6 +40,15 @@ class Attempted:
     seconds: float = 0.0
     reused: bool = False
     """True when the store had the result already."""
+
+
+def attempt_isolated(task: Task, limits: Limits) -> Attempted:
+    """:func:`attempt` in the warm child process of the calling thread. Raises what :func:`isolated` raises."""
+    ended = isolated(attempt, task, limits)
+    if ended.outcome is Outcome.ERROR:
+        # Its exception may hold on to whatever it had allocated, which must not cost the next cell anything.
+        discard_child()
+    return ended
 
 
 def attempt(task: Task) -> Attempted:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from harness import suites
 from harness.config import RunConfig
 from harness.errors import BadInput
-from harness.execution.attempt import Attempted, Task, attempt
+from harness.execution.attempt import Attempted, Task, attempt_isolated
 from harness.execution.config import BenchmarkConfig
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
-from harness.execution.isolation import DeadlinePassed, Limits, ask_children_to_stop, isolated
+from harness.execution.isolation import DeadlinePassed, Limits, ask_children_to_stop
 from harness.fingerprint import fingerprint_of
 from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
@@ -160,7 +160,7 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
         limits = Limits(config.threads, config.timeout, config.max_memory)
 
         def submit(cell: Cell) -> Future[Attempted]:
-            return pool.submit(partial(isolated, attempt, make(cell), limits))
+            return pool.submit(attempt_isolated, make(cell), limits)
 
         written = time.monotonic()
         write()

@@ -64,6 +64,13 @@ def isolated(function: Callable[[Argument], T], argument: Argument, limits: Limi
         raise WorkerLost("The worker was gone before the cell began.") from None
 
 
+def discard_child() -> None:
+    """End the calling thread's child; it gets a fresh one when it next asks."""
+    kept = _children.pop(threading.get_ident(), None)
+    if kept is not None:
+        kept[1].stop()  # type: ignore[no-untyped-call]
+
+
 def _child(limits: Limits) -> ProcessPool:
     kept = _children.get(threading.get_ident())
     if kept is not None and kept[0] == limits and kept[1].active:

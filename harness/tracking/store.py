@@ -33,7 +33,7 @@ def _is_transient(error: BaseException) -> bool:
     return isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE"
 
 
-_patiently = retry(
+patiently = retry(
     retry=retry_if_exception(_is_transient),
     wait=wait_random_exponential(0.2, max=5),
     stop=stop_after_delay(PATIENCE_S),
@@ -48,22 +48,23 @@ class PatientClient(MlflowClient):
     made twice :func:`harness.tracking.claims.claim` closes one.
     """
 
-    create_run = _patiently(MlflowClient.create_run)
-    delete_run = _patiently(MlflowClient.delete_run)
-    get_run = _patiently(MlflowClient.get_run)
-    update_run = _patiently(MlflowClient.update_run)
-    search_runs = _patiently(MlflowClient.search_runs)
-    search_experiments = _patiently(MlflowClient.search_experiments)
-    get_experiment_by_name = _patiently(MlflowClient.get_experiment_by_name)
-    log_batch = _patiently(MlflowClient.log_batch)
-    log_inputs = _patiently(MlflowClient.log_inputs)
-    log_artifact = _patiently(MlflowClient.log_artifact)
-    log_artifacts = _patiently(MlflowClient.log_artifacts)
-    log_figure = _patiently(MlflowClient.log_figure)
-    log_table = _patiently(MlflowClient.log_table)
-    log_text = _patiently(MlflowClient.log_text)
-    set_tag = _patiently(MlflowClient.set_tag)
-    set_terminated = _patiently(MlflowClient.set_terminated)
+    create_run = patiently(MlflowClient.create_run)
+    delete_logged_model = patiently(MlflowClient.delete_logged_model)
+    delete_run = patiently(MlflowClient.delete_run)
+    get_run = patiently(MlflowClient.get_run)
+    update_run = patiently(MlflowClient.update_run)
+    search_runs = patiently(MlflowClient.search_runs)
+    search_experiments = patiently(MlflowClient.search_experiments)
+    get_experiment_by_name = patiently(MlflowClient.get_experiment_by_name)
+    log_batch = patiently(MlflowClient.log_batch)
+    log_inputs = patiently(MlflowClient.log_inputs)
+    log_artifact = patiently(MlflowClient.log_artifact)
+    log_artifacts = patiently(MlflowClient.log_artifacts)
+    log_figure = patiently(MlflowClient.log_figure)
+    log_table = patiently(MlflowClient.log_table)
+    log_text = patiently(MlflowClient.log_text)
+    set_tag = patiently(MlflowClient.set_tag)
+    set_terminated = patiently(MlflowClient.set_terminated)
 
 
 def open_store(uri: str | None = None) -> MlflowClient:
@@ -77,6 +78,8 @@ def open_store(uri: str | None = None) -> MlflowClient:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # It prints a traceback for each fault of the database, also for those that a second call overcomes.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    # A sample that could not be written is not worth a word; the next one follows.
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
     if uri is not None:
         mlflow.set_tracking_uri(uri)
     uri = mlflow.get_tracking_uri()
