@@ -44,11 +44,15 @@ class Attempted:
 
 def attempt_isolated(task: Task, limits: Limits) -> Attempted:
     """:func:`attempt` in the warm child process of the calling thread. Raises what :func:`isolated` raises."""
-    ended = isolated(attempt, task, limits)
-    if ended.outcome is Outcome.ERROR:
-        # Its exception may hold on to whatever it had allocated, which must not cost the next cell anything.
-        discard_child()
-    return ended
+    outcome: Outcome | None = Outcome.ERROR
+    try:
+        ended = isolated(attempt, task, limits)
+        outcome = ended.outcome
+        return ended
+    finally:
+        if outcome is Outcome.ERROR:
+            # Its exception may hold on to whatever it had allocated, which must not cost the next cell anything.
+            discard_child()
 
 
 def attempt(task: Task) -> Attempted:
@@ -58,10 +62,11 @@ def attempt(task: Task) -> Attempted:
     from harness.tracking.claims import Busy, Done, claim, close
     from harness.tracking.recorder import run_name
     from harness.tracking.results import result_of
-    from harness.tracking.store import open_store
+    from harness.tracking.store import open_store, trust
 
     config = resolve(task.fields)
-    client = open_store(task.store)
+    trust(task.store)
+    client = open_store()
     claimed = claim(client, task.fingerprint, task.experiment_id, run_name(config), task.tags, task.since)
     match claimed:
         case Busy():

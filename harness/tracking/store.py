@@ -19,7 +19,7 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from harness.errors import BadInput
@@ -29,8 +29,10 @@ PATIENCE_S = 120.0
 
 
 def _is_transient(error: BaseException) -> bool:
-    """A database that is locked, restarting or out of reach; MLflow gives all of these one code."""
-    return isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE"
+    """A database that is locked, restarting or out of reach; MLflow gives all of these one code, once it is connected."""
+    return isinstance(error, OperationalError) or (
+        isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE"
+    )
 
 
 patiently = retry(
@@ -67,22 +69,30 @@ class PatientClient(MlflowClient):
     set_terminated = patiently(MlflowClient.set_terminated)
 
 
-def open_store(uri: str | None = None) -> MlflowClient:
-    """The store at ``uri``, which becomes this process's, or the one that MLflow's own settings name
-    (``MLFLOW_TRACKING_URI``; by default ``sqlite:///mlflow.db`` here).
+_trusted: set[str] = set()
+"""Stores that were opened by this process, or by the one that sent it here: what fails there later will pass."""
+
+
+def trust(uri: str) -> None:
+    """Make ``uri``, which another process has opened, the store of this one."""
+    mlflow.set_tracking_uri(uri)
+    _trusted.add(uri)
+
+
+def open_store() -> MlflowClient:
+    """The store that MLflow's own settings name (``MLFLOW_TRACKING_URI``; by default ``sqlite:///mlflow.db`` here).
 
     Raises BadInput, before anything is created, when it can't be reached or written. A SQLite database is made and
     migrated under a file lock, because processes that find a fresh one at the same time break it.
     """
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It prints a traceback for each fault of the database, also for those that a second call overcomes.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    # A sample that could not be written is not worth a word; the next one follows.
-    logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
-    if uri is not None:
-        mlflow.set_tracking_uri(uri)
+    # They say a lot about each fault of the database, also about those that a second call overcomes.
+    for noisy in ("mlflow.store.db.utils", "mlflow.system_metrics", "psycopg"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     uri = mlflow.get_tracking_uri()
+    if uri in _trusted:
+        return PatientClient(uri)
     try:
         scheme = urlparse(uri).scheme
         if scheme in ("http", "https"):
@@ -91,13 +101,13 @@ def open_store(uri: str | None = None) -> MlflowClient:
         with exclusive(uri):
             if scheme == "sqlite":
                 _open_sqlite(_sqlite_path(uri))
-            client = PatientClient(uri)
-            client.search_experiments(max_results=1)
+            MlflowClient(uri).search_experiments(max_results=1)
     except (OSError, sqlite3.Error, SQLAlchemyError, MlflowException, ImportError) as error:
         raise BadInput(
             f"MLFLOW_TRACKING_URI = {uri!r} can't be used: {_first_line(error)}; name a store that can be reached and written."
         ) from error
-    return client
+    _trusted.add(uri)
+    return PatientClient(uri)
 
 
 def store_exists() -> bool:
