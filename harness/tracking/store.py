@@ -9,6 +9,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -18,8 +19,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from harness.errors import BadInput
@@ -102,12 +103,19 @@ def open_store() -> MlflowClient:
             if scheme == "sqlite":
                 _open_sqlite(_sqlite_path(uri))
             MlflowClient(uri).search_experiments(max_results=1)
+            _index_fingerprints(uri)
     except (OSError, sqlite3.Error, SQLAlchemyError, MlflowException, ImportError) as error:
         raise BadInput(
             f"MLFLOW_TRACKING_URI = {uri!r} can't be used: {_first_line(error)}; name a store that can be reached and written."
         ) from error
     _trusted.add(uri)
     return PatientClient(uri)
+
+
+@cache
+def database(uri: str) -> Engine | None:
+    """The database behind a store, for questions that MLflow's interface answers slowly; None for a tracking server."""
+    return None if uri.startswith("http") else create_engine(uri, pool_pre_ping=True)
 
 
 def store_exists() -> bool:
@@ -153,6 +161,23 @@ def _open_sqlite(path: Path) -> None:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("BEGIN IMMEDIATE")
         database.rollback()
+
+
+def _index_fingerprints(uri: str) -> None:
+    """Let a fingerprint be found without reading through all that there are: 0.1 ms instead of 10 at 10,000 runs.
+
+    Partial, since PostgreSQL can't index values as long as a note.
+    """
+    engine = database(uri)
+    if engine is None or engine.dialect.name not in ("sqlite", "postgresql"):
+        return
+    try:
+        with engine.begin() as connection:
+            connection.execute(
+                text("CREATE INDEX IF NOT EXISTS harness_fingerprint ON tags (value) WHERE key = 'fingerprint'")
+            )
+    except ProgrammingError:
+        return  # not our tables, where somebody else administers them: it works without, only slower
 
 
 def _first_line(error: BaseException) -> str:
