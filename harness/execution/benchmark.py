@@ -61,7 +61,7 @@ class BenchmarkState:
     cells: Mapping[str, Cell]
     """Every cell of the plan, by fingerprint."""
     settled: dict[str, Attempted] = field(default_factory=dict)
-    running: dict[str, Cell] = field(default_factory=dict)
+    running: list[Cell] = field(default_factory=list)
     busy: int = 0
     """Cells that another driver is at work on."""
     started: float = field(default_factory=time.monotonic)
@@ -205,13 +205,12 @@ def compute(
         while ready and len(futures) < window:
             cell = ready.popleft()
             futures[submit(cell)] = cell
-            state.running[cell.fingerprint] = cell
+        state.running = [cell for future, cell in futures.items() if future.running()]
         done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
         if not futures:
             time.sleep(POLL_S)
         for future in done:
             cell = futures.pop(future)
-            del state.running[cell.fingerprint]
             ended = _ending(future, cell, client, losses)
             if ended is None:
                 ready.append(cell)
