@@ -315,5 +315,8 @@ def _summarise(client: MlflowClient, parent: str, config: BenchmarkConfig, state
     for cell, lost in state.failed()[:20]:
         lines += ["", f"- {cell}: {lost.outcome.value if lost.outcome else ''}. {lost.reason}"]
     write_progress(client, parent, counts, "\n".join(lines))
-    rows = [{"problem": problem, **{model: row.get(model) for model in models}} for problem, row in best.items()]
+    rows = [
+        {"problem": problem, **{model: round(row[model], 2) if model in row else None for model in models}}
+        for problem, row in best.items()
+    ]
     write_table(client, parent, "summary.json", rows)

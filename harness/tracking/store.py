@@ -91,6 +91,7 @@ def open_store() -> MlflowClient:
     # They say a lot about each fault of the database, also about those that a second call overcomes.
     for noisy in ("mlflow.store.db.utils", "mlflow.system_metrics", "psycopg"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # we say where to look ourselves
     uri = mlflow.get_tracking_uri()
     if uri in _trusted:
         return PatientClient(uri)
