@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from harness import __version__
-from harness.errors import BadInput
+from harness.errors import BadInput, StoreLost
 
 FIELD_COMMAND = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
 
@@ -22,15 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         fail(str(error))
     except click.UsageError as error:
         fail(error.format_message())
+    except StoreLost as error:
+        fail(str(error), code=1)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def fail(sentence: str) -> NoReturn:
-    """One sentence on standard error, and exit code 2."""
+def fail(sentence: str, code: int = 2) -> NoReturn:
+    """One sentence on standard error, and the exit code."""
     click.echo(f"harness: {sentence}", err=True)
-    sys.exit(2)
+    sys.exit(code)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -16,6 +16,10 @@ class BadInput(Exception):
     """
 
 
+class StoreLost(Exception):
+    """The store could not be used any more in the middle of the work; the message is one sentence."""
+
+
 def refusal(error: ValidationError) -> BadInput:
     """The first complaint of pydantic, in one sentence."""
     first = error.errors()[0]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness import suites
 from harness.config import RunConfig
-from harness.errors import BadInput
+from harness.errors import BadInput, StoreLost
 from harness.execution.attempt import Attempted, Task, attempt_isolated
 from harness.execution.config import BenchmarkConfig
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
@@ -24,7 +24,7 @@ from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close, close_left_behind, unfinished
 from harness.tracking.parent import child_tags, end_parent, open_parent, write_progress, write_table
 from harness.tracking.results import Result, results
-from harness.tracking.store import experiment_of, open_store, run_page
+from harness.tracking.store import STORE_ERRORS, experiment_of, open_store, run_page
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -136,50 +136,65 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
     """Compute whatever of the suite has no result in the store; ``listener`` is told of each cell that is settled.
 
     The same call after an interruption, of whatever kind, goes on where it stood. Raises BadInput, with nothing left
-    behind, when the store, the scheduler or the suite can't be used.
+    behind, when the store, the scheduler or the suite can't be used, and StoreLost when the store fails in the middle.
     """
     cells = plan(config)
     client = open_store()
     refuse_unsuitable_store(config, client.tracking_uri)
-    identity = f"{suites.title(config.suite)}-{_hash(cells)}"
+    try:
+        return _compute_what_is_missing(config, cells, client, listener)
+    except STORE_ERRORS as error:
+        why = str(error).splitlines()[0]
+        raise StoreLost(f"The store failed: {why}; when it can be written again, the same command goes on.") from error
+
+
+def _compute_what_is_missing(
+    config: BenchmarkConfig, cells: Mapping[str, Cell], client: MlflowClient, listener: Listener
+) -> BenchmarkResult:
+    name = suites.title(config.suite)
+    identity = f"{name}-{_hash(cells)}"
     state = BenchmarkState(cells)
     since = time.time() if config.force else 0.0
     with stop_on_signals() as stop, executor(config) as pool:
-        experiment = experiment_of(client, suites.title(config.suite))
+        experiment_id = experiment_of(client, name).experiment_id
         close_left_behind(client)
-        tags = {"benchmark": identity, "suite": suites.title(config.suite)}
-        parent = open_parent(client, experiment.experiment_id, identity, tags)
+        tags = {"benchmark": identity, "suite": name}
+        parent = open_parent(client, experiment_id, identity, tags)
         write_table(client, parent, "plan.json", [_row(cell) for cell in cells.values()])
         if not config.force:
-            for found in results(client).values():
-                if found.fingerprint in cells:
-                    state.settled[found.fingerprint] = _reused(found)
+            state.settled |= {
+                each.fingerprint: _reused(each) for each in results(client).values() if each.fingerprint in cells
+            }
         listener(state, None)
-        write = partial(_summarise, client, parent, config, state)
-        make = partial(_task, client, experiment.experiment_id, tags | child_tags(parent), since, state)
+        make = partial(_task, client, experiment_id, tags | child_tags(parent), since, state)
         limits = Limits(config.threads, config.timeout, config.max_memory)
 
         def submit(cell: Cell) -> Future[Attempted]:
             return pool.submit(attempt_isolated, make(cell), limits)
 
+        _summarise(client, parent, config, state)
         written = time.monotonic()
-        write()
         for ended in compute(state, submit, 2 * config.worker_count(), stop, client):
             listener(state, ended)
             if time.monotonic() - written > SUMMARY_S:
-                write()
+                _summarise(client, parent, config, state)
                 written = time.monotonic()
     close_ours(client, Outcome.INTERRUPTED, f"{stop.reason or 'Stopped'}; it did not stop by itself in time.")
-    write()
+    _summarise(client, parent, config, state)
+    _conclude(client, parent, state, stop)
+    return BenchmarkResult(identity, parent, state, stop.reason, *run_page(client, experiment_id, parent))
+
+
+def _conclude(client: MlflowClient, parent: str, state: BenchmarkState, stop: Stop) -> None:
+    """Close the parent run."""
     failed = len(state.failed())
-    outcome, status = Outcome.COMPLETED, "FINISHED"
     if stop.reason is not None:
-        outcome, status = Outcome.INTERRUPTED, "KILLED"
+        outcome, reason = Outcome.INTERRUPTED, stop.reason
     elif failed:
-        outcome, status = Outcome.ERROR, "FAILED"
-    reason = stop.reason or (f"{failed} cells have no result." if failed else f"All {len(cells)} cells have a result.")
-    end_parent(client, parent, outcome.value, reason, status)
-    return BenchmarkResult(identity, parent, state, stop.reason, *run_page(client, experiment.experiment_id, parent))
+        outcome, reason = Outcome.ERROR, f"{failed} cells have no result."
+    else:
+        outcome, reason = Outcome.COMPLETED, f"All {len(state.cells)} cells have a result."
+    end_parent(client, parent, outcome.value, reason, outcome.status)
 
 
 def compute(

@@ -50,8 +50,9 @@ def _processes(config: BenchmarkConfig) -> Iterator[Executor]:
     try:
         yield threads
     finally:
+        threads.shutdown(wait=False, cancel_futures=True)  # no new cell from here on
         end_children()
-        threads.shutdown(cancel_futures=True)
+        threads.shutdown()
 
 
 @contextmanager

@@ -130,10 +130,10 @@ def end_children() -> None:
     """End all of them; whatever is still at work is killed, and its caller told so."""
     for child in active_children():
         child.kill()
-    for _, pool in _children.values():
+    while _children:  # their threads are alive, and may take one out at the same time
+        _, (_, pool) = _children.popitem()
         with suppress(TimeoutError):
             _end(pool)
-    _children.clear()
 
 
 def _cause(exitcode: int) -> str:

@@ -25,15 +25,21 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_ex
 
 from harness.errors import BadInput
 
+STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
+"""What a store raises that can't be used any more; OSError where artifacts are files."""
 PATIENCE_S = 120.0
 """Seconds for which a database may be locked or away before a call to it fails."""
 
 
 def _is_transient(error: BaseException) -> bool:
-    """A database that is locked, restarting or out of reach; MLflow gives all of these one code, once it is connected."""
-    return isinstance(error, OperationalError) or (
+    """A database that is locked, restarting or out of reach; MLflow gives all of these one code, once it is connected.
+
+    A full disk is not: waiting for room, call after call, would take hours.
+    """
+    away = isinstance(error, OperationalError) or (
         isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE"
     )
+    return away and "disk is full" not in str(error)
 
 
 patiently = retry(

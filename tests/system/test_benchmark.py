@@ -307,3 +307,31 @@ def test_ctrl_c_ends_it_like_sigterm(store: MlflowClient, outside: Path) -> None
         process.communicate(timeout=30)
     assert process.returncode == 1, out + err
     assert {run.info.status for run in all_runs(store)} == {"KILLED"}
+
+
+@pytest.fixture
+def small_disk(outside: Path) -> Iterator[Path]:
+    """A file system of a few megabytes; making one takes root."""
+    folder = outside / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode != 0:
+        pytest.skip("needs the right to mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_it_with_one_sentence_and_the_same_command_goes_on_when_there_is_room(
+    small_disk: Path, suite: str, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_disk)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{small_disk}/mlflow.db")
+    full = drive(suite)
+    assert full.returncode == 1, full.stdout + full.stderr
+    assert "Traceback" not in full.stderr
+    subprocess.run(["mount", "-o", "remount,size=300m", str(small_disk)], check=True)
+    done = drive(suite)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_exactly_the_plan(MlflowClient(f"sqlite:///{small_disk}/mlflow.db"), suite)
