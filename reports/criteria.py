@@ -30,6 +30,8 @@ class Criterion:
     """Which cells it is about."""
     all_presets: bool = False
     """Whether it looks at the cells of all presets, whichever of them is judged."""
+    bound: float | None = None
+    """The threshold as a number, where figures can be drawn beside it."""
 
 
 CRITERIA: Registry[Criterion] = Registry("criterion", "harness.criteria")
@@ -67,6 +69,7 @@ for _declared in (
         "final/roughness_ratio",
         median_seed(rules.metric_at_most("final/roughness_ratio", 1.5)),
         lambda cell: cell.model == "siren" and _is_2d(cell),
+        bound=1.5,
     ),
     Criterion(
         "S2",
@@ -77,6 +80,7 @@ for _declared in (
         "final/dense_mse",
         median_seed(rules.metric_below("final/dense_mse", 10.0)),
         _of("siren", *SIMPLE),
+        bound=10.0,
     ),
     Criterion(
         "S2+",
@@ -87,6 +91,7 @@ for _declared in (
         "final/dense_mse",
         median_seed(rules.metric_below("final/dense_mse", 1.0)),
         _of("siren", *SIMPLE),
+        bound=1.0,
     ),
     Criterion(
         "S3",
@@ -97,6 +102,7 @@ for _declared in (
         "history.parquet: train/mse",
         median_seed(rules.falls_monotonically),
         _of("siren"),
+        bound=1.05,
     ),
     Criterion(
         "S4",
@@ -117,6 +123,7 @@ for _declared in (
         "history.parquet: train/mse, stage",
         median_seed(rules.has_no_spike),
         _of("kan_pruned"),
+        bound=10.0,
     ),
     Criterion(
         "K2",
@@ -127,6 +134,7 @@ for _declared in (
         "prune/mse_final, prune/base_dense_mse",
         median_seed(rules.is_near_its_twin),
         _of("kan_pruned"),
+        bound=2.0,
     ),
     Criterion(
         "K3",
@@ -147,6 +155,7 @@ for _declared in (
         "prune/reduction",
         median_seed(rules.is_reduced, larger_is_worse=False),
         _of("kan_pruned"),
+        bound=0.2,
     ),
     Criterion(
         "E1",
@@ -232,6 +241,7 @@ for _declared in (
         every_family_learns,
         _is_smooth,
         all_presets=True,
+        bound=1e-4,
     ),
     Criterion(
         "B2",
@@ -242,6 +252,7 @@ for _declared in (
         "final/dense_nmse",
         best_family_is_exact,
         lambda cell: cell.problem in HIGH,
+        bound=1e-8,
     ),
 ):
     register(_declared)

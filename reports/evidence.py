@@ -94,8 +94,10 @@ class Evidence:
 
     @property
     def presets(self) -> list[str]:
-        """The presets that occur: ``tuned``, which is the headline, first, then in alphabetical order."""
-        return sorted({cell.preset for cell in self.cells}, key=lambda preset: (preset != "tuned", preset))
+        """The presets that occur; the first is the headline: that which was selected first, else ``tuned``."""
+        wanted = [*self.selection.presets, "tuned"]
+        found = {cell.preset for cell in self.cells}
+        return sorted(found, key=lambda name: (wanted.index(name) if name in wanted else len(wanted), name))
 
     @property
     def unsettled(self) -> list[Cell]:

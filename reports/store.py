@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlflow import MlflowClient
@@ -212,6 +212,7 @@ def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path
         raise OSError(f"{path} can't be fetched: {error}") from error
 
 
-def log_folder(client: MlflowClient, run_id: str, folder: Path, into: str) -> None:
-    """Add a folder to the artifacts of a run. Raises OSError or MlflowException when that can't be done."""
-    client.log_artifacts(run_id, str(folder), into)
+def log_files(client: MlflowClient, run_id: str, folder: Path, names: Iterable[str], into: str) -> None:
+    """Add files of a folder to the artifacts of a run. Raises OSError or MlflowException when that can't be done."""
+    for name in names:
+        client.log_artifact(run_id, str(folder / name), str(PurePosixPath(into, name).parent))
