@@ -71,15 +71,21 @@ def multiply(originals: Path, store: Path, count: int) -> None:
             "SELECT r.run_uuid, r.artifact_uri FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'benchmark' "
             "WHERE NOT EXISTS (SELECT 1 FROM tags p WHERE p.run_uuid = r.run_uuid AND p.key = 'mlflow.parentRunId')"
         ).fetchall()
-        runs = [row for row in db.execute("SELECT * FROM runs").fetchall() if row[0] != parent]
+        runs = db.execute(
+            "SELECT r.* FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'fingerprint' WHERE r.status = 'FINISHED'"
+        ).fetchall()
         columns = [name for _, name, *_ in db.execute("PRAGMA table_info(runs)")]
         plan_file = Path(uri) / "plan.json"
         plan = json.loads(plan_file.read_text())
         rows = [dict(zip(plan["columns"], row, strict=True)) for row in plan["data"]]
         by_fingerprint = {row["fingerprint"]: row for row in rows}
+        done = {value for (value,) in db.execute("SELECT value FROM tags WHERE key = 'fingerprint'")}
+        rows = [row for row in rows if row["fingerprint"] in done]
         chance = random.Random(0)
-        for number in range(count - len(runs)):
-            rows.append(copy_run(db, columns, runs[number % len(runs)], number, by_fingerprint, chance))
+        rows += [
+            copy_run(db, columns, runs[number % len(runs)], number, by_fingerprint, chance)
+            for number in range(count - len(runs))
+        ]
         plan_file.unlink()  # it is a hard link to the original's
         plan_file.write_text(
             json.dumps({"columns": plan["columns"], "data": [[r[c] for c in plan["columns"]] for r in rows]})

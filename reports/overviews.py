@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
-from reports.pictures import DPI, LEAST, Picture, colour, png, said
+from reports.pictures import DPI, LEAST, Picture, colour, margins, png, said
 from reports.plots import fits, heatmaps, loss_curves
 from reports.tables import Group, chosen, final_errors, groups_of
 from reports.targets import target
@@ -33,7 +33,7 @@ def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
     """Final NMSE against active parameters: every run small, the median of each variant large, the front as a line."""
     columns = min(5, len(groups))
     rows = math.ceil(len(groups) / columns)
-    figure = Figure(figsize=(max(2.4 * columns, 5), 2.2 * rows + 0.7), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(max(2.4 * columns, 5), 2.2 * rows + 0.9), dpi=DPI)
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     seen: dict[str, None] = {}
     for axes, (problem, group) in zip(panels, groups.items(), strict=False):
@@ -55,6 +55,7 @@ def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
         front = [p for p in sorted(points) if not any(q[0] <= p[0] and q[1] < p[1] for q in points)]
         axes.plot(*zip(*front, strict=True), color="#8c8c8c", linewidth=0.8, zorder=0) if front else None
         axes.set(xscale="log", yscale="log")
+        axes.minorticks_off()
         axes.set_title(problem, fontsize=8)
         axes.tick_params(labelsize=7)
         axes.grid(visible=True, alpha=0.25)
@@ -69,13 +70,15 @@ def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
     figure.legend(
         [h for hs, _ in handles for h in hs],
         [n for _, ns in handles for n in ns],
-        loc="outside lower center",
+        loc="lower center",
         ncols=5,
         fontsize=8,
     )
     lost = [
         f"{model} on {problem}" for problem, group in groups.items() for model in group if not _has_size(group[model])
     ]
+    margins(figure, bottom=0.85, top=0.55)
+    figure.subplots_adjust(hspace=0.55, wspace=0.45)
     title = f"Error against parameters, {preset}"
     sentence = "Every run (small), the median of each variant (large), the Pareto front (line)."
     return Picture(
@@ -89,7 +92,7 @@ def _has_size(cells: Sequence[Cell]) -> bool:
 
 def nan_timeline(preset: str, groups: Mapping[str, Group]) -> Picture:
     """When each model met its first number that is not finite, by problem, as part of the planned epochs."""
-    figure = Figure(figsize=(9, 0.9 + 0.26 * max(len(groups), 3)), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(9, 0.9 + 0.26 * max(len(groups), 3)), dpi=DPI)
     axes = figure.subplots()
     events, known = 0, 0
     for row, (_, group) in enumerate(groups.items()):
@@ -109,10 +112,11 @@ def nan_timeline(preset: str, groups: Mapping[str, Group]) -> Picture:
     axes.grid(visible=True, alpha=0.25)
     if events:
         by_label = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        figure.legend(by_label.values(), by_label.keys(), loc="outside right upper", fontsize=8)
+        figure.legend(by_label.values(), by_label.keys(), loc="center right", fontsize=8)
     else:
         text = f"none of {known} runs met a number that is not finite" if known else "no run has recorded this"
         axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
+    margins(figure, left=1.7, right=1.5)
     title = f"First number that is not finite, {preset}"
     sentence = f"{events} of {known} runs met a NaN or an infinity."
     return Picture(f"nan-{preset}", title, sentence, png(figure, title))

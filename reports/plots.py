@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from harness.data import DENSE_POINTS
 from reports.evidence import Cell
 from reports.histories import Artifacts, Floats, Gone
-from reports.pictures import DPI, LEAST, STYLES, Picture, colour, legend, png, said
+from reports.pictures import DPI, LEAST, STYLES, Picture, colour, legend, margins, png, said
 from reports.predictions import Prediction, median_cell, predict, why_missing
 from reports.tables import Group
 from reports.targets import Target
@@ -21,7 +21,7 @@ from reports.targets import Target
 
 def loss_curves(known: Target, preset: str, group: Group, artifacts: Artifacts) -> Picture:
     """Test NMSE of the median seed over epochs and over seconds of training, with the range of all seeds behind it."""
-    figure = Figure(figsize=(9, 3.6), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(9, 3.6), dpi=DPI)
     by_epoch, by_time = figure.subplots(1, 2, sharey=True)
     missing = []
     for model, cells in group.items():
@@ -44,7 +44,9 @@ def loss_curves(known: Target, preset: str, group: Group, artifacts: Artifacts) 
             )
     by_epoch.set(yscale="log", xlabel="epoch", ylabel="NMSE on test points")
     by_time.set(xlabel="seconds of training", xscale="log")
+    figure.subplots_adjust(wspace=0.06)
     for axes in (by_epoch, by_time):
+        axes.minorticks_off()
         axes.grid(visible=True, alpha=0.25)
     legend(figure, by_time, missing)
     title = f"Loss curves: {known.name}, {preset}"
@@ -72,7 +74,7 @@ def _band(cells: Sequence[Cell], artifacts: Artifacts, planned: int, scale2: flo
 
 def fits(known: Target, preset: str, group: Group, artifacts: Artifacts) -> Picture:
     """All models over the target, on the training domain and the target's scale; their residuals in a panel of their own."""
-    figure = Figure(figsize=(9, 4.6), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(9, 4.6), dpi=DPI)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     found, missing = _predictions(group, artifacts)
     for model, prediction in found.items():
@@ -86,7 +88,9 @@ def fits(known: Target, preset: str, group: Group, artifacts: Artifacts) -> Pict
         bottom.plot(x[order], np.maximum(np.abs(prediction.values - prediction.target)[order], 1e-16), **style)
     top.set(ylabel="value")
     bottom.set(xlabel="x", ylabel="|residual|", yscale="log")
+    figure.subplots_adjust(hspace=0.12)
     for axes in (top, bottom):
+        axes.minorticks_off()
         axes.grid(visible=True, alpha=0.25)
     legend(figure, top, missing)
     title = f"Fits: {known.name}, {preset}: {known.formula}"
@@ -104,8 +108,8 @@ def heatmaps(known: Target, preset: str, group: Group, artifacts: Artifacts) -> 
     """Target and predictions on one scale as heatmaps and surfaces, and the errors, each on its own scale."""
     found, missing = _predictions(group, artifacts)
     models = list(group)
-    figure = Figure(figsize=(2.3 * (1 + len(models)), 6.6), dpi=DPI, layout="constrained")
-    grid = figure.add_gridspec(3, 1 + len(models))
+    figure = Figure(figsize=(2.3 * (1 + len(models)), 6.6), dpi=DPI)
+    grid = figure.add_gridspec(3, 1 + len(models), hspace=0.18, wspace=0.08)
     side = DENSE_POINTS[2]
     truth = next((each.target.reshape(side, side) for each in found.values()), None)
     for column, model in enumerate(["target", *models]):
@@ -136,6 +140,7 @@ def heatmaps(known: Target, preset: str, group: Group, artifacts: Artifacts) -> 
         clipped = np.clip(values[::5, ::5], low - (high - low), high + (high - low))
         surface.plot_surface(x, y, clipped, cmap="viridis", rstride=1, cstride=1, linewidth=0, **scale)
         surface.set(xticks=[], yticks=[], zticks=[], zlim=(low, high) if high > low else None)
+    margins(figure, 0.15, 0.15, 0.85, 0.1)
     title = f"Heatmaps and surfaces: {known.name}, {preset}: {known.formula}"
     sentence = "Median seed of each model: prediction on the target's scale, error, surface."
     return Picture(f"heatmap-{known.name}-{preset}", title, said(sentence, missing), png(figure, title), drawn=False)

@@ -57,12 +57,12 @@ def report(selection: Selection, out: str = "report", ui: str | None = None) -> 
     ``ui`` is the address of the tracking UI, for links to the runs. Raises BadInput, before the store is read, when the folder
     can't be written or the address is none.
     """
-    folder = writable(Path(out))
     ui = ui or None
     if ui is not None and urlparse(ui).scheme not in ("http", "https"):
         raise BadInput(f"ui = {ui!r} is not an address; give one such as http://127.0.0.1:5000.")
     if not store_exists():
         raise BadInput("there is no store here to report on; name one with MLFLOW_TRACKING_URI, or make runs first.")
+    folder = writable(Path(out))
     client = open_store()
     evidence = gather(client, selection)
     made = make(evidence, Artifacts(client))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from harness.config import RunConfig
 from harness.fingerprint import fingerprint_of
@@ -71,6 +72,8 @@ def plan_and_run(client: MlflowClient, name: str, planned: list[RunConfig], made
 @pytest.fixture
 def filled(template: Path, outside: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """A copy of the store, artifacts and all, named by ``MLFLOW_TRACKING_URI``, that a test may damage."""
+    # MLflow remembers where the artifacts of a run id are, and these ids have been used by other copies.
+    _artifact_repos_cache.clear()
     folder = outside / "store"
     shutil.copytree(template, folder)
     with closing(sqlite3.connect(folder / "mlflow.db")) as database:

@@ -76,7 +76,9 @@ def test_errors_at_equal_time_are_read_off_the_curves(filled: MlflowClient) -> N
         for frame in frames:
             over = frame[frame["time/train_s"] <= budget]
             there.append(over["test/mse"].iloc[-1] / scale2(y) if len(over) else math.inf)
-        assert entry(table, "poisson_2d_sin", f"after {budget:.3g} s", model).median == pytest.approx(upper_median(there), rel=1e-9)
+        assert entry(table, "poisson_2d_sin", f"after {budget:.3g} s", model).median == pytest.approx(
+            upper_median(there), rel=1e-9
+        )
 
 
 def test_seven_tables_in_order_and_each_says_what_it_can_not_show(filled: MlflowClient) -> None:
