@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -112,7 +113,7 @@ def read_history(path: Path) -> History:
     done = np.array([isinstance(name, str) for name in stage], dtype=bool)
     return History(
         epoch[done].astype(np.int64),
-        [name for name in stage if isinstance(name, str)],
+        [sys.intern(name) for name in stage if isinstance(name, str)],  # a name a stage, not one an epoch
         {name: values[done] for name, values in curves.items()},
         len(epoch),
     )
