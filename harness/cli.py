@@ -15,7 +15,7 @@ FIELD_COMMAND = {"ignore_unknown_options": True, "allow_extra_args": True, "help
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Entry point. Exits with 0 for done, 1 for a run that ended otherwise, 2 for bad input."""
+    """Entry point. Exits with 0 for done, 1 for a run that ended otherwise, 2 for bad input, 3 for a strict report."""
     try:
         code = cli.main(args=None if arguments is None else list(arguments), prog_name="harness", standalone_mode=False)
     except BadInput as error:
@@ -161,11 +161,50 @@ def benchmark_command(fields: tuple[str, ...]) -> int:
     return 1 if result.stopped or result.state.failed() else 0
 
 
+@cli.group("report", invoke_without_command=True)
+@click.option("--benchmark", metavar="ID", help="The benchmark of that id. Without a selection: the latest one.")
+@click.option("--experiment", metavar="NAME", help="All runs of an experiment.")
+@click.option("--tag", metavar="NAME=VALUE", help="All runs with a tag.")
+@click.option("--preset", metavar="NAMES", help="Only these presets, comma-separated. The first is the headline.")
+@click.option("--out", metavar="DIR", default="report", help="Folder to write into.", show_default=True)
+@click.option("--ui", metavar="ADDRESS", help="Address of the tracking UI, for links to the runs.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if a criterion of the headline preset is FAIL or NO DATA.")
+@click.option("--plugins", default="", help="Modules or .py files to import first, comma-separated.")
+@click.pass_context
+def report_command(context: click.Context, /, strict: bool, plugins: str, out: str, **given: str | None) -> int:
+    """Decide the success criteria from the store, compare the models, and write HTML, Markdown, JSON, CSV and LaTeX."""
+    if context.invoked_subcommand is not None:
+        return 0
+    from harness.registry import load_plugins
+
+    load_plugins(part for part in plugins.split(",") if part)
+    from reports.report import report, select, summary
+
+    selection = select(given["benchmark"], given["experiment"], given["tag"], given["preset"])
+    written = report(selection, out, given["ui"])
+    click.echo(summary(written))
+    return 3 if strict and not written.report.is_clean() else 0
+
+
+@report_command.command("compare")
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--out", metavar="FILE", help="Write the comparison into this Markdown file too.")
+@click.option("--any-version", is_flag=True, help="Compare although the two follow different rules.")
+def compare_command(before: str, after: str, out: str | None, any_version: bool) -> int:
+    """What changed from benchmark A to benchmark B, beyond noise. Exits with 1 if something got worse."""
+    from reports.compare import compare
+
+    result = compare(before, after, any_version, out)
+    click.echo(result.text)
+    return 1 if result.is_worse() else 0
+
+
 @cli.command("list")
-@click.argument("kind", required=False, type=click.Choice(["problems", "models", "presets", "suites"]))
+@click.argument("kind", required=False, type=click.Choice(["problems", "models", "presets", "suites", "criteria"]))
 @click.option("--plugins", default="", help="Modules or .py files to import first, comma-separated.")
 def list_command(kind: str | None, plugins: str) -> None:
-    """What there is: problems, models, presets and suites."""
+    """What there is: problems, models, presets, suites and criteria."""
     from harness.families import FAMILIES
     from harness.presets import names
     from harness.registry import load_plugins
@@ -184,6 +223,11 @@ def list_command(kind: str | None, plugins: str) -> None:
         from harness import suites
 
         table("suites", [(name, suites.load(name).summary) for name in suites.names()])
+    if kind in (None, "criteria"):
+        from reports.criteria import CRITERIA
+
+        criteria = [CRITERIA.get(name) for name in CRITERIA.names()]
+        table("criteria", [(each.id, each.threshold, each.sentence) for each in criteria])
 
 
 def table(title: str, rows: Sequence[Sequence[str]]) -> None:

@@ -15,7 +15,7 @@ from jaxtyping import install_import_hook
 import tests.typechecking  # noqa: F401  # the hook looks it up by name
 
 # Before anything imports the package: annotations, array shapes included, are then checked at each call.
-install_import_hook("harness", "tests.typechecking.checked")
+install_import_hook(["harness", "reports"], "tests.typechecking.checked")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

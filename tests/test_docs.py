@@ -31,3 +31,13 @@ def test_the_problem_and_the_model_of_contributing_can_be_used_as_printed(tmp_pa
     assert done.returncode == 0, done.stderr
     assert "gaussian" in done.stdout
     assert "linear" in done.stdout
+
+
+def test_the_criterion_of_the_page_on_reports_can_be_used_as_printed(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```py\n(.*?)```", (ROOT / "docs" / "reports.md").read_text(), re.DOTALL)
+    (tmp_path / "printed.py").write_text(code)
+    command = [sys.executable, "-m", "harness", "list", "criteria", "--plugins", "printed.py"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "M1" in done.stdout

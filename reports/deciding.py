@@ -1,0 +1,176 @@
+"""How a criterion is decided for one problem: from the findings of its runs, or from the errors of all families."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from harness.families import FAMILIES
+from reports.evidence import Cell
+from reports.histories import Artifacts
+from reports.rules import Rule
+from reports.verdicts import ProblemVerdict, Verdict, Witness, median_figure, of_every, of_median, worst_figure
+
+SEEDS = 5
+"""Seeds that B1 and B2 ask for."""
+Decide = Callable[[Sequence[Cell], Artifacts], ProblemVerdict]
+"""From the cells of one problem that a criterion applies to, to what can be said of it. Never called without cells."""
+
+
+def median_seed(rule: Rule, larger_is_worse: bool = True) -> Decide:
+    """It holds when the median seed holds. Of several variants of a model, that with the least validation error is judged."""
+
+    def decide(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
+        chosen, note = chosen_variant(cells)
+        witnesses = _witnesses(chosen, rule, artifacts)
+        figures = _figures(witnesses)
+        verdict = of_median([each.finding.verdict for each in witnesses])
+        return _verdict(chosen, witnesses, verdict, median_figure(figures, larger_is_worse), note)
+
+    return decide
+
+
+def every_run(rule: Rule) -> Decide:
+    """It holds when every run holds."""
+
+    def decide(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
+        witnesses = _witnesses(cells, rule, artifacts)
+        verdict = of_every(each.finding.verdict for each in witnesses)
+        return _verdict(cells, witnesses, verdict, worst_figure(_figures(witnesses)))
+
+    return decide
+
+
+def _witnesses(cells: Iterable[Cell], rule: Rule, artifacts: Artifacts) -> list[Witness]:
+    return [
+        Witness(cell.model, cell.seed, cell.run.run_id if cell.run else "", rule(cell, artifacts), cell.variant)
+        for cell in cells
+    ]
+
+
+def _figures(witnesses: Iterable[Witness]) -> list[float]:
+    return [each.finding.figure for each in witnesses if each.finding.figure is not None]
+
+
+def _verdict(
+    cells: Sequence[Cell], witnesses: Sequence[Witness], verdict: Verdict, figure: float | None, note: str = ""
+) -> ProblemVerdict:
+    figures, verdicts = _figures(witnesses), [each.finding.verdict for each in witnesses]
+    notes = sorted({each.finding.note for each in witnesses if each.finding.verdict is verdict and each.finding.note})
+    if not note and verdict in (Verdict.NO_DATA, Verdict.NOT_APPLICABLE) and notes:
+        note = notes[0] + (f" (and {len(notes) - 1} more)" if len(notes) > 1 else "")
+    return ProblemVerdict(
+        cells[0].problem,
+        verdict,
+        figure,
+        (min(figures), max(figures)) if figures else None,
+        verdicts.count(Verdict.PASS),
+        len(verdicts) - verdicts.count(Verdict.NOT_APPLICABLE),
+        note,
+        tuple(witnesses),
+    )
+
+
+def chosen_variant(cells: Sequence[Cell]) -> tuple[list[Cell], str]:
+    """The cells of one model, problem and preset that belong to its variant with the least median validation MSE."""
+    variants: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        variants[cell.variant].append(cell)
+    if len(variants) == 1:
+        return list(cells), ""
+    best = min(variants, key=lambda name: (_validation(variants[name]), name))
+    return variants[best], f"{best} (least validation error of {len(variants)} variants)"
+
+
+def _validation(cells: Iterable[Cell]) -> float:
+    median = median_figure(error for cell in cells if (error := cell.error("val/mse")) is not None)
+    return float("inf") if median is None else median
+
+
+def median_errors(cells: Iterable[Cell]) -> dict[tuple[str, str], list[float | None]]:
+    """The dense NMSE of each seed, by model and preset, of the chosen variant; infinite for a run that has none."""
+    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[cell.model, cell.preset].append(cell)
+    found: dict[tuple[str, str], list[float | None]] = {}
+    for key, group in groups.items():
+        # What stands in no store yet says nothing; what failed for another reason than its numbers may be tried again.
+        found[key] = [
+            None if cell.outcome in ("error", "timeout", "interrupted", "unknown") else cell.error()
+            for cell in chosen_variant(group)[0]
+        ]
+    return found
+
+
+def _three_valued(errors: Sequence[float | None], threshold: float) -> Verdict:
+    """Whether the median of at least five seeds is within the threshold."""
+    if len(errors) < SEEDS:
+        return Verdict.NO_DATA
+    return of_median(
+        [Verdict.NO_DATA if e is None else Verdict.PASS if e <= threshold else Verdict.FAIL for e in errors]
+    )
+
+
+def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
+    """B1. Of each family, the best preset's median NMSE is within 1e-4; the figure is that of the worst family."""
+    errors = median_errors(cells)
+    verdicts, figures, notes = [], [], []
+    for family in dict.fromkeys([*FAMILIES.names(), *(cell.model for cell in cells)]):
+        of_family = {preset: found for (model, preset), found in errors.items() if model == family}
+        seen = [_three_valued(found, 1e-4) for found in of_family.values()]
+        one_passes = Verdict.PASS in seen
+        open_yet = Verdict.NO_DATA in seen or not seen
+        verdicts.append(Verdict.PASS if one_passes else Verdict.NO_DATA if open_yet else Verdict.FAIL)
+        medians = {
+            preset: median_figure(e for e in found if e is not None)
+            for preset, found in of_family.items()
+            if any(e is not None for e in found)
+        }
+        if not medians:
+            notes.append(f"{family}: no run")
+            continue
+        preset, figure = min(((p, f) for p, f in medians.items() if f is not None), key=lambda pair: pair[1])
+        figures.append(figure)
+        notes.append(f"{family} {figure:.1e} ({preset}, {len(of_family[preset])} seeds)")
+    return ProblemVerdict(
+        cells[0].problem,
+        of_every(verdicts),
+        max(figures, default=None),
+        (min(figures), max(figures)) if figures else None,
+        verdicts.count(Verdict.PASS),
+        len(verdicts),
+        "; ".join(notes),
+    )
+
+
+def best_family_is_exact(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
+    """B2. The best family's median NMSE is within 1e-8."""
+    errors = median_errors(cells)
+    verdicts = [_three_valued(found, 1e-8) for found in errors.values()]
+    medians = {
+        model: (figure, len(found))
+        for (model, _), found in errors.items()
+        if (figure := median_figure(e for e in found if e is not None)) is not None
+    }
+    verdict = Verdict.PASS if Verdict.PASS in verdicts else of_every(set(verdicts) - {Verdict.FAIL} or {Verdict.FAIL})
+    if not medians:
+        return ProblemVerdict(cells[0].problem, Verdict.NO_DATA, note="no run has ended")
+    model, (figure, seeds) = min(medians.items(), key=lambda item: item[1])
+    note = f"{model}, {seeds} seeds" + ("" if seeds >= SEEDS else f"; {SEEDS} are asked for")
+    spread = (figure, max(f for f, _ in medians.values()))
+    return ProblemVerdict(cells[0].problem, verdict, figure, spread, int(verdict is Verdict.PASS), 1, note)
+
+
+def spectral_bias(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
+    """X1. Reported beside the others, not judged."""
+    medians = {
+        model: median_figure(e for e in found if e is not None) for (model, _), found in median_errors(cells).items()
+    }
+    shown = {model: figure for model, figure in medians.items() if figure is not None}
+    if "mlp" not in shown:
+        return ProblemVerdict(cells[0].problem, Verdict.NO_DATA, note="no run of mlp has ended")
+    figure = shown["mlp"]
+    others = ", ".join(f"{model} {value:.1e}" for model, value in shown.items() if model != "mlp")
+    said = "mlp fails, as expected" if not figure <= 1e-2 else "mlp does not fail here"
+    spread = (min(shown.values()), max(shown.values()))
+    return ProblemVerdict(cells[0].problem, Verdict.EXPECTED, figure, spread, 0, 0, f"{said}; {others or 'alone'}")

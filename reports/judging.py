@@ -1,0 +1,58 @@
+"""All criteria on all presets and problems of the evidence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from reports.criteria import CRITERIA, Criterion
+from reports.evidence import Cell, Evidence
+from reports.histories import Artifacts
+from reports.targets import in_order
+from reports.verdicts import ProblemVerdict, Verdict, of_every
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A criterion decided for one preset."""
+
+    criterion: Criterion
+    preset: str
+    verdict: Verdict
+    problems: tuple[ProblemVerdict, ...]
+    note: str = ""
+    """Why there is no verdict by problems."""
+
+    @property
+    def counts(self) -> str:
+        """On how many problems it holds, of those that it could be decided on or should have been."""
+        counted = [each for each in self.problems if each.verdict is not Verdict.NOT_APPLICABLE]
+        holds = sum(each.verdict is Verdict.PASS for each in counted)
+        return f"{holds} of {len(counted)}" if counted and self.verdict is not Verdict.EXPECTED else ""
+
+
+def judge(evidence: Evidence, artifacts: Artifacts) -> list[Judgement]:
+    """Every criterion for every preset of the evidence, in the order of declaration."""
+    criteria = [CRITERIA.get(name) for name in CRITERIA.names()]
+    return [judge_one(each, preset, evidence, artifacts) for each in criteria for preset in evidence.presets]
+
+
+def judge_one(criterion: Criterion, preset: str, evidence: Evidence, artifacts: Artifacts) -> Judgement:
+    """One criterion for one preset: FAIL if a problem fails, else NO DATA if one has none, else PASS.
+
+    What no cell of the evidence is about is NO DATA: it was not tried.
+    """
+    by_problem: dict[str, list[Cell]] = defaultdict(list)
+    for cell in evidence.cells:
+        if (criterion.all_presets or cell.preset == preset) and criterion.applies(cell):
+            by_problem[cell.problem].append(cell)
+    if not by_problem:
+        return Judgement(criterion, preset, Verdict.NO_DATA, (), "no run that it is about was planned or made")
+    found = tuple(criterion.decide(by_problem[name], artifacts) for name in in_order(set(by_problem)))
+    verdict, note = of_every(each.verdict for each in found), ""
+    if criterion.id == "E2" and not evidence.planned and verdict is Verdict.PASS:
+        verdict, note = (
+            Verdict.NO_DATA,
+            "no plan says which cells should be there; report on a benchmark to decide this",
+        )
+    return Judgement(criterion, preset, verdict, found, note)

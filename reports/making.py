@@ -1,0 +1,134 @@
+"""From evidence to a report: everything that its pages show, before anything is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.curves import equal_budget, errors_at
+from reports.evidence import Evidence
+from reports.histories import Artifacts
+from reports.judging import Judgement, judge
+from reports.overviews import pictures
+from reports.pictures import Picture
+from reports.statistics import FACTORS, Recommendation, performance_profile, recommend, win_matrix
+from reports.tables import Group, Table, chosen, final_errors, groups_of, tables
+from reports.targets import in_order
+from reports.verdicts import Verdict, median_figure
+
+CLOCK = "time/train_s"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which model to use for a problem: at the end of all training, and when time is short."""
+
+    final: Recommendation
+    quick: Recommendation | None
+    seconds: float | None
+    """The time that ``quick`` is about: the most that every model has spent."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One preset's models held against each other."""
+
+    preset: str
+    choices: tuple[Choice, ...]
+    wins: dict[str, dict[str, float]]
+    profile: dict[str, list[float]]
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report says."""
+
+    evidence: Evidence
+    judgements: tuple[Judgement, ...]
+    overall: tuple[Choice, ...]
+    """Over all presets; a model's name has its preset behind it where there are several."""
+    comparisons: tuple[Comparison, ...]
+    pictures: tuple[Picture, ...]
+    """Of the headline preset."""
+    made: float
+    """Unix time, in seconds."""
+
+    @property
+    def headline(self) -> str:
+        """The preset that the report is about first: ``tuned``, if it is there; empty without any."""
+        return next(iter(self.evidence.presets), "")
+
+    def of(self, preset: str) -> list[Judgement]:
+        """The verdicts on a preset."""
+        return [each for each in self.judgements if each.preset == preset]
+
+    def is_clean(self) -> bool:
+        """Whether no criterion of the headline preset is FAIL or NO DATA; never without one that was judged."""
+        verdicts = [each.verdict for each in self.of(self.headline)]
+        return bool(verdicts) and not {Verdict.FAIL, Verdict.NO_DATA} & set(verdicts)
+
+    def counts(self, preset: str) -> dict[str, list[str]]:
+        """The ids of the criteria by verdict."""
+        found: dict[str, list[str]] = {verdict.value: [] for verdict in Verdict}
+        for each in self.of(preset):
+            found[each.verdict.value].append(each.criterion.id)
+        return found
+
+
+def make(evidence: Evidence, artifacts: Artifacts) -> Report:
+    """Judge, compare and draw. Pictures are of the headline preset only: those of another are in a report of that preset."""
+    comparisons = tuple(_compare(evidence, artifacts, preset) for preset in evidence.presets)
+    drawn: Sequence[Picture] = pictures(evidence, artifacts, evidence.presets[0]) if evidence.presets else ()
+    overall = _overall(evidence, artifacts)
+    return Report(evidence, tuple(judge(evidence, artifacts)), overall, comparisons, tuple(drawn), time.time())
+
+
+def _overall(evidence: Evidence, artifacts: Artifacts) -> tuple[Choice, ...]:
+    together: dict[str, Group] = {}
+    for preset in evidence.presets:
+        for problem, group in groups_of(evidence, preset).items():
+            for model, cells in chosen(group).items():
+                name = f"{model}, {preset}" if len(evidence.presets) > 1 else model
+                together.setdefault(problem, {})[name] = cells
+    choices = (
+        _choose(problem, together[problem], _errors(together[problem]), artifacts)
+        for problem in in_order(set(together))
+    )
+    return tuple(choice for choice in choices if choice is not None)
+
+
+def _errors(group: Group) -> dict[str, list[float]]:
+    return {model: final_errors(cells) for model, cells in group.items()}
+
+
+def _compare(evidence: Evidence, artifacts: Artifacts, preset: str) -> Comparison:
+    groups = {problem: chosen(group) for problem, group in groups_of(evidence, preset).items()}
+    errors = {problem: _errors(group) for problem, group in groups.items()}
+    medians = {
+        problem: {m: v for m, values in by_model.items() if (v := median_figure(values)) is not None}
+        for problem, by_model in errors.items()
+    }
+    choices = [_choose(problem, group, errors[problem], artifacts) for problem, group in groups.items()]
+    return Comparison(
+        preset,
+        tuple(choice for choice in choices if choice is not None),
+        win_matrix(errors),
+        performance_profile(medians),
+        tuple(tables(evidence, artifacts, preset)),
+    )
+
+
+def _choose(problem: str, group: Group, errors: dict[str, list[float]], artifacts: Artifacts) -> Choice | None:
+    final = recommend(problem, errors)
+    if final is None:
+        return None
+    seconds = equal_budget(group.values(), CLOCK)
+    if seconds is None:
+        return Choice(final, None, None)
+    early = {m: [e for e in errors_at(c, artifacts, CLOCK, seconds) if e is not None] for m, c in group.items()}
+    return Choice(final, recommend(problem, early), seconds)
+
+
+__all__ = ["FACTORS", "Choice", "Comparison", "Report", "make"]

@@ -1,0 +1,122 @@
+"""The pictures over all problems, and the list of all pictures of a preset."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from reports.evidence import Cell, Evidence
+from reports.histories import Artifacts
+from reports.pictures import DPI, LEAST, Picture, colour, margins, png, said
+from reports.plots import fits, heatmaps, loss_curves
+from reports.tables import Group, chosen, final_errors, groups_of
+from reports.targets import target
+from reports.verdicts import median_figure
+
+
+def pictures(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Picture]:
+    """All pictures of a preset, those over all problems first."""
+    groups = groups_of(evidence, preset)
+    found = [pareto(preset, groups), nan_timeline(preset, groups)] if groups else []
+    for problem, group in groups.items():
+        known = target(problem)
+        if known is None:
+            continue
+        found.append(loss_curves(known, preset, chosen(group), artifacts))
+        found.append((fits if known.dimension == 1 else heatmaps)(known, preset, chosen(group), artifacts))
+    return found
+
+
+def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
+    """Final NMSE against active parameters: every run small, the median of each variant large, the front as a line."""
+    columns = min(5, len(groups))
+    rows = math.ceil(len(groups) / columns)
+    figure = Figure(figsize=(max(2.4 * columns, 5), 2.2 * rows + 0.9), dpi=DPI)
+    panels = figure.subplots(rows, columns, squeeze=False).flatten()
+    seen: dict[str, None] = {}
+    for axes, (problem, group) in zip(panels, groups.items(), strict=False):
+        points = []
+        for model, cells in group.items():
+            sizes: dict[str, list[Cell]] = {}
+            for cell in cells:
+                if cell.metric("model/active_params") is not None and cell.error() is not None:
+                    sizes.setdefault(cell.variant, []).append(cell)
+            for some in sizes.values():
+                x = [cell.metric("model/active_params") or 1.0 for cell in some]
+                y = [max(error, LEAST) for error in final_errors(some)]
+                mark = {"color": colour(model, list(group)), "linestyle": "none"}
+                axes.plot(x[:200], y[:200], ".", markersize=3, alpha=0.4, **mark)
+                point = (median_figure(x) or 1.0, median_figure(y) or math.inf)
+                axes.plot(*point, "o", markersize=7, label=None if model in seen else model, **mark)
+                seen[model] = None
+                points.append(point)
+        front = [p for p in sorted(points) if not any(q[0] <= p[0] and q[1] < p[1] for q in points)]
+        axes.plot(*zip(*front, strict=True), color="#8c8c8c", linewidth=0.8, zorder=0) if front else None
+        axes.set(xscale="log", yscale="log")
+        axes.minorticks_off()
+        axes.set_title(problem, fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(visible=True, alpha=0.25)
+    for axes in panels[len(groups) :]:
+        axes.axis("off")
+    for index in range(len(groups)):
+        if index % columns == 0:
+            panels[index].set_ylabel("final NMSE", fontsize=8)
+        if index + columns >= len(groups):
+            panels[index].set_xlabel("active parameters", fontsize=8)
+    handles = [axes.get_legend_handles_labels() for axes in panels[: len(groups)]]
+    figure.legend(
+        [h for hs, _ in handles for h in hs],
+        [n for _, ns in handles for n in ns],
+        loc="lower center",
+        ncols=5,
+        fontsize=8,
+    )
+    lost = [
+        f"{model} on {problem}" for problem, group in groups.items() for model in group if not _has_size(group[model])
+    ]
+    margins(figure, bottom=0.85, top=0.55)
+    figure.subplots_adjust(hspace=0.55, wspace=0.45)
+    title = f"Error against parameters, {preset}"
+    sentence = "Every run (small), the median of each variant (large), the Pareto front (line)."
+    return Picture(
+        f"pareto-{preset}", title, said(sentence, [f"no completed run: {name}" for name in lost]), png(figure, title)
+    )
+
+
+def _has_size(cells: Sequence[Cell]) -> bool:
+    return any(cell.metric("model/active_params") is not None for cell in cells)
+
+
+def nan_timeline(preset: str, groups: Mapping[str, Group]) -> Picture:
+    """When each model met its first number that is not finite, by problem, as part of the planned epochs."""
+    figure = Figure(figsize=(9, 0.9 + 0.26 * max(len(groups), 3)), dpi=DPI)
+    axes = figure.subplots()
+    events, known = 0, 0
+    for row, (_, group) in enumerate(groups.items()):
+        for model, cells in group.items():
+            first = [
+                step / max(cell.epochs, 1)
+                for cell in cells
+                if (step := cell.metric("nan/first_step")) is not None and step >= 0
+            ]
+            known += sum(cell.metric("nan/first_step") is not None for cell in cells)
+            events += len(first)
+            axes.plot(
+                first, [row] * len(first), "X", color=colour(model, list(group)), markersize=7, label=model, alpha=0.7
+            )
+    axes.set(xlim=(0, 1.02), ylim=(len(groups) - 0.5, -0.5), xlabel="part of the planned epochs")
+    axes.set_yticks(range(len(groups)), list(groups), fontsize=8)
+    axes.grid(visible=True, alpha=0.25)
+    if events:
+        by_label = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        figure.legend(by_label.values(), by_label.keys(), loc="center right", fontsize=8)
+    else:
+        text = f"none of {known} runs met a number that is not finite" if known else "no run has recorded this"
+        axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
+    margins(figure, left=1.7, right=1.5)
+    title = f"First number that is not finite, {preset}"
+    sentence = f"{events} of {known} runs met a NaN or an infinity."
+    return Picture(f"nan-{preset}", title, sentence, png(figure, title))

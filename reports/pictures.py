@@ -1,0 +1,70 @@
+"""What all pictures share: the colours of the models, the legend that names what is missing, and the PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito 2008, "Color Universal Design": told apart with any kind of colour vision.
+COLOURS = {"mlp": "#0072B2", "mlp_fourier": "#56B4E9", "siren": "#E69F00", "kan": "#009E73", "kan_pruned": "#D55E00"}
+FURTHER = ("#CC79A7", "#8c8c8c", "#000000")
+STYLES = {"mlp": "-", "mlp_fourier": "--", "siren": "-.", "kan": "-", "kan_pruned": "--"}
+DPI = 100
+LEAST = 1e-30
+"""Where an error of 0 is drawn on a logarithmic axis, as NMSE."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a PNG. ``drawn`` is whether it is of lines, whose colours a dark page may turn round."""
+
+    name: str
+    title: str
+    description: str
+    png: bytes
+    drawn: bool = True
+
+
+def colour(model: str, models: Sequence[str]) -> str:
+    """The colour of a model, the same in all pictures."""
+    others = [each for each in models if each not in COLOURS]
+    return COLOURS.get(model) or FURTHER[others.index(model) % len(FURTHER)]
+
+
+def legend(figure: Figure, axes: Axes, missing: Sequence[str]) -> None:
+    """The legend below the panels; what is missing is in it too, with the reason."""
+    handles, labels = axes.get_legend_handles_labels()
+    for each in missing:
+        handles.append(axes.plot([], [], "x", color="#8c8c8c")[0])
+        labels.append(f"not shown: {each[:110]}")
+    rows = len(labels) if missing else 1
+    height = figure.get_figheight() + 0.19 * rows
+    figure.set_figheight(height)
+    if handles:
+        figure.legend(handles, labels, loc="lower center", ncols=1 if missing else 6, fontsize=8, frameon=False)
+    # A layout engine would find these margins too, and take twice as long as all the drawing.
+    margins(figure, bottom=0.55 + 0.19 * rows)
+
+
+def margins(figure: Figure, left: float = 0.75, right: float = 0.15, top: float = 0.35, bottom: float = 0.55) -> None:
+    """Room around the panels of a figure, in inches."""
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+
+
+def said(sentence: str, missing: Sequence[str]) -> str:
+    """The description of a picture, for those who can't see it."""
+    return f"{sentence} Not shown: {'; '.join(missing)}." if missing else sentence
+
+
+def png(figure: Figure, title: str) -> bytes:
+    """The figure with its title, as a PNG."""
+    # A formula or reason is text, not mathematics of matplotlib's.
+    figure.suptitle(title.replace("$", r"\$"), fontsize=10)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

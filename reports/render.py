@@ -1,0 +1,130 @@
+"""A report for people: one HTML file that needs nothing else, Markdown, and LaTeX. Whatever a run says of itself is escaped."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from reports.making import FACTORS, Report
+from reports.statistics import Estimate
+from reports.strips import strip
+from reports.tables import Entry
+from reports.verdicts import ProblemVerdict, Verdict, Witness
+
+SHOWN = 12
+"""Runs listed for a problem in the HTML: those that fail first. All of them are in the CSV."""
+MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✕", Verdict.NO_DATA: "?", Verdict.NOT_APPLICABLE: "–", Verdict.EXPECTED: "i"}
+TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
+    c: f"\\{c}" for c in "&%$#_{}"
+}
+
+Link = Callable[[str], str]
+"""From a run's id to its page in the tracking UI; empty where the address of the UI is not known."""
+
+
+def number(value: float | None) -> str:
+    """A figure for the reader, with two or three digits."""
+    if value is None:
+        return "–"
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "not reached"
+    if value == 0 or 0.01 <= abs(value) < 10_000:
+        return f"{value:.3g}"
+    return f"{value:.1e}"
+
+
+def entry(value: Entry) -> str:
+    """A table's entry: the median, and the 95% interval where there are several seeds."""
+    if not isinstance(value, Estimate):
+        return value or "–"
+    if value.seeds == 1 or value.low == value.high:
+        return number(value.median)
+    return f"{number(value.median)} [{number(value.low)}, {number(value.high)}]"
+
+
+def markdown(text: object) -> str:
+    """A text inside a Markdown table: nothing in it is markup, and it stays on its line."""
+    flat = re.sub(r"\s+", " ", str(text))
+    return re.sub(
+        r"([\\`*_{}\[\]()#|!~$])", r"\\\1", flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    )
+
+
+def latex(text: object) -> str:
+    """A text inside LaTeX."""
+    return "".join(TEX.get(character, character) for character in re.sub(r"\s+", " ", str(text)))
+
+
+def witnesses(found: ProblemVerdict) -> list[Witness]:
+    """The runs of a problem that the page lists: those that do not pass first, then by seed."""
+    order = [Verdict.FAIL, Verdict.NO_DATA, Verdict.PASS, Verdict.EXPECTED, Verdict.NOT_APPLICABLE]
+    return sorted(found.witnesses, key=lambda each: (order.index(each.finding.verdict), each.model, each.seed))[:SHOWN]
+
+
+def anchor(*parts: str) -> str:
+    """An id of the page."""
+    return re.sub(r"[^A-Za-z0-9_-]", lambda match: f".{ord(match[0]):x}", "-".join(parts))
+
+
+def html(report: Report, link: Link) -> str:
+    """The page."""
+    return _environment(autoescape=True).get_template("report.html").render(_names(report, link))
+
+
+def text(report: Report, link: Link, pictures: str = "figures") -> str:
+    """The report in Markdown; ``pictures`` is the folder of the PNG files beside it."""
+    return _environment().get_template("report.md").render(_names(report, link), pictures=pictures)
+
+
+def tex(report: Report) -> str:
+    """The tables and the verdict grid in LaTeX (package booktabs)."""
+    return _environment().get_template("tables.tex").render(_names(report, lambda run_id: ""))
+
+
+def _environment(autoescape: bool = False) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "entry": entry, "md": markdown, "tex": latex, "b64": _base64}
+    return environment
+
+
+def _names(report: Report, link: Link) -> dict[str, Any]:
+    by_criterion: dict[str, dict[str, Any]] = {}
+    for each in report.judgements:
+        by_criterion.setdefault(each.criterion.id, {})[each.preset] = each
+    groups: dict[str, list[Any]] = {}
+    for by_preset in by_criterion.values():
+        criterion = next(iter(by_preset.values())).criterion
+        groups.setdefault(criterion.group, []).append((criterion, by_preset))
+    return {
+        "report": report,
+        "evidence": report.evidence,
+        "groups": groups,
+        "link": link,
+        "strip": strip,
+        "anchor": anchor,
+        "witnesses": witnesses,
+        "marks": MARKS,
+        "factors": FACTORS,
+        "made": datetime.fromtimestamp(report.made, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "title": report.evidence.selection.benchmark or str(report.evidence.selection),
+        "is_estimate": lambda value: isinstance(value, Estimate),
+        "isnan": math.isnan,
+    }
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

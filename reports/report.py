@@ -1,0 +1,149 @@
+"""The command ``harness report``: read the store, decide, write the pages, and keep them with the benchmark."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlparse
+
+from harness.errors import BadInput
+from harness.tracking.store import open_store, store_exists
+from reports.evidence import Selection, gather
+from reports.export import as_json, tables_csv, verdicts_csv
+from reports.histories import Artifacts
+from reports.making import Report, make
+from reports.render import Link, html, tex, text
+from reports.store import log_files
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+INTO = "report"
+"""Folder of the report among the artifacts of the benchmark's parent run."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report that was written."""
+
+    report: Report
+    folder: Path
+    logged: str
+    """Where it is kept in the store, or why it is not."""
+
+
+def select(benchmark: str | None, experiment: str | None, tag: str | None, preset: str | None) -> Selection:
+    """The selection as the command line gives it; an empty text is none. Raises BadInput for what is no selection."""
+    given = {"benchmark": benchmark, "experiment": experiment, "tag": tag}
+    named = [name for name, value in given.items() if value]
+    if len(named) > 1:
+        raise BadInput(f"{' and '.join(named)} are given; a report is about one of them.")
+    pair = None
+    if tag:
+        name, equals, value = tag.partition("=")
+        if not name or not equals:
+            raise BadInput(f"tag = {tag!r} is not a tag with its value; write --tag name=value.")
+        pair = (name, value)
+    presets = tuple(part.strip() for part in (preset or "").split(",") if part.strip())
+    return Selection(benchmark or None, experiment or None, pair, presets)
+
+
+def report(selection: Selection, out: str = "report", ui: str | None = None) -> Written:
+    """Write the report of a selection into the folder ``out`` and log it to the benchmark's parent run.
+
+    ``ui`` is the address of the tracking UI, for links to the runs. Raises BadInput, before the store is read, when the folder
+    can't be written or the address is none.
+    """
+    ui = ui or None
+    if ui is not None and urlparse(ui).scheme not in ("http", "https"):
+        raise BadInput(f"ui = {ui!r} is not an address; give one such as http://127.0.0.1:5000.")
+    if not store_exists():
+        raise BadInput("there is no store here to report on; name one with MLFLOW_TRACKING_URI, or make runs first.")
+    folder = writable(Path(out))
+    client = open_store()
+    evidence = gather(client, selection)
+    made = make(evidence, Artifacts(client))
+    runs = {cell.run.run_id: cell.run.experiment_id for cell in evidence.cells if cell.run is not None}
+    server = client.tracking_uri if client.tracking_uri.startswith("http") else None
+    names = write(made, folder, link_to(ui or server, runs))
+    return Written(made, folder, _keep(client, evidence.parent, folder, names))
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if it is not there. Raises BadInput when it can't be made or written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BadInput(f"out = {str(folder)!r} can't be written: {error.strerror}.") from error
+    return folder
+
+
+def link_to(ui: str | None, experiments: Mapping[str, str]) -> Link:
+    """From a run's id to its page, where the address of the UI is known."""
+
+    def link(run_id: str) -> str:
+        if ui is None or run_id not in experiments:
+            return ""
+        where = f"{quote(experiments[run_id])}/runs/{quote(run_id)}"
+        return f"{ui.rstrip('/')}/#/experiments/{where}?workflowType=machine_learning"
+
+    return link
+
+
+def write(made: Report, folder: Path, link: Link) -> list[str]:
+    """Every format of a report, each file whole or as it was before; gives their names.
+
+    Raises BadInput when one can't be written.
+    """
+    contents: dict[str, bytes] = {
+        "report.html": html(made, link).encode(),
+        "report.md": text(made, link).encode(),
+        "report.json": as_json(made).encode(),
+        "verdicts.csv": verdicts_csv(made).encode(),
+        "tables.csv": tables_csv(made).encode(),
+        "runs.csv": made.evidence.frame().to_csv(index=False).encode(),
+        "tables.tex": tex(made).encode(),
+    }
+    contents |= {f"figures/{picture.name}.png": picture.png for picture in made.pictures}
+    try:
+        (folder / "figures").mkdir(exist_ok=True)
+        for name, content in contents.items():
+            partial = folder / f"{name}.part"
+            partial.write_bytes(content)
+            partial.replace(folder / name)
+    except OSError as error:
+        raise BadInput(f"out = {str(folder)!r} can't be written: {error.strerror}.") from error
+    return list(contents)
+
+
+def _keep(client: MlflowClient, parent: str | None, folder: Path, names: Sequence[str]) -> str:
+    if parent is None:
+        return "not kept in the store: the selection is no benchmark"
+    try:
+        log_files(client, parent, folder, names, INTO)
+    except Exception as error:
+        # The report is there; that the store did not take a copy of it is worth a word, and no failure.
+        return f"not kept in the store: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    return f"artifacts {INTO}/ of run {parent}"
+
+
+def summary(written: Written) -> str:
+    """What the terminal says of a report."""
+    made = written.report
+    evidence = made.evidence
+    lines = [f"report      {evidence.selection}: {len(evidence.cells)} cells"]
+    if evidence.unsettled:
+        lines.append(f"partial     {len(evidence.unsettled)} cells are at work, left open, or not computed yet")
+    if evidence.left_out:
+        lines.append(f"left out    {sum(evidence.left_out.values())} runs of other comparability versions")
+    for preset in evidence.presets:
+        counts = {verdict: ids for verdict, ids in made.counts(preset).items() if ids}
+        lines.append(f"{preset:<11} " + ", ".join(f"{len(ids)} {verdict}" for verdict, ids in counts.items()))
+        lines += [f"            {name}: {', '.join(counts[name])}" for name in ("FAIL", "NO DATA") if name in counts]
+    lines += [f"look        {(written.folder / 'report.html').resolve()}", f"kept        {written.logged}"]
+    return "\n".join(lines)

@@ -1,0 +1,323 @@
+"""The rules of the criteria: from one run to a finding. Each is the sentence of the table in docs/reports.md, exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from reports.evidence import Cell
+from reports.histories import Artifacts, Floats, Gone
+from reports.store import Run
+from reports.targets import Target, target
+from reports.verdicts import Finding, Verdict, at_most, below, no_data
+
+Rule = Callable[[Cell, Artifacts], Finding]
+WINDOWS = 20
+FINALS = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
+
+
+def of_a_result(rule: Callable[[Cell, Run, Artifacts], Finding]) -> Rule:
+    """A rule on completed runs. One that diverged has not reached any figure, and fails; without a result there is no data."""
+
+    def judge(cell: Cell, artifacts: Artifacts) -> Finding:
+        if cell.run is None:
+            return no_data("no run")
+        if cell.outcome == "diverged":
+            return Finding(Verdict.FAIL, math.inf, f"diverged: {cell.run.reason}")
+        if cell.outcome != "completed":
+            return no_data(f"{cell.outcome}: {cell.run.reason}".rstrip(": "))
+        return _unless_gone(rule, cell, cell.run, artifacts)
+
+    return judge
+
+
+def of_an_ended_run(rule: Callable[[Cell, Run, Artifacts], Finding]) -> Rule:
+    """A rule on runs that are over, however they ended."""
+
+    def judge(cell: Cell, artifacts: Artifacts) -> Finding:
+        if cell.run is None or cell.outcome == "running":
+            return no_data("no run" if cell.run is None else "the run is at work, or was left open")
+        return _unless_gone(rule, cell, cell.run, artifacts)
+
+    return judge
+
+
+def _unless_gone(
+    rule: Callable[[Cell, Run, Artifacts], Finding], cell: Cell, run: Run, artifacts: Artifacts
+) -> Finding:
+    try:
+        return rule(cell, run, artifacts)
+    except Gone as gone:
+        return no_data(str(gone))
+
+
+def metric_at_most(name: str, threshold: float) -> Rule:
+    """A final metric is no larger than the threshold."""
+    return of_a_result(lambda cell, run, artifacts: at_most(cell.metric(name), threshold, _if_absent(cell, name)))
+
+
+def metric_below(name: str, threshold: float) -> Rule:
+    """A final metric is smaller than the threshold."""
+    return of_a_result(lambda cell, run, artifacts: below(cell.metric(name), threshold, _if_absent(cell, name)))
+
+
+def _if_absent(cell: Cell, name: str) -> str:
+    return "" if cell.metric(name) is not None else f"{name} was not recorded"
+
+
+def _target(cell: Cell) -> Target:
+    known = target(cell.problem)
+    if known is None:
+        raise Gone(f"problem {cell.problem!r} is not known here; name its plug-in with --plugins")
+    return known
+
+
+@of_a_result
+def falls_monotonically(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """S3. The largest ratio of a window's median of ``train/mse`` to that of the window before is at most 1.05."""
+    return monotonicity(artifacts.history(run)["train/mse"], _target(cell).floor)
+
+
+def monotonicity(mse: Floats, floor: float) -> Finding:
+    """S3 of a curve in squared units of the target; NaN anywhere is FAIL, fewer epochs than windows NO DATA."""
+    if len(mse) < WINDOWS:
+        return no_data(f"{len(mse)} epochs; {WINDOWS} windows need as many")
+    medians = np.array([np.median(window) for window in np.array_split(mse, WINDOWS)]) + floor
+    ratios = medians[1:] / medians[:-1]
+    if not np.isfinite(ratios).all():
+        return Finding(Verdict.FAIL, math.inf, "the curve is not finite")
+    worst = int(ratios.argmax())
+    return at_most(float(ratios[worst]), 1.05, f"largest from window {worst + 1} to {worst + 2}")
+
+
+def changes_rate_once(cell: Cell, artifacts: Artifacts) -> Finding:
+    """S4. Base rate in the first half of the epochs, a tenth of it in the second, and nothing else."""
+    if cell.run is not None and cell.run.field("optimizer") not in ("adam", ""):
+        return Finding(Verdict.NOT_APPLICABLE, None, f"{cell.run.field('optimizer')} has no such schedule of rates")
+    return _changes_rate_once(cell, artifacts)
+
+
+@of_a_result
+def _changes_rate_once(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    history = artifacts.history(run)
+    try:
+        base = float(run.field("lr"))
+    except ValueError:
+        return no_data("cfg/lr was not recorded")
+    return rate_schedule(history["lr"], base, history.planned)
+
+
+def rate_schedule(rates: Floats, base: float, planned: int) -> Finding:
+    """S4 of the rates of ``planned`` epochs. The figure is how many epochs have another rate; of an odd number the middle
+    epoch may have either.
+    """
+    if not np.isfinite(rates).any():
+        return no_data("the history has no rates")
+    if planned < 2:
+        return no_data("one epoch has no second half")
+    half, epoch = planned / 2, np.arange(1, len(rates) + 1)
+    first, second = np.isclose(rates, base, rtol=1e-9, atol=0), np.isclose(rates, 0.1 * base, rtol=1e-9, atol=0)
+    right = np.where(epoch <= half, first, np.where(epoch >= half + 1, second, first | second))
+    wrong = int((~right).sum()) + planned - len(rates)
+    found = sorted({float(f"{rate:.6g}") for rate in rates if np.isfinite(rate)}, reverse=True)
+    shown = ", ".join(f"{rate:g}" for rate in found[:4])
+    return at_most(float(wrong), 0.0, f"rates found: {shown}; base {base:g}")
+
+
+@of_a_result
+def has_no_spike(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """K1. No loss above 10 times the least before it in its stage, nor at the end above 10 times that before the cut."""
+    history = artifacts.history(run)
+    brief = run.field("retrain_briefly") if run.field("prune_mode") == "greedy" else ""
+    stages = stages_of(history.stage, history["train/mse"], int(brief) if brief.isdigit() else None)
+    return spike(stages, _target(cell).floor)
+
+
+def stages_of(names: list[str], mse: Floats, brief: int | None) -> list[tuple[str, Floats]]:
+    """The loss of each stage, in order.
+
+    The history names stages, it does not number them, so the last brief retraining of greedy pruning and the long one after
+    it follow each other under one name; ``brief``, the epochs of the first of the two, parts them.
+    """
+    starts = [index for index, name in enumerate(names) if index == 0 or name != names[index - 1]]
+    stages = []
+    for start, end in zip(starts, [*starts[1:], len(names)], strict=True):
+        if brief is not None and names[start] == "retrain" and end - start > brief:
+            stages.append((names[start], mse[start : start + brief]))
+            start += brief
+        stages.append((names[start], mse[start:end]))
+    return stages
+
+
+def spike(stages: list[tuple[str, Floats]], floor: float) -> Finding:
+    """K1 of the losses of the stages, in squared units of the target; NaN anywhere is FAIL."""
+    before = [values for name, values in stages if name == "sparsify"]
+    if not stages or not before:
+        return no_data("the history has no stage 'sparsify'")
+    worst, where = 0.0, ""
+    for name, values in stages:
+        lifted = values + floor
+        ratio = float(np.max(lifted / np.minimum.accumulate(lifted)))
+        if not ratio <= worst:
+            worst, where = ratio, f"largest within stage {name}"
+    across = float((stages[-1][1][-1] + floor) / (before[-1][-1] + floor))
+    if not across <= worst:
+        worst, where = across, "after retraining, in relation to before the cut"
+    return at_most(worst, 10.0, where)
+
+
+@of_a_result
+def is_near_its_twin(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """K2. Dense MSE at most twice that of the unpruned twin."""
+    pruned, base = cell.metric("prune/mse_final"), cell.metric("prune/base_dense_mse")
+    if pruned is None or base is None:
+        return no_data("the unpruned twin has no result" if base is None else "prune/mse_final was not recorded")
+    floor = _target(cell).floor
+    return at_most((pruned + floor) / (base + floor), 2.0, f"MSE {pruned:.3g}, twin {base:.3g}")
+
+
+@of_a_result
+def has_three_stages(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """K3. Sparsify, prune, retrain in this order, each with epochs that have a time and an error."""
+    if "stages" not in run.tags:
+        return no_data("the tag stages was not recorded")
+    order = run.tags["stages"].split(",")
+    where = [order.index(name) if name in order else -1 for name in ("sparsify", "prune", "retrain")]
+    if -1 in where or where != sorted(where):
+        return Finding(Verdict.FAIL, None, f"stages are {run.tags['stages']}")
+    history = artifacts.history(run)
+    recorded = np.isfinite(history["train/mse"]) & np.isfinite(history["time/train_s"])
+    epochs = {name: sum(1 for s, ok in zip(history.stage, recorded, strict=True) if ok and s == name) for name in order}
+    empty = [name for name in ("sparsify", "prune", "retrain") if not epochs[name]]
+    shown = ", ".join(f"{name} {count}" for name, count in epochs.items())
+    return Finding(Verdict.FAIL if empty else Verdict.PASS, None, f"epochs: {shown}")
+
+
+@of_a_result
+def is_reduced(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """K4. A fifth of the active parameters gone, or more."""
+    reduction = cell.metric("prune/reduction")
+    if reduction is None:
+        return no_data("prune/reduction was not recorded")
+    note = "beyond 50%" if reduction > 0.5 else ""
+    return Finding(Verdict.PASS if reduction >= 0.2 - 1e-12 else Verdict.FAIL, reduction, note)
+
+
+@of_an_ended_run
+def says_why_it_failed(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """E1. A run that is not completed has an outcome, a reason, and the exception where there was one."""
+    if cell.outcome == "completed":
+        return Finding(Verdict.NOT_APPLICABLE, None, "completed: nothing to explain")
+    wanted = ["outcome", "outcome.reason", *(["error.type", "error.message"] if "error.type" in run.tags else [])]
+    lacking = [name for name in wanted if not run.tags.get(name)]
+    if "error.type" in run.tags:
+        try:
+            artifacts.path(run, "error/traceback.txt")
+        except Gone as gone:
+            if gone.all_of_them:
+                raise
+            lacking.append("error/traceback.txt")
+    if lacking:
+        return Finding(Verdict.FAIL, None, f"{cell.outcome}, without {', '.join(lacking)}")
+    return Finding(Verdict.PASS, None, f"{cell.outcome}: {run.reason}")
+
+
+def is_accounted_for(cell: Cell, artifacts: Artifacts) -> Finding:
+    """E2. A planned cell has a run that is over, and none that is still open."""
+    if cell.run is None:
+        return Finding(Verdict.FAIL, None, "planned, and there is no run")
+    if cell.running:
+        return Finding(Verdict.FAIL, None, "RUNNING: at work, or left open")
+    return Finding(Verdict.PASS, None, cell.outcome)
+
+
+@of_an_ended_run
+def keeps_what_it_had(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """E3. A run that did not complete but made a step has its history, a last finite checkpoint and a loss figure."""
+    if cell.outcome == "completed":
+        return Finding(Verdict.NOT_APPLICABLE, None, "completed: nothing partial")
+    if not run.metrics.get("evals") and "train/mse" not in run.metrics:
+        return Finding(Verdict.NOT_APPLICABLE, None, f"{cell.outcome} before its first step")
+    checks: dict[str, Callable[[], object]] = {
+        "history": lambda: artifacts.history(run),
+        "checkpoint": lambda: _check_finite(artifacts.path(run, "checkpoint")),
+        "loss figure": lambda: artifacts.check_picture(run, "figures/loss.png"),
+    }
+    lacking = []
+    for what, check in checks.items():
+        try:
+            check()
+        except Gone as gone:
+            if gone.all_of_them and "nan.occurred" in run.tags:
+                raise  # it had concluded its record, so somebody has taken the artifacts away since
+            lacking.append(f"{what} ({gone})")
+    if lacking:
+        return Finding(Verdict.FAIL, None, f"{cell.outcome}, without {', '.join(lacking)}")
+    return Finding(Verdict.PASS, None, f"{cell.outcome}: history, checkpoint and loss figure are there")
+
+
+def _check_finite(folder: Path) -> None:
+    try:
+        state = load_file(folder / "state.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise Gone(f"checkpoint/state.safetensors can't be read: {error}") from error
+    if not all(np.isfinite(values).all() for values in state.values() if values.dtype.kind == "f"):
+        raise Gone("checkpoint/state.safetensors is not finite")
+
+
+@of_an_ended_run
+def completes(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """O1. The cell's run is completed."""
+    return Finding(Verdict.PASS if cell.outcome == "completed" else Verdict.FAIL, None, f"{cell.outcome}: {run.reason}")
+
+
+@of_an_ended_run
+def has_its_pictures(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """O2. Every figure that the contract names is there, whole, and not blank."""
+    fit = "heatmap.png" if _target(cell).dimension == 2 else "fit.png"
+    names = ["loss.png", fit, *(["kan.png"] if cell.model.startswith("kan") else [])]
+    lacking = []
+    for name in names:
+        try:
+            artifacts.check_picture(run, f"figures/{name}")
+        except Gone as gone:
+            if gone.all_of_them:
+                raise
+            lacking.append(str(gone))
+    if lacking:
+        return Finding(Verdict.FAIL, None, "; ".join(lacking))
+    return Finding(Verdict.PASS, None, ", ".join(names))
+
+
+@of_an_ended_run
+def is_finite_throughout(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """O3. No NaN or infinity was met, and every final metric is finite (those that are not are never recorded)."""
+    counts = [run.metrics.get(name) for name in ("nan/count", "inf/count")]
+    if None in counts:
+        return no_data("nan/count and inf/count were not recorded")
+    events = sum(count for count in counts if count is not None)
+    if not events <= 0:
+        return Finding(Verdict.FAIL, events, f"first in epoch {run.metrics.get('nan/first_step', math.nan):.0f}")
+    if cell.outcome != "completed":
+        return no_data(f"{cell.outcome}: there are no final metrics")
+    finals = [f"final/{name}" for name in FINALS]
+    finals += ["final/roughness_ratio"] if _target(cell).dimension == 2 else []
+    bad = [name for name in finals if not math.isfinite(run.metrics.get(name, math.nan))]
+    if len(bad) == len(finals):
+        return no_data("there are no final metrics")
+    return Finding(Verdict.FAIL if bad else Verdict.PASS, 0.0, f"not finite: {', '.join(bad)}" if bad else "")
+
+
+@of_an_ended_run
+def shows_small_values(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """X2. The figure of the fit is there.
+
+    ``harness.figures.fit_figure``, which makes it, draws it on the target's scale, with the residual in its own panel.
+    """
+    artifacts.check_picture(run, "figures/fit.png")
+    return Finding(Verdict.PASS, None, "figures/fit.png")

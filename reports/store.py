@@ -1,0 +1,218 @@
+"""What a store says of its runs, in few queries and only what a report reads. The one place here that knows MLflow."""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run as MlflowRun
+from mlflow.entities import ViewType
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLatestMetric, SqlParam, SqlRun, SqlTag
+from sqlalchemy import Connection, create_engine, select
+
+from harness.tracking.claims import search
+
+TAGS = (
+    "fingerprint",
+    "comparability",
+    "outcome",
+    "outcome.reason",
+    "error.type",
+    "error.message",
+    "nan.occurred",
+    "nan.kind",
+    "stages",
+    "benchmark",
+    "suite",
+    "mlflow.parentRunId",
+)
+METRICS = (
+    "train/mse",
+    "val/mse",
+    "test/mse",
+    "time/train_s",
+    "evals",
+    "final/dense_mse",
+    "final/dense_nmse",
+    "final/log10_nmse",
+    "final/linf",
+    "final/rel_l2",
+    "final/h1_rel",
+    "final/roughness_ratio",
+    "model/params",
+    "model/active_params",
+    "nan/count",
+    "inf/count",
+    "nan/first_step",
+    "prune/params_before",
+    "prune/params_after",
+    "prune/reduction",
+    "prune/mse_final",
+    "prune/base_dense_mse",
+)
+NOT_A_RESULT = ("cfg/device", "cfg/threads", "cfg/timeout", "cfg/plugins")
+"""Params that decide where a run computes, not what."""
+LARGEST = 1.797e308
+"""An SQL store has no infinity and keeps the largest float in its place."""
+AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the store. A metric that was never logged is not in ``metrics``; one that was logged as NaN is NaN."""
+
+    run_id: str
+    experiment_id: str
+    experiment: str
+    name: str
+    status: str
+    started: float
+    """Unix time, in seconds."""
+    seconds: float
+    artifact_uri: str
+    tags: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        """How it ended (contract: tag ``outcome``), or ``running``; a run that says nothing of it has ended as ``unknown``."""
+        return "running" if self.status in ("RUNNING", "SCHEDULED") else self.tags.get("outcome", "unknown")
+
+    @property
+    def reason(self) -> str:
+        """Why it ended so, in a sentence."""
+        return self.tags.get("outcome.reason", "")
+
+    def field(self, name: str) -> str:
+        """A field of its configuration, as it was logged; empty if it was not."""
+        return self.params.get(f"cfg/{name}", "")
+
+
+def heads(client: MlflowClient, further_tags: Iterable[str] = ()) -> list[Run]:
+    """Every run that is not deleted, with those of its tags that a report reads; :func:`fill` adds params and metrics.
+
+    From a tracking server, which has no cheaper way, they come with everything, a page of a thousand at a time.
+    """
+    if client.tracking_uri.startswith("http"):
+        names = {each.experiment_id: each.name for each in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)}
+        return [_of_server(run, names) for run in search(client, "")]
+    with _connected(client) as connection:
+        columns: Any = (
+            select(
+                SqlRun.run_uuid,
+                SqlRun.experiment_id,
+                SqlExperiment.name,
+                SqlRun.name,
+                SqlRun.status,
+                SqlRun.start_time,
+                SqlRun.end_time,
+                SqlRun.artifact_uri,
+            )
+            .join(SqlExperiment, SqlExperiment.experiment_id == SqlRun.experiment_id)
+            .where(SqlRun.lifecycle_stage == "active", SqlExperiment.lifecycle_stage == "active")
+        )
+        runs = {
+            row[0]: Run(
+                row[0],
+                str(row[1]),
+                row[2],
+                row[3] or "",
+                row[4],
+                (row[5] or 0) / 1000,
+                ((row[6] or row[5] or 0) - (row[5] or 0)) / 1000,
+                row[7] or "",
+            )
+            for row in connection.execute(columns)
+        }
+        tags: Any = select(SqlTag.run_uuid, SqlTag.key, SqlTag.value).where(SqlTag.key.in_([*TAGS, *further_tags]))
+        for run_id, key, value in connection.execute(tags):
+            if run_id in runs:
+                runs[run_id].tags[sys.intern(key)] = value or ""
+    return list(runs.values())
+
+
+def fill(client: MlflowClient, runs: Sequence[Run]) -> None:
+    """Read the params and final metrics of these runs into them, a thousand runs a query."""
+    if client.tracking_uri.startswith("http"):
+        return
+    with _connected(client) as connection:
+        for start in range(0, len(runs), AT_ONCE):
+            some = runs[start : start + AT_ONCE]
+            by_id = {run.run_id: run for run in some}
+            params: Any = select(SqlParam.run_uuid, SqlParam.key, SqlParam.value).where(
+                SqlParam.run_uuid.in_(by_id), SqlParam.key.not_in(NOT_A_RESULT)
+            )
+            for run_id, key, value in connection.execute(params):
+                by_id[run_id].params[sys.intern(key)] = sys.intern(value)
+            metrics: Any = select(
+                SqlLatestMetric.run_uuid, SqlLatestMetric.key, SqlLatestMetric.value, SqlLatestMetric.is_nan
+            ).where(SqlLatestMetric.run_uuid.in_(by_id), SqlLatestMetric.key.in_(METRICS))
+            for run_id, key, value, is_nan in connection.execute(metrics):
+                by_id[run_id].metrics[sys.intern(key)] = _number(value, is_nan)
+
+
+@contextmanager
+def _connected(client: MlflowClient) -> Iterator[Connection]:
+    engine = create_engine(client.tracking_uri)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _number(value: float, is_nan: bool = False) -> float:
+    if is_nan or math.isnan(value):
+        return math.nan
+    return value if abs(value) < LARGEST else math.copysign(math.inf, value)
+
+
+def _of_server(run: MlflowRun, names: dict[str, str]) -> Run:
+    start, data = run.info.start_time or 0, run.data
+    return Run(
+        run.info.run_id,
+        run.info.experiment_id,
+        names.get(run.info.experiment_id, ""),
+        run.info.run_name or "",
+        run.info.status,
+        start / 1000,
+        ((run.info.end_time or start) - start) / 1000,
+        run.info.artifact_uri or "",
+        dict(data.tags),
+        {key: value for key, value in data.params.items() if key not in NOT_A_RESULT},
+        {key: _number(value) for key, value in data.metrics.items() if key in METRICS},
+    )
+
+
+def read_text(client: MlflowClient, run_id: str, path: str) -> str | None:
+    """A text artifact of a run; None when it is not there."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return download(client, run_id, path, Path(folder)).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path:
+    """Fetch an artifact, file or folder, from wherever it is. Raises OSError when it can't be had."""
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set("false")
+    try:
+        return Path(client.download_artifacts(run_id, path, str(folder)))
+    except (MlflowException, OSError) as error:
+        raise OSError(f"{path} can't be fetched: {error}") from error
+
+
+def log_files(client: MlflowClient, run_id: str, folder: Path, names: Iterable[str], into: str) -> None:
+    """Add files of a folder to the artifacts of a run. Raises OSError or MlflowException when that can't be done."""
+    for name in names:
+        client.log_artifact(run_id, str(folder / name), str(PurePosixPath(into, name).parent))

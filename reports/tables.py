@@ -1,0 +1,210 @@
+"""Tables 1 to 7 of the original's plan, each for one preset."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.curves import CLOCKS, costs_to, equal_budget, errors_at, errors_by_grid
+from reports.deciding import chosen_variant
+from reports.evidence import Cell, Evidence
+from reports.histories import Artifacts
+from reports.statistics import Estimate, estimate
+from reports.targets import in_order, target
+from reports.verdicts import median_figure
+
+Entry = str | Estimate | None
+REACHED = 1e-4
+"""The NMSE whose cost Table 5 gives: that of criterion B1."""
+ROOM = 1.1
+"""A network of so many times the parameters still counts as equal: sizes are whole units of width."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a report: the first ``heads`` columns say what a row is about, the others hold estimates."""
+
+    number: int
+    title: str
+    preset: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+    heads: int = 2
+
+
+Group = dict[str, list[Cell]]
+"""The cells of a problem, by model."""
+
+
+def groups_of(evidence: Evidence, preset: str) -> dict[str, Group]:
+    """All cells of a preset by problem, in the order of declaration, and model."""
+    found: dict[str, Group] = defaultdict(lambda: defaultdict(list))
+    for cell in evidence.cells:
+        if cell.preset == preset:
+            found[cell.problem][cell.model].append(cell)
+    return {problem: dict(found[problem]) for problem in in_order(set(found))}
+
+
+def chosen(group: Group) -> Group:
+    """Of each model, the cells of the variant with the least validation error."""
+    return {model: chosen_variant(cells)[0] for model, cells in group.items()}
+
+
+def final_errors(cells: Iterable[Cell]) -> list[float]:
+    """Dense NMSE of the cells whose run has ended; infinite where it was not reached."""
+    return [error for cell in cells if (error := cell.error()) is not None]
+
+
+def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]:
+    """All seven."""
+    groups = groups_of(evidence, preset)
+    models = list(dict.fromkeys(cell.model for cell in evidence.cells if cell.preset == preset))
+
+    def section(number: int, title: str, name: str) -> Table:
+        some = {problem: group for problem, group in groups.items() if name in _sections(problem)}
+        return _accuracy(number, title, preset, some, models, artifacts)
+
+    return [
+        section(1, "Function approximation (Section 1.1)", "section1_1"),
+        section(2, "1D Poisson forcings (Section 1.2)", "section1_2"),
+        section(3, "2D Poisson forcings (Section 1.3)", "section1_3"),
+        _parameters(preset, groups),
+        _efficiency(preset, groups, models, artifacts),
+        _grids(preset, groups, artifacts),
+        _depths(preset, groups),
+    ]
+
+
+def _sections(problem: str) -> tuple[str, ...]:
+    known = target(problem)
+    return known.sections if known else ()
+
+
+def _accuracy(
+    number: int, title: str, preset: str, groups: Mapping[str, Group], models: Sequence[str], artifacts: Artifacts
+) -> Table:
+    rows: list[tuple[Entry, ...]] = []
+    for problem, group in groups.items():
+        best = chosen(group)
+
+        def row(measure: str, value: Callable[[str], Entry], problem: str = problem) -> None:
+            rows.append((problem, measure, *(value(model) for model in models)))
+
+        row("final", lambda model, best=best: estimate(final_errors(best.get(model, ()))))  # type: ignore[misc]
+        for clock, unit in CLOCKS.items():
+            budget = equal_budget(best.values(), clock)
+            if budget is not None:
+                at = {model: estimate(errors_at(cells, artifacts, clock, budget)) for model, cells in best.items()}
+                row(f"after {budget:.3g} {unit}", at.get)
+        size, small = at_equal_parameters(group)
+        if size is not None:
+            row(f"<= {ROOM * size:.0f} parameters", lambda model, small=small: estimate(small.get(model, ())))  # type: ignore[misc]
+    note = (
+        "NMSE: final on the dense grid; at equal cost on the test points, read off the curve at the most that every model "
+        "has spent; at equal active parameters on the dense grid, within the smallest of the models' largest sizes (-: a model "
+        "has no network that small)."
+    )
+    return Table(number, title, preset, note, ("problem", "at", *models), tuple(rows))
+
+
+def at_equal_parameters(group: Group) -> tuple[float | None, dict[str, list[float]]]:
+    """The largest number of active parameters that every model has a network of, and the final NMSE of those within it.
+
+    A model with several variants within it is seen at that of least validation error.
+    """
+    sizes = {model: _sizes(cells) for model, cells in group.items()}
+    sizes = {model: by_variant for model, by_variant in sizes.items() if by_variant}
+    if not sizes:
+        return None, {}
+    size = min(max(by_variant.values()) for by_variant in sizes.values())
+    found = {}
+    for model, by_variant in sizes.items():
+        small = [cell for cell in group[model] if by_variant.get(cell.variant, float("inf")) <= ROOM * size]
+        if small:
+            found[model] = final_errors(chosen_variant(small)[0])
+    return size, found
+
+
+def _sizes(cells: Iterable[Cell]) -> dict[str, float]:
+    """Median number of active parameters of each variant that has completed."""
+    numbers: dict[str, list[float]] = defaultdict(list)
+    for cell in cells:
+        size = cell.metric("model/active_params")
+        if size is not None:
+            numbers[cell.variant].append(size)
+    return {variant: size for variant, values in numbers.items() if (size := median_figure(values)) is not None}
+
+
+def _parameters(preset: str, groups: Mapping[str, Group]) -> Table:
+    rows: list[tuple[Entry, ...]] = []
+    for problem, group in groups.items():
+        points: list[tuple[str, str, float, Estimate]] = []
+        for model, cells in group.items():
+            for variant, size in _sizes(cells).items():
+                found = estimate(final_errors(cell for cell in cells if cell.variant == variant))
+                if found is not None:
+                    points.append((model, variant, size, found))
+        for model, variant, size, found in sorted(points, key=lambda point: point[2]):
+            beaten = any(s <= size and f.median < found.median for _, _, s, f in points)
+            label = f"{model} ({variant})" if variant else model
+            rows.append((problem, label, estimate([size]), found, "" if beaten else "on the front"))
+    note = "Active parameters (median seed) against the final dense NMSE; on the front: no smaller network has a smaller error."
+    columns = ("problem", "model", "parameters", "NMSE", "Pareto front")
+    return Table(4, "Parameter efficiency", preset, note, columns, tuple(rows))
+
+
+def _efficiency(preset: str, groups: Mapping[str, Group], models: Sequence[str], artifacts: Artifacts) -> Table:
+    rows: list[tuple[Entry, ...]] = []
+    for problem, group in groups.items():
+        best = chosen(group)
+        for clock, unit in CLOCKS.items():
+            spent = {model: estimate([cell.metric(clock) for cell in cells]) for model, cells in best.items()}
+            rows.append((problem, f"{unit}, all", *(spent.get(model) for model in models)))
+        for clock, unit in CLOCKS.items():
+            costs = {model: estimate(costs_to(cells, artifacts, clock, REACHED)) for model, cells in best.items()}
+            rows.append((problem, f"{unit} to NMSE {REACHED:g}", *(costs.get(model) for model in models)))
+    note = f"Training only. NMSE {REACHED:g} on the test points; a run that never reached it counts as infinite."
+    return Table(5, "Training efficiency", preset, note, ("problem", "cost", *models), tuple(rows))
+
+
+def _grids(preset: str, groups: Mapping[str, Group], artifacts: Artifacts) -> Table:
+    found = {
+        (problem, model): errors_by_grid(cells, artifacts)
+        for problem, group in groups.items()
+        for model, cells in chosen(group).items()
+        if model.startswith("kan")
+    }
+    grids = sorted({grid for by_grid in found.values() for grid in by_grid})
+    rows = tuple(
+        (problem, model, *(estimate(by_grid.get(grid, ())) for grid in grids))
+        for (problem, model), by_grid in found.items()
+        if by_grid
+    )
+    note = "NMSE on the test points at the end of each grid's stage; one training goes through the grids from left to right."
+    return Table(6, "Grid ablation", preset, note, ("problem", "model", *(f"G = {grid}" for grid in grids)), rows)
+
+
+def _depths(preset: str, groups: Mapping[str, Group]) -> Table:
+    rows, depths = [], set()
+    found: dict[tuple[str, str], dict[int, list[Cell]]] = {}
+    for problem, group in groups.items():
+        for model, cells in group.items():
+            by_depth: dict[int, list[Cell]] = defaultdict(list)
+            for cell in cells:
+                if cell.run is not None and cell.run.field("depth").isdigit():
+                    by_depth[int(cell.run.field("depth"))].append(cell)
+            if len(by_depth) > 1:
+                found[problem, model] = by_depth
+                depths |= set(by_depth)
+    for (problem, model), by_depth in found.items():
+        values = (
+            estimate(final_errors(chosen_variant(by_depth[d])[0])) if d in by_depth else None for d in sorted(depths)
+        )
+        rows.append((problem, model, *values))
+    note = "Final dense NMSE by hidden layers; of several variants of a depth, that of least validation error."
+    if not rows:
+        note = "No model of this selection was trained at more than one depth; the suite seed_matrix does so."
+    columns = ("problem", "model", *(f"depth {depth}" for depth in sorted(depths)))
+    return Table(7, "Depth ablation", preset, note, columns, tuple(rows))

@@ -1,0 +1,237 @@
+"""Each rule is its sentence: by hand-made curves, and on real runs by another way of computing it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow import MlflowClient
+
+from reports import rules
+from reports.criteria import CRITERIA
+from reports.evidence import Cell, Evidence, Selection, gather
+from reports.histories import Artifacts
+from reports.judging import judge, judge_one
+from reports.store import Run
+from reports.verdicts import Verdict
+
+NOTHING = Artifacts(MlflowClient("http://127.0.0.1:1"))
+FINITE = st.floats(1e-30, 1e30)
+
+
+def cell(outcome: str = "completed", model: str = "siren", problem: str = "poisson_2d_sin", **metrics: float) -> Cell:
+    named = {name.replace("__", "/"): value for name, value in metrics.items()}
+    ended = Run("r", "0", "e", "n", "FINISHED", 0.0, 1.0, "", {"outcome": outcome}, {}, named)
+    return Cell("f", model, problem, "tuned", 0, 10, ended)
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"), [(0.9, Verdict.PASS), (1.0, Verdict.PASS), (1.04, Verdict.PASS), (1.06, Verdict.FAIL)]
+)
+def test_s3_bears_five_percent_from_one_window_to_the_next(factor: float, verdict: Verdict) -> None:
+    curve = np.repeat(factor ** np.arange(20), 10)
+    assert rules.monotonicity(curve, 0.0).verdict is verdict
+
+
+def test_s3_takes_no_notice_of_noise_below_the_floor_nor_of_one_bad_epoch_in_a_window() -> None:
+    curve = np.full(200, 1e-12)
+    curve[100:] = 5e-12
+    curve[33] = 7.0
+    assert rules.monotonicity(curve, 1e-9).verdict is Verdict.PASS
+    assert rules.monotonicity(curve, 0.0).verdict is Verdict.FAIL
+
+
+def test_s3_needs_twenty_epochs_and_finite_ones() -> None:
+    assert rules.monotonicity(np.ones(19), 0.0).verdict is Verdict.NO_DATA
+    assert rules.monotonicity(np.full(40, math.nan), 0.0).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("rates", "planned", "verdict"),
+    [
+        ([1e-3] * 5 + [1e-4] * 5, 10, Verdict.PASS),
+        ([1e-3] * 6 + [1e-4] * 5, 11, Verdict.PASS),
+        ([1e-3] * 5 + [1e-4] * 6, 11, Verdict.PASS),
+        ([1e-3] * 6 + [1e-4] * 4, 10, Verdict.FAIL),
+        ([1e-3] * 10, 10, Verdict.FAIL),
+        ([1e-3] * 5 + [5e-4] + [1e-4] * 4, 10, Verdict.FAIL),
+        ([1e-3] * 5, 10, Verdict.FAIL),
+        ([math.nan] * 10, 10, Verdict.NO_DATA),
+    ],
+)
+def test_s4_wants_the_base_rate_and_then_a_tenth_and_nothing_else(
+    rates: list[float], planned: int, verdict: Verdict
+) -> None:
+    assert rules.rate_schedule(np.array(rates), 1e-3, planned).verdict is verdict
+
+
+def test_k1_looks_within_each_stage_and_across_the_cut() -> None:
+    def verdict(*stages: tuple[str, list[float]]) -> Verdict:
+        return rules.spike([(name, np.array(values, dtype=float)) for name, values in stages], 0.0).verdict
+
+    assert verdict(("sparsify", [1, 0.1]), ("prune", [50]), ("retrain", [40, 0.9])) is Verdict.PASS
+    assert verdict(("sparsify", [1, 0.1]), ("prune", [50]), ("retrain", [40, 1.1])) is Verdict.FAIL
+    assert verdict(("sparsify", [1, 0.1, 1.1]), ("prune", [1]), ("retrain", [0.1])) is Verdict.FAIL
+    assert verdict(("sparsify", [1, 0.1]), ("prune", [1]), ("retrain", [math.nan])) is Verdict.FAIL
+    assert verdict(("train", [1.0])) is Verdict.NO_DATA
+
+
+def test_k1_parts_the_last_brief_retraining_from_the_long_one() -> None:
+    names = ["sparsify"] * 2 + ["prune"] + ["retrain"] * 5
+    stages = rules.stages_of(names, np.arange(8.0), brief=2)
+    assert [(name, list(values)) for name, values in stages] == [
+        ("sparsify", [0, 1]),
+        ("prune", [2]),
+        ("retrain", [3, 4]),
+        ("retrain", [5, 6, 7]),
+    ]
+
+
+@given(st.floats(0, 1))
+def test_k4_holds_from_a_fifth_on_and_says_what_is_beyond(reduction: float) -> None:
+    finding = rules.is_reduced(cell(prune__reduction=reduction), NOTHING)
+    assert (finding.verdict is Verdict.PASS) == (reduction >= 0.2 - 1e-12)
+    assert (finding.note == "beyond 50%") == (reduction > 0.5)
+
+
+@given(FINITE, FINITE, st.sampled_from(["S1", "S2", "S2+", "K2"]))
+def test_a_worse_figure_never_turns_fail_into_pass(figure: float, factor: float, name: str) -> None:
+    worse = figure * max(1.0, factor)
+
+    def verdict(value: float) -> Verdict:
+        metrics = {"final__roughness_ratio": value, "final__dense_mse": value}
+        metrics |= {"prune__mse_final": value, "prune__base_dense_mse": 1.0}
+        one = cell("completed", "kan_pruned" if name == "K2" else "siren", "poisson_2d_sin", **metrics)
+        return CRITERIA.get(name).decide([one], NOTHING).verdict
+
+    assert not (verdict(figure) is Verdict.FAIL and verdict(worse) is Verdict.PASS)
+    assert verdict(math.nan) is Verdict.FAIL
+
+
+@given(st.lists(FINITE, min_size=20, max_size=60), st.integers(0, 59), st.floats(1, 1e6))
+def test_a_higher_last_loss_never_helps_s3(curve: list[float], at: int, factor: float) -> None:
+    higher = [*curve]
+    start = [window[0] for window in np.array_split(np.arange(len(curve)), 20)][-1]
+    higher[start:] = [value * factor for value in higher[start:]]
+    before, after = (rules.monotonicity(np.array(each), 1e-9).verdict for each in (curve, higher))
+    assert not (before is Verdict.FAIL and after is Verdict.PASS)
+
+
+@pytest.mark.parametrize("name", CRITERIA.names())
+@pytest.mark.parametrize("outcome", ["missing", "running", "error", "timeout", "interrupted", "completed"])
+def test_no_criterion_passes_without_data(name: str, outcome: str) -> None:
+    criterion = CRITERIA.get(name)
+    for model in ("siren", "kan_pruned", "mlp"):
+        for problem in ("poisson_2d_sin", "poisson_1d_poly", "poisson_1d_highfreq"):
+            ended = Run("r", "0", "e", "n", "FINISHED", 0.0, 1.0, "/nowhere", {"outcome": outcome})
+            if outcome == "running":
+                ended = Run("r", "0", "e", "n", "RUNNING", 0.0, 1.0, "/nowhere")
+            bare = Cell(
+                "f", model, problem, "tuned", 0, 10, None if outcome == "missing" else ended, outcome == "running"
+            )
+            if not criterion.applies(bare):
+                continue
+            found = judge_one(criterion, "tuned", Evidence(Selection(), (bare,) * 5, True, "1", {}), NOTHING)
+            # That a run is there and how it ended is all the data that these two ask for.
+            if (name, outcome) == ("O1", "completed") or (name == "E2" and outcome not in ("missing", "running")):
+                assert found.verdict is Verdict.PASS
+            else:
+                assert found.verdict is not Verdict.PASS
+                assert found.verdict is not Verdict.EXPECTED
+
+
+def verdicts(client: MlflowClient) -> dict[tuple[str, str], Verdict]:
+    evidence = gather(client, Selection())
+    return {(each.criterion.id, each.preset): each.verdict for each in judge(evidence, Artifacts(client))}
+
+
+def test_real_runs_are_judged_as_they_went(filled: MlflowClient) -> None:
+    found = verdicts(filled)
+    assert set(found) == {(name, preset) for name in CRITERIA.names() for preset in ("tuned", "lm")}
+    assert found["K3", "tuned"] is Verdict.PASS
+    assert found["E1", "tuned"] is Verdict.NO_DATA, "one cell was never run"
+    assert found["E2", "tuned"] is Verdict.FAIL, "one cell was never run"
+    assert found["E1", "lm"] is Verdict.NOT_APPLICABLE, "no run failed"
+    assert found["O1", "tuned"] is Verdict.FAIL, "one diverged"
+    assert found["O2", "lm"] is Verdict.PASS
+    assert found["O3", "tuned"] is Verdict.FAIL
+    assert found["O3", "lm"] is Verdict.PASS
+    assert found["S4", "tuned"] is Verdict.PASS
+    assert found["S4", "lm"] is Verdict.NOT_APPLICABLE
+    assert found["X2", "lm"] is Verdict.PASS
+    assert found["B1", "tuned"] is Verdict.NO_DATA, "not five seeds"
+    judged = {(each.criterion.id, each.preset): each for each in judge(gather(filled, Selection()), Artifacts(filled))}
+    for name in ("E1", "E3"):
+        (of_2d,) = [each for each in judged[name, "tuned"].problems if each.problem == "poisson_2d_sin"]
+        assert of_2d.verdict is Verdict.PASS, "the diverged run says why, and kept what it had"
+
+
+def test_s3_and_k1_agree_with_the_metrics_of_the_store(filled: MlflowClient) -> None:
+    evidence, artifacts = gather(filled, Selection(presets=("tuned",))), Artifacts(filled)
+    for each in evidence.cells:
+        if each.outcome != "completed":
+            continue
+        assert each.run is not None
+        logged = filled.get_metric_history(each.run.run_id, "train/mse")
+        curve = np.array([metric.value for metric in sorted(logged, key=lambda metric: metric.step)])
+        assert np.array_equal(curve, artifacts.history(each.run)["train/mse"])
+        if each.model == "siren":
+            finding = rules.falls_monotonically(each, artifacts)
+            medians = [np.median(part) for part in np.array_split(curve, 20)]
+            floor = 1e-8 * 4 * math.pi**4 / 4
+            largest = max((b + floor) / (a + floor) for a, b in itertools.pairwise(medians))
+            assert finding.figure == pytest.approx(largest, rel=0.05)
+            assert (finding.verdict is Verdict.PASS) == (largest <= 1.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "verdict"),
+    [
+        ("history.parquet", b"not parquet", Verdict.NO_DATA),
+        ("history.parquet", None, Verdict.NO_DATA),
+        ("figures/loss.png", b"not a picture", Verdict.FAIL),
+        ("figures/loss.png", None, Verdict.FAIL),
+        ("", None, Verdict.NO_DATA),
+    ],
+)
+def test_artifacts_that_are_gone_or_damaged_are_named_and_never_pass(
+    filled: MlflowClient, name: str, damage: bytes | None, verdict: Verdict
+) -> None:
+    import shutil
+
+    evidence, artifacts = gather(filled, Selection(presets=("lm",))), Artifacts(filled)
+    (siren,) = evidence.cells
+    assert siren.run is not None
+    path = artifacts.path(siren.run, "history.parquet").parent / name
+    if damage is not None:
+        path.write_bytes(damage)
+    elif path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    of_history, of_figures = rules.falls_monotonically(siren, artifacts), rules.has_its_pictures(siren, artifacts)
+    finding = of_figures if name.startswith("figures") else of_history
+    assert finding.verdict is verdict
+    assert (name or "artifacts are gone") in finding.note
+    if not name:
+        assert of_figures.verdict is Verdict.NO_DATA
+
+
+def test_a_killed_run_that_kept_nothing_fails_e3_and_one_without_a_step_is_no_case_of_it(filled: MlflowClient) -> None:
+    (cell_, *_) = gather(filled, Selection()).cells
+    assert cell_.run is not None
+    killed = filled.create_run(cell_.run.experiment_id).info
+    artifacts = Artifacts(filled)
+
+    def judged(**metrics: float) -> Verdict:
+        tags = {"outcome": "interrupted", "outcome.reason": "Left behind."}
+        run = Run(killed.run_id, "0", "", "", "KILLED", time.time(), 1.0, killed.artifact_uri, tags, {}, metrics)
+        return rules.keeps_what_it_had(Cell("f", "mlp", "poisson_2d_sin", "tuned", 0, 9, run), artifacts).verdict
+
+    assert judged() is Verdict.NOT_APPLICABLE
+    assert judged(evals=3.0) is Verdict.FAIL

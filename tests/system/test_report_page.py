@@ -1,0 +1,48 @@
+"""A person opens the report's page from its file: at both widths, in light and dark, with the keyboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from playwright.sync_api import expect, sync_playwright
+
+from reports.evidence import Selection
+from reports.report import report
+from tests.reports.conftest import filled, template  # noqa: F401  # fixtures
+from tests.system.test_browser import ARGUMENTS, CHROMIUM, pytestmark  # noqa: F401  # skipped where that is
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1600])
+def test_the_page_opens_without_an_error_and_is_used_by_keyboard(
+    filled: MlflowClient,  # noqa: F811
+    outside: Path,
+    width: int,
+    scheme: str,
+) -> None:
+    folder = report(Selection(), "written").folder.resolve()
+    problems: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+            page.on("pageerror", lambda error: problems.append(str(error)))
+            page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+            page.on("request", lambda request: problems.append(request.url) if request.url[:5] == "http:" else None)
+            page.goto(f"file://{folder}/report.html")
+            assert page.evaluate("document.documentElement.scrollWidth") == width, "no sideways scrolling of the page"
+            evidence = page.locator("details#S1")
+            assert evidence.get_attribute("open") is None
+            for _ in range(10):
+                page.keyboard.press("Tab")
+                if page.evaluate("document.activeElement.className").startswith("v "):
+                    break
+            page.keyboard.press("Enter")
+            expect(evidence).to_have_attribute("open", "")
+            expect(page.locator("#S1-tuned")).to_be_in_viewport()
+            assert page.evaluate("document.activeElement.id") == "S1-tuned"
+        finally:
+            browser.close()
+    assert problems == []
