@@ -159,11 +159,42 @@ def benchmark_command(fields: tuple[str, ...]) -> int:
     return 1 if result.stopped or result.state.failed() else 0
 
 
+class StudyCommand(click.Command):
+    """A command whose options are the fields of the study configuration."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the fields of a study; those of a run are listed by ``run``."""
+        from studies.config import own_fields
+
+        with formatter.section("Fields"):
+            formatter.write_dl(_rows(own_fields()))
+        formatter.write_paragraph()
+        formatter.write_text("Every field of a run (harness run --help), such as --epochs, is taken for all runs.")
+
+
+@cli.command("study", cls=StudyCommand, context_settings=FIELD_COMMAND)
+@click.argument("fields", nargs=-1, type=click.UNPROCESSED, metavar="[--FIELD VALUE]...")
+def study_command(fields: tuple[str, ...]) -> int:
+    """Search for better hyperparameters with Optuna: each trial is a few tracked runs. Can be stopped and goes on."""
+    from rich.console import Console
+
+    from studies.config import configure
+
+    config = configure(given_fields(fields, flags=("resume", "pruning")))
+    from studies import terminal
+    from studies.driver import tune
+
+    console = Console()
+    result = tune(config, lambda told: terminal.print_trial(told, config, console))
+    terminal.summarise(result, config, console)
+    return 1 if result.stopped or not result.findings.has_result else 0
+
+
 @cli.command("list")
-@click.argument("kind", required=False, type=click.Choice(["problems", "models", "presets", "suites"]))
+@click.argument("kind", required=False, type=click.Choice(["problems", "models", "presets", "suites", "studies"]))
 @click.option("--plugins", default="", help="Modules or .py files to import first, comma-separated.")
 def list_command(kind: str | None, plugins: str) -> None:
-    """What there is: problems, models, presets and suites."""
+    """What there is: problems, models, presets, suites and studies."""
     from harness.families import FAMILIES
     from harness.presets import names
     from harness.registry import load_plugins
@@ -182,6 +213,10 @@ def list_command(kind: str | None, plugins: str) -> None:
         from harness import suites
 
         table("suites", [(name, suites.load(name).summary) for name in suites.names()])
+    if kind in (None, "studies"):
+        from studies.catalogue import STUDIES
+
+        table("studies", [(name, STUDIES.get(name).model, STUDIES.get(name).summary) for name in STUDIES.names()])
 
 
 def table(title: str, rows: Sequence[Sequence[str]]) -> None:
