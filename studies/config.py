@@ -68,6 +68,26 @@ class StudyConfig(BaseModel):
         return shlex.join(["harness", "study", *words])
 
 
+class ExportConfig(BaseModel):
+    """What is written, and on what evidence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    to: Annotated[str | None, OrNone] = field(None, "File to write. Default: the study's name, .yaml.")
+    fresh: int = field(5, "Seeds that the study never saw, on which its winners have to hold.", ge=5, le=10_000)
+    first_fresh: int = field(1000, "The first of these seeds.", ge=0, lt=2**31 - 1_000_000)
+    margin: float = field(
+        0.1,
+        "By how much the medians have to be better: those of the best trial than the preset's, and those of a problem's own "
+        "values than the best trial's.",
+        unit="first objective: decades of the NMSE",
+        ge=0,
+    )
+    trial: Annotated[int | None, OrNone] = field(
+        None, "Trial to export. Default: the best, or the front's least error."
+    )
+
+
 def own_fields() -> dict[str, Any]:
     """The fields of a study that the command line takes, with their documentation."""
     own = {n: f for n, f in StudyConfig.model_fields.items() if n not in ("where", "fields", "given")}
@@ -101,3 +121,13 @@ def configure(given: Mapping[str, str]) -> StudyConfig:
         if name not in known:
             raise BadInput(f"{name} = {value!r} is not a field of a study; {nearest(name, {*own, *known})}")
     return config
+
+
+def configure_export(given: Mapping[str, str]) -> tuple[StudyConfig, ExportConfig]:
+    """The configuration of the study, and that of its export. Raises BadInput with one sentence."""
+    own = {name: value for name, value in given.items() if name in ExportConfig.model_fields}
+    try:
+        config = ExportConfig.model_validate(own)
+    except ValidationError as error:
+        raise refusal(error) from error
+    return configure({name: value for name, value in given.items() if name not in own}), config
