@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import (
     plot_optimization_history,
@@ -54,7 +54,7 @@ def history_figure(study: Study, trials: Sequence[FrozenTrial]) -> Figure:
     for index, (objective, axes) in enumerate(zip(study.objectives, _column(figure, count), strict=True)):
         x, y = [trial.number for trial in found], [trial.values[index] for trial in found]
         axes.plot(x, y, "o", color=BLUE, markersize=4, label="complete")
-        axes.plot(x, np.minimum.accumulate(y), "-", color=ORANGE, linewidth=1.8, label="best so far")
+        axes.step(x, np.minimum.accumulate(y), "-", where="post", color=ORANGE, linewidth=1.8, label="best so far")
         pruned = [trial.number for trial in trials if trial.state is TrialState.PRUNED]
         lost = [t.number for t in trials if t.state.is_finished() and t.number not in {*numbers, *pruned}]
         top = axes.get_xaxis_transform()
@@ -98,6 +98,10 @@ def slice_figure(study: Study, found: Sequence[FrozenTrial]) -> Figure:
                 axes.set_xticks(range(len(options)), options, rotation=30, ha="right", fontsize=7)
             elif isinstance(dimension, Real) and dimension.log:
                 axes.set_xscale("log")
+                if dimension.high < 100 * dimension.low:
+                    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
+                    axes.xaxis.set_minor_formatter(NullFormatter())
             y, order = [t.values[index] for t in found], [t.number for t in found]
             shown = axes.scatter(x, y, c=order, cmap="viridis", s=16)
             axes.grid(visible=True, alpha=0.25)
