@@ -33,8 +33,8 @@ from studies.rungs import Watch
 from studies.storage import open_storage, open_study
 from studies.trials import OpenTrial
 
-SMALL = {"epochs": "60", "n_train": "300", "n_val": "200", "n_test": "2"}
-PROBLEMS = "poisson_1d_highfreq,poisson_2d_sin,poisson_2d_poly"
+SMALL = {"epochs": "40", "n_train": "200", "n_val": "100", "n_test": "2"}
+PROBLEMS = "poisson_1d_highfreq,poisson_2d_sin"
 
 
 def main() -> None:

@@ -97,11 +97,11 @@ def slice_figure(study: Study, found: Sequence[FrozenTrial]) -> Figure:
                 x = [options.index(each) for each in x]
                 axes.set_xticks(range(len(options)), options, rotation=30, ha="right", fontsize=7)
             elif isinstance(dimension, Real) and dimension.log:
-                axes.set_xscale("log")
+                axes.set(xscale="log", xlim=(dimension.low / 1.2, 1.2 * dimension.high))
+                axes.xaxis.set_minor_formatter(NullFormatter())
                 if dimension.high < 100 * dimension.low:
                     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
-                    axes.xaxis.set_minor_formatter(NullFormatter())
             y, order = [t.values[index] for t in found], [t.number for t in found]
             shown = axes.scatter(x, y, c=order, cmap="viridis", s=16)
             axes.grid(visible=True, alpha=0.25)
