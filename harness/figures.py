@@ -1,17 +1,23 @@
-"""The pictures of a run: data in, a matplotlib figure out. Nothing here touches pyplot, a file or a global setting."""
+"""The pictures of a run: data in, a matplotlib figure out. Nothing here touches pyplot, a file or a global setting.
+
+Margins are given, in inches: finding them (matplotlib's constrained layout) draws a figure several times over.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data import Data
@@ -24,14 +30,28 @@ from harness.training import NonFinite
 BLACK, BLUE, ORANGE, GREEN, RED, GREY = "#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8c8c8c"
 DPI = 120
 
+Float64 = NDArray[np.float64]
+
+
+def _figure(width: float, height: float, title: str) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    figure.suptitle(title, fontsize=11, y=1 - 0.05 / height)
+    return figure
+
+
+def _axes(figure: Figure, left: float, bottom: float, width: float, height: float, **options: Any) -> Axes:
+    """Axes whose frame is at that place, in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up), **options)
+
 
 def loss_figure(history: pd.DataFrame, events: Sequence[NonFinite], title: str) -> Figure:
     """Training and test MSE over the epochs, with the stages, changes of the learning rate, and every non-finite event.
 
     ``history`` has a row for each planned epoch (``epoch``, ``stage``, ``train/mse``, ``test/mse``, ``lr``); NaN leaves a gap.
     """
-    figure = Figure(figsize=(8, 4.5), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
+    figure = _figure(8, 4.5, title)
+    axes = _axes(figure, 0.85, 0.5, 7.0, 3.4)
     epoch = history["epoch"].to_numpy()
     # An MSE of exactly 0 has no place on a logarithmic axis; it is drawn at the least positive one.
     lines = [("train", history["train/mse"], BLUE, 1.8, "-"), ("test", history["test/mse"], ORANGE, 1.4, "--")]
@@ -60,9 +80,17 @@ def loss_figure(history: pd.DataFrame, events: Sequence[NonFinite], title: str) 
     if not history["train/mse"].notna().any():
         axes.text(0.5, 0.5, "no epoch ended with a finite error", ha="center", transform=axes.transAxes)
         axes.set_yticks([])
+    _simplify_ticks(axes)
     axes.legend(loc="best", framealpha=0.9, fontsize=9)
-    figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _simplify_ticks(axes: Axes) -> None:
+    """Decades only, in plain text, where there are several: the ticks between them took a quarter of the drawing."""
+    low, high = axes.get_ylim()
+    if high > 100 * low:
+        axes.minorticks_off()
+        axes.yaxis.set_major_formatter("{x:.0e}")
 
 
 def _mark_stages(axes: Axes, history: pd.DataFrame) -> None:
@@ -132,10 +160,14 @@ def _mark_event(axes: Axes, event: NonFinite) -> None:
 
 def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> Figure:
     """A 1D fit: target and prediction on the target's scale, and the residual in a panel of its own."""
-    figure = Figure(figsize=(8, 5.5), dpi=DPI, layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
     x, y = (tensor.detach().cpu().double().flatten().numpy() for tensor in (data.dense.x, data.dense.y))
     p = prediction.detach().cpu().double().flatten().numpy()
+    residual = p - y
+    largest = float(np.abs(residual).max())
+    figure = _figure(8, 5.5, f"{title}\ndense MSE {np.mean(residual**2):.3g}, largest error {largest:.3g}")
+    top = _axes(figure, 0.85, 2.2, 7.0, 2.8)
+    bottom = _axes(figure, 0.85, 0.85, 7.0, 1.25, sharex=top)
+    top.tick_params(labelbottom=False)
     top.plot(x, y, color=BLACK, linewidth=2.6, alpha=0.35, label=f"target  {problem.formula}")
     top.plot(x, p, "--", color=BLUE, linewidth=1.3, label="prediction")
     top.plot(
@@ -152,35 +184,37 @@ def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> 
     # The prediction never sets the scale: a bad one runs out of the panel instead of flattening the target.
     spread = (high - low) or abs(high) or 1.0
     top.set(ylim=(low - 0.35 * spread, high + 0.35 * spread), ylabel="value")
-    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
-    residual = p - y
+    figure.legend(*top.get_legend_handles_labels(), loc="lower center", ncols=3, fontsize=9, frameon=False)
     bottom.plot(x, residual, color=ORANGE, linewidth=1.0)
     bottom.axhline(0, color=BLACK, linewidth=0.6)
-    largest = float(np.abs(residual).max())
     if np.isfinite(largest) and largest > 0:
         bottom.set_ylim(-1.15 * largest, 1.15 * largest)
     bottom.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     bottom.set(xlabel="x", ylabel="residual", xlim=(problem.low, problem.high))
     for axes in (top, bottom):
         axes.grid(visible=True, alpha=0.25)
-    figure.suptitle(f"{title}\ndense MSE {np.mean(residual**2):.3g}, largest error {largest:.3g}", fontsize=11)
     return figure
 
 
 def heatmap_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> Figure:
     """A 2D fit: target and prediction on one colour scale, and the signed error on its own."""
-    figure = Figure(figsize=(11.5, 4.2), dpi=DPI, layout="constrained")
-    panels = figure.subplots(1, 3, sharex=True, sharey=True)
     target, fitted = (as_grid(tensor.detach().cpu().double()).numpy() for tensor in (data.dense.y, prediction))
     error = fitted - target
     largest = float(np.abs(error).max())
+    figure = _figure(
+        11.5,
+        4.2,
+        f"{title}\n{problem.formula}:  dense MSE {np.mean(error**2):.3g}, largest error {largest:.3g}",
+    )
     bound = largest if np.isfinite(largest) and largest > 0 else 1.0
-    scales = [
-        ("target", target, "viridis", float(target.min()), float(target.max())),
-        ("prediction", fitted, "viridis", float(target.min()), float(target.max())),
-        ("error", error, "PuOr", -bound, bound),
+    scale = float(target.min()), float(target.max())
+    panels = [
+        (0.75, "target", target, "viridis", *scale),
+        (4.0, "prediction", fitted, "viridis", *scale),
+        (7.85, "error", error, "PuOr", -bound, bound),
     ]
-    for axes, (name, values, cmap, low, high) in zip(panels, scales, strict=True):
+    for left, name, values, cmap, low, high in panels:
+        axes = _axes(figure, left, 0.5, 2.9, 2.9)
         image = axes.imshow(
             values.T,
             origin="lower",
@@ -190,18 +224,19 @@ def heatmap_figure(problem: Problem, data: Data, prediction: Tensor, title: str)
             vmax=high,
             interpolation="nearest",
         )
-        axes.set(title=name, xlabel="x")
-        if name != "target":
+        axes.set(xlabel="x")
+        axes.set_title(name, y=1.0)  # a given height: finding one measures every tick label
+        if name == "target":
+            axes.set_ylabel("y")
+        else:
+            axes.set_yticks([])
             # One bar for the two panels that share a scale, with arrows where the prediction leaves it.
             outside = (values.min() < low, values.max() > high)
             extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[
                 bool(outside[0]), bool(outside[1])
             ]
-            figure.colorbar(image, ax=axes, shrink=0.82, extend=extend, format="%.3g")
-    panels[0].set_ylabel("y")
-    figure.suptitle(
-        f"{title}\n{problem.formula}:  dense MSE {np.mean(error**2):.3g}, largest error {largest:.3g}", fontsize=11
-    )
+            bar = _axes(figure, left + 3.15, 0.5, 0.15, 2.9)
+            figure.colorbar(image, cax=bar, extend=extend, format="%.3g")
     return figure
 
 
@@ -209,8 +244,10 @@ def kan_figure(network: KAN, inputs: Tensor, title: str) -> Figure:
     """A KAN as a diagram: each live edge with its function, the darker the higher its attribution score; cut edges dotted."""
     sizes = [layer.mask.shape[0] for layer in network] + [list(network)[-1].mask.shape[1]]
     edges = max(a * b for a, b in itertools.pairwise(sizes))
-    figure = Figure(figsize=(3.2 + 3.0 * (len(sizes) - 1), min(2.2 + 0.55 * edges, 9.0)), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
+    width, height = 3.2 + 3.0 * (len(sizes) - 1), min(2.2 + 0.55 * edges, 9.0)
+    total = sum(layer.mask.numel() for layer in network)
+    figure = _figure(width, height, f"{title}\nG = {network.grid}, {network.active_edges()} live edges of {total}")
+    axes = _axes(figure, 0, 0, width, height - 0.5)
     axes.set(xlim=(-0.25, len(sizes) - 0.75), ylim=(-0.06, 1.06))
     axes.axis("off")
     heights = [[(i + 0.5) / size for i in range(size)] for size in sizes]
@@ -237,10 +274,6 @@ def kan_figure(network: KAN, inputs: Tensor, title: str) -> Figure:
                 fontsize=11,
                 fontstyle="italic",
             )
-    figure.suptitle(
-        f"{title}\nG = {network.grid}, {network.active_edges()} live edges of {sum(layer.mask.numel() for layer in network)}",
-        fontsize=11,
-    )
     return figure
 
 
@@ -254,30 +287,36 @@ def _draw_layer(
     mask: Tensor,
     scores: Tensor,
 ) -> None:
-    """The edges between two columns of nodes; each live one passes through a small plot of its function."""
+    """The edges between two columns of nodes; each live one passes through a small plot of its function.
+
+    All lines of a layer are one artist: axes of its own for each edge took as long as the rest of the figure.
+    """
     scores = scores.nan_to_num(posinf=0.0)  # matplotlib raises at an opacity that is not a number
     strongest = float(scores.max()) or 1.0
     pairs = [(i, j) for j in range(len(right)) for i in range(len(left))]
     size = 0.8 / max(len(pairs), 3)
+    cut, wires, frames, curves, opacities = [], [], [], [], []
+    order = x.argsort(dim=0)
     for slot, (i, j) in enumerate(pairs):
         y = (slot + 0.5) / len(pairs)
+        start, end, low, high = column + 0.42, column + 0.58, y - size / 2, y + size / 2
         if mask[i, j] == 0:
-            axes.plot(
-                [column, column + 0.42, column + 0.58, column + 1],
-                [left[i], y, y, right[j]],
-                ":",
-                color=GREY,
-                alpha=0.4,
-                linewidth=0.8,
-            )
+            cut.append([(column, left[i]), (start, y), (end, y), (column + 1, right[j])])
             continue
-        strength = 0.15 + 0.85 * math.sqrt(max(float(scores[j, i]), 0.0) / strongest)
-        axes.plot([column, column + 0.42], [left[i], y], color=BLACK, alpha=strength, linewidth=1.3)
-        axes.plot([column + 0.58, column + 1], [y, right[j]], color=BLACK, alpha=strength, linewidth=1.3)
-        order = x[:, i].argsort()
-        curve_x, curve_y = x[order, i].cpu().numpy(), values[order, i, j].cpu().numpy()
-        panel = axes.inset_axes((column + 0.42, y - size / 2, 0.16, size), transform=axes.transData, zorder=3)
-        panel.plot(curve_x, curve_y, color=BLUE, alpha=max(strength, 0.4), linewidth=1.2)
-        panel.set(xticks=[], yticks=[])
-        for spine in panel.spines.values():
-            spine.set(color=GREY, linewidth=0.6)
+        wires += [[(column, left[i]), (start, y)], [(end, y), (column + 1, right[j])]]
+        frames.append([(start, low), (end, low), (end, high), (start, high)])
+        curve = torch.stack([x[order[:, i], i], values[order[:, i], i, j]], dim=1).cpu().double().numpy()
+        curves.append(_fitted(curve, start, low, 0.16, size))
+        opacities.append(0.15 + 0.85 * math.sqrt(max(float(scores[j, i]), 0.0) / strongest))
+    axes.add_collection(LineCollection(cut, colors=GREY, alpha=0.4, linewidths=0.8, linestyles=":"))
+    axes.add_collection(LineCollection(wires, colors=[(BLACK, a) for a in opacities for _ in "in"], linewidths=1.3))
+    axes.add_collection(PolyCollection(frames, facecolors="white", edgecolors=GREY, linewidths=0.6, zorder=3))
+    shades = [(BLUE, max(opacity, 0.4)) for opacity in opacities]
+    axes.add_collection(LineCollection(curves, colors=shades, linewidths=1.2, zorder=3))
+
+
+def _fitted(curve: Float64, left: float, bottom: float, width: float, height: float) -> Float64:
+    """A curve, one row a point, moved and stretched to fill a rectangle but for a margin; a constant runs in its middle."""
+    low, span = curve.min(axis=0), np.ptp(curve, axis=0)
+    share = np.where(span > 0, (curve - low) / np.where(span > 0, span, 1), 0.5)
+    return np.array((left, bottom)) + np.array((width, height)) * (0.05 + 0.9 * share)

@@ -47,7 +47,7 @@ def watching(config: RunConfig, console: Console) -> Iterator[Callable[[Event], 
 class _Bar:
     def __init__(self, config: RunConfig, progress: Progress) -> None:
         self._epochs = config.epochs
-        self._progress = progress
+        self._state = progress
         self._prefix = config.model
         self._task = progress.add_task(self._prefix, total=config.epochs, mse="")
 
@@ -57,13 +57,13 @@ class _Bar:
         match event:
             case BaseStarted():
                 self._prefix = "unpruned twin"
-                self._progress.reset(self._task, total=self._epochs, description=self._prefix, mse="")
+                self._state.reset(self._task, total=self._epochs, description=self._prefix, mse="")
             case StageStarted():
-                self._progress.update(
+                self._state.update(
                     self._task, description=self._prefix if event.name == "train" else f"{self._prefix} {event.name}"
                 )
             case Epoch():
-                self._progress.update(self._task, completed=event.epoch, mse=f"test {event.test_mse:.2e}")
+                self._state.update(self._task, completed=event.epoch, mse=f"test {event.test_mse:.2e}")
 
 
 class _Lines:
@@ -142,10 +142,10 @@ class _Table:
     """Drawn anew at each refresh, so that the clock runs between two cells."""
 
     def __init__(self, state: BenchmarkState) -> None:
-        self._progress = state
+        self._state = state
 
     def __rich__(self) -> Group:
-        state = self._progress
+        state = self._state
         best = state.best()
         models = sorted({model for row in best.values() for model in row})
         table = Table(box=None, pad_edge=False, header_style="dim")
@@ -154,8 +154,8 @@ class _Table:
             table.add_column(model, justify="right")
         for problem, row in best.items():
             table.add_row(problem, *(f"{row[model]:.1f}" if model in row else "" for model in models))
-        now = [f"  {cell}" for cell in list(state.running.values())]
-        return Group(Text(_counts(state), "bold"), *(Text(line, "dim") for line in now), table)
+        now = [Text(f"  {cell}", "dim", overflow="ellipsis", no_wrap=True) for cell in state.running]
+        return Group(Text(_counts(state), "bold"), *now, *([table] if best else []))
 
 
 def _counts(state: BenchmarkState) -> str:

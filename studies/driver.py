@@ -16,7 +16,7 @@ from harness.errors import BadInput
 from harness.execution.attempt import Task
 from harness.execution.benchmark import BUSY_S, POLL_S, RETRIES, STOP_S, SUMMARY_S, close_ours
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
-from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, ask_children_to_stop, isolated
+from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, ask_children_to_stop
 from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import HEARTBEAT_S, close_left_behind, owner_tag
@@ -28,7 +28,7 @@ from studies.handover import OWNER, begun, hand_over, take_over
 from studies.measures import Measured
 from studies.plan import Plan, Run, make_plan
 from studies.rungs import Earlier
-from studies.runs import Order, measure
+from studies.runs import Order, measure_isolated
 from studies.space import distributions
 from studies.storage import alone, give_sign, open_storage, open_study
 from studies.trials import RECORD, OpenTrial, Told, judge, refuse, tell
@@ -98,7 +98,7 @@ def tune(config: StudyConfig, listener: Listener = lambda told: None) -> StudyRe
         limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
 
         def submit(opened: OpenTrial, run: Run) -> Future[Measured]:
-            return pool.submit(partial(isolated, measure, make(opened, run), limits))
+            return pool.submit(measure_isolated, make(opened, run), limits)
 
         close_lost = partial(close_ours, client)
         for told in work(desk, submit, config.where.worker_count(), stop, close_lost):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from optuna.trial import FrozenTrial
 from harness.errors import BadInput
 from harness.execution.attempt import Task
 from harness.execution.executors import executor, refuse_unsuitable_store
-from harness.execution.isolation import Limits, isolated
+from harness.execution.isolation import Limits
 from harness.explanation import comments
 from harness.fingerprint import COMPARABILITY
 from harness.presets import load, text_of
@@ -26,7 +25,7 @@ from studies.confirmation import Confirmation, best_trial, confirm
 from studies.findings import findings
 from studies.measures import Measured
 from studies.plan import Plan, Run, difference, make_plan
-from studies.runs import Order, measure
+from studies.runs import Order, measure_isolated
 from studies.space import fields
 from studies.storage import find_study, open_storage
 
@@ -88,7 +87,7 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
             task = Task(
                 run.config.model_dump(mode="json"), run.fingerprint, client.tracking_uri, experiment, tags, twin=pair
             )
-            return pool.submit(partial(isolated, measure, Order(task, {}), limits))
+            return pool.submit(measure_isolated, Order(task, {}), limits)
 
         confirmation = confirm(found, trial, seeds, wanted.margin, submit)
         path = Path(wanted.to or f"{plan.name}.yaml") if confirmation.is_better else None

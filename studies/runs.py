@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from harness.execution.attempt import Task, attempt
+from harness.execution.isolation import Limits, discard_child, isolated
+from harness.outcome import Outcome
 from studies.measures import Measured
 
 
@@ -16,6 +18,19 @@ class Order:
 
     task: Task
     bounds: Mapping[int, float]
+
+
+def measure_isolated(order: Order, limits: Limits) -> Measured:
+    """:func:`measure` in the warm child process of the calling thread. Raises what :func:`isolated` raises."""
+    outcome: Outcome | None = Outcome.ERROR
+    try:
+        measured = isolated(measure, order, limits)
+        outcome = measured.outcome
+        return measured
+    finally:
+        if outcome is Outcome.ERROR:
+            # Its exception may hold on to whatever it had allocated, which must not cost the next run anything.
+            discard_child()
 
 
 def measure(order: Order) -> Measured:
@@ -29,7 +44,7 @@ def measure(order: Order) -> Measured:
     problem, seed = str(fields["problem"]), int(fields["seed"])
     if ended.outcome is None:
         return Measured(problem, seed, None, ended.reason, ended.run_id)
-    client = open_store(order.task.store)
+    client = open_store()
     rungs = watch.errors
     if ended.reused and order.bounds:
         curve = client.get_metric_history(ended.run_id, "val/mse")

@@ -186,3 +186,51 @@ def test_a_refused_store_leaves_no_run(store: MlflowClient, capsys: Captured, mo
     assert call("run", *as_options(small("siren").values())) == 2
     assert "MLFLOW_EXPERIMENT_ID = '424242'" in capsys.readouterr().err
     assert all_runs(store) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--suite", "secton1"], "suite = 'secton1' is not known"),
+        (["--suite", "nowhere.yaml"], "suite = 'nowhere.yaml' can't be read"),
+        (["--seeds", "0"], "seeds = '0' can't be used"),
+        (["--workers", "0"], "workers = 0 can't be used"),
+        (["--models", "sirne"], "model = 'sirne' is not known; did you mean 'siren'?"),
+        (["--preset", "tunde"], "preset = 'tunde' is not known; did you mean 'tuned'?"),
+        (["--suite", "seed_matrix", "--models", "mlp_fourier"], "leaves nothing of suite 'seed_matrix'"),
+        (["--epochs", "none"], "epochs = 'none' can't be used"),
+        (["--dry-run", "--force", "--force"], "force is given twice"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else "",
+)
+def test_a_benchmark_that_can_not_be_is_one_sentence_exit_code_2_and_nothing_else(
+    arguments: list[str], sentence: str, outside: Path, capsys: Captured
+) -> None:
+    assert call("benchmark", *arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert sentence in err
+    assert list(outside.iterdir()) == []
+
+
+def test_a_dry_run_shows_the_plan_and_makes_nothing(outside: Path, capsys: Captured) -> None:
+    assert call("benchmark", "--suite", "section1_2", "--seeds", "2", "--dry-run", "--models", "siren,kan") == 0
+    out = capsys.readouterr().out
+    assert "12 cells to compute" in out
+    assert "siren" in out
+    assert list(outside.iterdir()) == []
+
+
+def test_suites_are_listed_with_what_they_are(capsys: Captured) -> None:
+    assert call("list", "suites") == 0
+    out = capsys.readouterr().out
+    assert "smoke" in out
+    assert "seed_matrix" in out
+
+
+def test_help_of_a_benchmark_names_every_field(capsys: Captured) -> None:
+    from harness.execution.config import BenchmarkConfig
+
+    assert call("benchmark", "--help") == 0
+    out = capsys.readouterr().out
+    assert all(f"--{name}" in out for name in BenchmarkConfig.model_fields if name != "fields")

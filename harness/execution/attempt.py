@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInput
+from harness.execution.isolation import Limits, discard_child, isolated
 from harness.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -44,6 +45,19 @@ class Attempted:
     """True when the store had the result already."""
 
 
+def attempt_isolated(task: Task, limits: Limits) -> Attempted:
+    """:func:`attempt` in the warm child process of the calling thread. Raises what :func:`isolated` raises."""
+    outcome: Outcome | None = Outcome.ERROR
+    try:
+        ended = isolated(attempt, task, limits)
+        outcome = ended.outcome
+        return ended
+    finally:
+        if outcome is Outcome.ERROR:
+            # Its exception may hold on to whatever it had allocated, which must not cost the next cell anything.
+            discard_child()
+
+
 def attempt(task: Task, listener: Listener = lambda event: None) -> Attempted:
     """Compute a cell, unless it has a result or another process is at work on it. To be called in a worker.
 
@@ -54,10 +68,11 @@ def attempt(task: Task, listener: Listener = lambda event: None) -> Attempted:
     from harness.tracking.claims import Busy, Done, claim, close
     from harness.tracking.recorder import run_name
     from harness.tracking.results import result_of
-    from harness.tracking.store import open_store
+    from harness.tracking.store import open_store, trust
 
     config = resolve(task.fields)
-    client = open_store(task.store)
+    trust(task.store)
+    client = open_store()
     claimed = claim(client, task.fingerprint, task.experiment_id, run_name(config), task.tags, task.since)
     match claimed:
         case Busy():

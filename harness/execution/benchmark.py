@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from harness import suites
 from harness.config import RunConfig
 from harness.errors import BadInput
-from harness.execution.attempt import Attempted, Task, attempt
+from harness.execution.attempt import Attempted, Task, attempt_isolated
 from harness.execution.config import BenchmarkConfig
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
-from harness.execution.isolation import DeadlinePassed, Limits, ask_children_to_stop, isolated
+from harness.execution.isolation import DeadlinePassed, Limits, ask_children_to_stop
 from harness.fingerprint import fingerprint_of
 from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
@@ -61,7 +61,7 @@ class BenchmarkState:
     cells: Mapping[str, Cell]
     """Every cell of the plan, by fingerprint."""
     settled: dict[str, Attempted] = field(default_factory=dict)
-    running: dict[str, Cell] = field(default_factory=dict)
+    running: list[Cell] = field(default_factory=list)
     busy: int = 0
     """Cells that another driver is at work on."""
     started: float = field(default_factory=time.monotonic)
@@ -160,7 +160,7 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
         limits = Limits(config.threads, config.timeout, config.max_memory)
 
         def submit(cell: Cell) -> Future[Attempted]:
-            return pool.submit(partial(isolated, attempt, make(cell), limits))
+            return pool.submit(attempt_isolated, make(cell), limits)
 
         written = time.monotonic()
         write()
@@ -205,13 +205,12 @@ def compute(
         while ready and len(futures) < window:
             cell = ready.popleft()
             futures[submit(cell)] = cell
-            state.running[cell.fingerprint] = cell
+        state.running = [cell for future, cell in futures.items() if future.running()]
         done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
         if not futures:
             time.sleep(POLL_S)
         for future in done:
             cell = futures.pop(future)
-            del state.running[cell.fingerprint]
             ended = _ending(future, cell, client, losses)
             if ended is None:
                 ready.append(cell)
@@ -316,5 +315,8 @@ def _summarise(client: MlflowClient, parent: str, config: BenchmarkConfig, state
     for cell, lost in state.failed()[:20]:
         lines += ["", f"- {cell}: {lost.outcome.value if lost.outcome else ''}. {lost.reason}"]
     write_progress(client, parent, counts, "\n".join(lines))
-    rows = [{"problem": problem, **{model: row.get(model) for model in models}} for problem, row in best.items()]
+    rows = [
+        {"problem": problem, **{model: round(row[model], 2) if model in row else None for model in models}}
+        for problem, row in best.items()
+    ]
     write_table(client, parent, "summary.json", rows)

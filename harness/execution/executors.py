@@ -111,8 +111,9 @@ def _batch_cluster(config: BenchmarkConfig) -> Any:
         module = importlib.import_module("dask_jobqueue")
         return getattr(module, name)(processes=1, job_script_prologue=[MAY_HAVE_CHILDREN, *prologue])
     except (ImportError, ValueError, TypeError) as error:
+        why = str(error).splitlines()[0].removesuffix(", for example:")
         raise BadInput(
-            f"cluster = {config.cluster!r} can't be set up: {error}; give cores and memory in cluster_config (docs/scaling.md)."
+            f"cluster = {config.cluster!r} can't be set up: {why}; give what is missing in cluster_config (docs/scaling.md)."
         ) from error
 
 

@@ -23,6 +23,8 @@ Argument = TypeVar("Argument")
 GRACE_S = 15.0
 """Seconds that a cell has to record what it has, after it was asked to stop."""
 
+END_S = 5.0
+
 
 class WorkerLost(Exception):
     """The process died; the message says of what."""
@@ -60,14 +62,27 @@ def isolated(function: Callable[[Argument], T], argument: Argument, limits: Limi
     except TimeoutError:
         raise DeadlinePassed(f"It did not stop by itself within {GRACE_S:.0f} s after its deadline.") from None
     except BrokenProcessPool:
-        # The pool is not active any more, so that the next call makes another.
         raise WorkerLost("The worker was gone before the cell began.") from None
+
+
+def discard_child() -> None:
+    """End the calling thread's child; it gets a fresh one when it next asks."""
+    kept = _children.pop(threading.get_ident(), None)
+    if kept is not None:
+        _end(kept[1])
+
+
+def _end(pool: ProcessPool) -> None:
+    # Not stop(): that forgets the calls that are still waiting for an answer, and whoever waits would wait for ever.
+    pool.close()  # type: ignore[no-untyped-call]
+    pool.join(END_S)
 
 
 def _child(limits: Limits) -> ProcessPool:
     kept = _children.get(threading.get_ident())
     if kept is not None and kept[0] == limits and kept[1].active:
         return kept[1]
+    discard_child()
     if current_process().daemon:
         raise WorkerLost(
             "Dask's workers must be allowed children: start them with DASK_DISTRIBUTED__WORKER__DAEMON=False."
@@ -112,12 +127,12 @@ def ask_children_to_stop() -> None:
 
 
 def end_children() -> None:
-    """Kill whatever is still at work."""
+    """End all of them; whatever is still at work is killed, and its caller told so."""
     for child in active_children():
         child.kill()
     for _, pool in _children.values():
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
+        with suppress(TimeoutError):
+            _end(pool)
     _children.clear()
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from harness.config import FourierMLPConfig
 from harness.models.mlp import mlp
+from harness.models.perceptron import Perceptron
 
 
 class FourierFeatures(nn.Module):
@@ -33,7 +34,7 @@ class FourierFeatures(nn.Module):
         return torch.cat([torch.cos(phase), torch.sin(phase)], dim=1)
 
 
-def fourier_mlp(config: FourierMLPConfig, dimension: int, generator: torch.Generator) -> nn.Sequential:
+def fourier_mlp(config: FourierMLPConfig, dimension: int, generator: torch.Generator) -> Perceptron:
     """Fourier features, then the MLP of :mod:`harness.models.mlp` on all of them."""
     features = FourierFeatures(dimension, config.features, config.sigma, generator)
-    return nn.Sequential(features, *mlp(config, 2 * config.features, generator))
+    return Perceptron(features, *mlp(config, 2 * config.features, generator))

@@ -7,7 +7,7 @@ Liu et al. 2024, "KAN: Kolmogorov-Arnold Networks", arXiv:2404.19756. The functi
 with B-splines B_i of degree k on a grid of G intervals. The parameters are those of pykan 0.2.8's ``MultKAN``, layer by
 layer and with the same shapes; the computation is not. It goes one of four ways, all the same function:
 
-- ``KANLayer.dense``: all splines at all points, plain operations; what is exported, and what torch.func transforms.
+- ``KANLayer.dense``: all splines at all points, plain operations, which torch.func can transform.
 - ``KANLayer.forward``: only the polynomial that each point lies on (:mod:`harness.models.piecewise`).
 - :class:`FixedPoints`: as ``forward``, but for points that stay the same, whose splines in the first layer are computed
   once a grid, so that this layer is one matrix product.

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from harness.config import MLPConfig
+from harness.models.perceptron import Perceptron
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU}
 
@@ -19,7 +20,7 @@ def linear(n_in: int, n_out: int) -> nn.Linear:
     return layer
 
 
-def mlp(config: MLPConfig, dimension: int, generator: torch.Generator) -> nn.Sequential:
+def mlp(config: MLPConfig, dimension: int, generator: torch.Generator) -> Perceptron:
     """``depth`` hidden layers of ``width`` units and a linear output.
 
     Weights are normal with variance 2 / n_in (He et al. 2015, eq. 10) for relu and silu, 2 / (n_in + n_out) (Glorot and
@@ -35,4 +36,4 @@ def mlp(config: MLPConfig, dimension: int, generator: torch.Generator) -> nn.Seq
         else:
             nn.init.xavier_normal_(layer.weight, generator=generator)
         layers += [layer, ACTIVATIONS[config.activation]()]
-    return nn.Sequential(*layers[:-1])
+    return Perceptron(*layers[:-1])

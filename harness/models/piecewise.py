@@ -149,13 +149,18 @@ def edges(x: Points, weights: Weights, table: Pieces, k: int) -> Edges:
     return _Edges.apply(x, weights, interval, table, k)  # type: ignore[no-any-return,no-untyped-call]
 
 
+def polynomials(weights: Weights, table: Pieces, k: int) -> Float[Tensor, "powers outputs inputs intervals"]:
+    """The coefficients of the powers of u in each interval of each edge."""
+    windows = pad(weights[..., :-1], (k + 1, k + 1)).unfold(-1, k + 1, 1)
+    return (table.polynomials * windows).sum(-1)
+
+
 def evaluate(
     x: Points, weights: Weights, interval: Int[Tensor, " inputs*points"], table: Pieces, k: int
 ) -> tuple[Edges, Float[Tensor, " inputs*points"], Float[Tensor, "powers outputs inputs*points"]]:
     """The edges; also the local coordinate u of each point and the coefficients of the powers of u there."""
     u = (x.flatten() - table.start.index_select(0, interval)) * table.inverse.index_select(0, interval)
-    windows = pad(weights[..., :-1], (k + 1, k + 1)).unfold(-1, k + 1, 1)
-    powers = (table.polynomials * windows).sum(-1).flatten(2)
+    powers = polynomials(weights, table, k).flatten(2)
     local = powers.gather(2, interval.expand(*powers.shape[:2], -1))
     spline = local[k]
     for p in range(k - 1, -1, -1):

@@ -9,26 +9,14 @@ import itertools
 import math
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from harness.config import SirenConfig
 from harness.models.mlp import linear
+from harness.models.perceptron import Perceptron, Sine
 
 
-class Sine(nn.Module):
-    """sin(omega0 x) (section 3.2)."""
-
-    def __init__(self, omega0: float) -> None:
-        super().__init__()
-        self.omega0 = omega0
-
-    def forward(self, x: Float[Tensor, "points units"]) -> Float[Tensor, "points units"]:
-        """Element by element."""
-        return torch.sin(self.omega0 * x)
-
-
-def siren(config: SirenConfig, dimension: int, generator: torch.Generator) -> nn.Sequential:
+def siren(config: SirenConfig, dimension: int, generator: torch.Generator) -> Perceptron:
     """``depth`` sine layers of ``width`` units and a linear output.
 
     First layer U(-1/n_in, 1/n_in), all others U(-sqrt(6/n_in)/omega0, sqrt(6/n_in)/omega0) (supplement, section 1.5);
@@ -41,4 +29,4 @@ def siren(config: SirenConfig, dimension: int, generator: torch.Generator) -> nn
         bound = 1 / n_in if index == 0 else math.sqrt(6 / n_in) / config.omega0
         nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
         layers += [layer, Sine(config.omega0)]
-    return nn.Sequential(*layers[:-1])
+    return Perceptron(*layers[:-1])

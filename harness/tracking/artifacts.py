@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,9 @@ from torch import Tensor
 
 from harness.config import RunConfig
 from harness.data import Sample
-from harness.models import Regressor, save_checkpoint
+from harness.models import KAN, Regressor, save_checkpoint
+from harness.models.frozen import frozen
+from harness.tracking.store import patiently
 from harness.training import NonFinite
 
 
@@ -31,13 +34,15 @@ def import_what_models_need() -> None:
     import mlflow.pytorch  # noqa: F401
 
 
-def write_dataset(client: MlflowClient, run: Run, sample: Sample, name: str, context: str) -> None:
-    """Log a sample as an input of the run, with the digest of its numbers."""
-    columns = [*"xy"[: sample.x.shape[1]], "target"]
-    frame = pd.DataFrame(np.hstack([sample.x.cpu().double(), sample.y.cpu().double()]), columns=columns)
-    dataset = from_pandas(frame, name=name, targets="target", digest=sample.digest)
-    entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
-    client.log_inputs(run.info.run_id, datasets=[entity])
+def write_datasets(client: MlflowClient, run: Run, samples: Mapping[str, Sample], name: str) -> None:
+    """Log samples, by their context, as inputs of the run, with the digests of their numbers."""
+    inputs = []
+    for context, sample in samples.items():
+        columns = [*"xy"[: sample.x.shape[1]], "target"]
+        frame = pd.DataFrame(np.hstack([sample.x.cpu().double(), sample.y.cpu().double()]), columns=columns)
+        dataset = from_pandas(frame, name=name, targets="target", digest=sample.digest)
+        inputs.append(DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)]))
+    client.log_inputs(run.info.run_id, datasets=inputs)
 
 
 def write_history(client: MlflowClient, run: Run, history: pd.DataFrame) -> None:
@@ -67,6 +72,7 @@ def write_checkpoint(client: MlflowClient, run: Run, config: RunConfig, state: M
         client.log_artifacts(run.info.run_id, folder, "checkpoint")
 
 
+@patiently
 def write_model(client: MlflowClient, run: Run, model: Regressor, example: Tensor) -> None:
     """Log the model as an exported program, which loads where this project is not installed.
 
@@ -77,25 +83,30 @@ def write_model(client: MlflowClient, run: Run, model: Regressor, example: Tenso
 
     _refuse_full_disk(model)
     example = example.cpu().double()
-    model = model.cpu().eval()
-    for parameter in model.parameters():
-        # L-BFGS leaves them as views of one vector, and the archive wants a storage for each.
-        parameter.data = parameter.data.clone()
+    # A copy, since L-BFGS leaves parameters as views of one vector, and the archive wants a storage for each.
+    model = deepcopy(model).cpu().eval()
+    if isinstance(model.network, KAN):
+        model.network = frozen(model.network)
     with torch.no_grad():
         signature = infer_signature(example.numpy(), model(example).double().numpy())
     # mlflow.pytorch.log_model follows the process-wide active run, and there is none here: the two steps it consists of.
     logged = client.create_logged_model(run.info.experiment_id, "model", source_run_id=run.info.run_id)
-    Model.log(
-        None,
-        mlflow.pytorch,
-        name="model",
-        run_id=run.info.run_id,
-        model_id=logged.model_id,
-        pytorch_model=model,
-        signature=signature,
-        input_example=example.numpy(),
-        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
-    )
+    try:
+        Model.log(
+            None,
+            mlflow.pytorch,
+            name="model",
+            run_id=run.info.run_id,
+            model_id=logged.model_id,
+            pytorch_model=model,
+            signature=signature,
+            input_example=example.numpy(),
+            validate_serving_input=False,  # loads what was just saved, and only warns
+            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
+        )
+    except Exception:
+        client.delete_logged_model(logged.model_id)  # half of it; where the database was away, all of it is done again
+        raise
 
 
 def _refuse_full_disk(model: Regressor) -> None:

@@ -8,14 +8,18 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
 from mlflow.tracking.context.registry import resolve_tags
+from sqlalchemy import Engine, literal_column, select
 
 from harness.outcome import Outcome
+from harness.tracking.store import database, patiently
 
 HEARTBEAT_S = 30.0
 SILENCE_S = 120.0
@@ -177,9 +181,7 @@ def _standing(
 ) -> Busy | Done | None:
     """What stands in the way of a claim: a result, or the rival with the smallest id. Closes what was left behind."""
     rivals: list[str] = []
-    for run in search(client, f"tags.fingerprint = '{fingerprint}'"):
-        if run.info.run_id == mine:
-            continue
+    for run in runs_of(client, fingerprint, but=mine):
         if run.info.status != "RUNNING":
             if run.data.tags.get("outcome") in TERMINAL and run.info.start_time >= 1000 * since:
                 return Done(run)
@@ -191,6 +193,33 @@ def _standing(
         else:
             rivals.append(str(run.info.run_id))
     return Busy(min(rivals)) if rivals else None
+
+
+def runs_of(client: MlflowClient, fingerprint: str, but: str | None = None) -> list[Run]:
+    """Every run of a fingerprint, except ``but``.
+
+    A database is asked directly: 0.2 ms, where MLflow's search takes 10 at 10,000 runs.
+    """
+    engine = database(client.tracking_uri)
+    if engine is None:
+        return [run for run in search(client, f"tags.fingerprint = '{fingerprint}'") if run.info.run_id != but]
+    query: Any = (
+        select(SqlRun.run_uuid)
+        .join(SqlTag, SqlTag.run_uuid == SqlRun.run_uuid)
+        # Spelled out, not as a parameter, or the index would not be considered (sqlite.org/partialindex.html).
+        .where(
+            SqlTag.key == literal_column("'fingerprint'"),
+            SqlTag.value == fingerprint,
+            SqlRun.lifecycle_stage == "active",
+        )
+    )
+    return [client.get_run(run_id) for run_id in _ask(engine, query) if run_id != but]
+
+
+@patiently
+def _ask(engine: Engine, query: Any) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.scalars(query))
 
 
 TERMINAL = (Outcome.COMPLETED.value, Outcome.DIVERGED.value)

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,7 +30,7 @@ from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Ending, Outcome
 from harness.problems import Problem
-from harness.tracking.artifacts import write_checkpoint, write_dataset, write_events, write_history, write_model
+from harness.tracking.artifacts import write_checkpoint, write_datasets, write_events, write_history, write_model
 from harness.tracking.claims import Heartbeat, owner_tag
 from harness.tracking.description import describe
 from harness.tracking.store import experiment_of, open_store
@@ -116,8 +116,8 @@ class Recorder:
             params=[Param(f"cfg/{field}", _spell(value)) for field, value in config.values().items()],
             tags=_tags(opening | _git_tags() | owner_tag() | dict(tags)),
         )
-        for context, sample in (("train", data.train), ("test", data.test)):
-            write_dataset(self.client, self.run, sample, f"{config.problem}-s{config.seed}", context)
+        samples = {"train": data.train, "test": data.test}
+        write_datasets(self.client, self.run, samples, f"{config.problem}-s{config.seed}")
         self._monitor.start()
         self._heartbeat = Heartbeat(self.client, self.run_id)
 
@@ -245,7 +245,7 @@ class Recorder:
                 step()
             except Exception as error:
                 faults.append(error)
-                ending = _with_fault(ending, f"Could not write {what}: {error or type(error).__name__}", error)
+                ending = _with_fault(ending, f"Could not write {what}: {_first_line(error)}.", error)
         try:
             if faults:
                 text = "\n".join("".join(traceback.format_exception(fault)) for fault in faults)
@@ -317,6 +317,10 @@ def _start(client: MlflowClient, config: RunConfig, problem: Problem, given: str
     return client.get_run(given)
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
 def _with_fault(ending: Ending, sentence: str, error: Exception) -> Ending:
     """The ending with one fault more; it is what the user reads first only if there was none before."""
     if ending.outcome is Outcome.COMPLETED:
@@ -334,8 +338,12 @@ def _tags(tags: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(key, value[:8000]) for key, value in tags.items()]
 
 
+@cache
 def _git_tags() -> dict[str, str]:
-    """The commit of the code, and whether the working tree differs from it; nothing outside of a checkout."""
+    """The commit of the code, and whether the working tree differs from it; nothing outside of a checkout.
+
+    Asked once a process, when its code has just been loaded: what changes later is not what runs.
+    """
     try:
         repository = git.Repo(Path(__file__).parent, search_parent_directories=True)
         dirty = repository.is_dirty(untracked_files=True)

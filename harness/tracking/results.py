@@ -9,11 +9,12 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
-from sqlalchemy import and_, create_engine, select
+from sqlalchemy import Engine, and_, select
 from sqlalchemy.orm import aliased
 
 from harness.outcome import Outcome
 from harness.tracking.claims import TERMINAL, search
+from harness.tracking.store import database
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ def results(client: MlflowClient) -> dict[str, Result]:
     From a database it takes one query of six columns: 10,000 runs in a tenth of a second, where MLflow's search, which
     builds each run with all that belongs to it, takes ten. From a tracking server it is that search.
     """
-    server = client.tracking_uri.startswith("http")
-    found = _from_server(client) if server else _from_database(client.tracking_uri)
+    engine = database(client.tracking_uri)
+    found = _from_server(client) if engine is None else _from_database(engine)
     return {result.fingerprint: result for result in sorted(found, key=lambda result: result.started)}
 
 
@@ -68,7 +69,7 @@ def _from_server(client: MlflowClient) -> Iterator[Result]:
                 yield result_of(run)
 
 
-def _from_database(uri: str) -> Iterable[Result]:
+def _from_database(engine: Engine) -> Iterable[Result]:
     mark, outcome = aliased(SqlTag), aliased(SqlTag)
     query: Any = (
         select(mark.value, SqlRun.run_uuid, outcome.value, SqlRun.start_time, SqlRun.end_time)
@@ -86,10 +87,8 @@ def _from_database(uri: str) -> Iterable[Result]:
         query = query.add_columns(metric.value).outerjoin(
             metric, and_(metric.run_uuid == SqlRun.run_uuid, metric.key == key)
         )
-    engine = create_engine(uri)
     with engine.connect() as connection:
         rows = connection.execute(query).all()
-    engine.dispose()
     for fingerprint, run_id, ended, start, end, model, preset, epochs, dense_mse, log10_nmse in rows:
         seconds = ((end or start) - start) / 1000
         yield Result(

@@ -111,7 +111,7 @@ def test_a_run_that_can_not_be_opened_completely_does_not_stay_open(
     def broken(*args: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(module, "write_dataset", broken)
+    monkeypatch.setattr(module, "write_datasets", broken)
     with pytest.raises(OSError, match="no space left"):
         recorder()
     run = only_run(store)

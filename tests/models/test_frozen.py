@@ -1,0 +1,76 @@
+"""A frozen KAN is the function that the network was, in few operations, and stays that."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.models import KAN
+from harness.models.frozen import frozen
+
+
+def trained(k: int, dtype: torch.dtype = torch.float64) -> KAN:
+    """A network with uneven grids, a cut edge, and parameters that nothing is special about."""
+    generator = torch.Generator().manual_seed(0)
+    network = KAN([2, 4, 3, 1], 5, k, 0.5, generator)
+    network.refine(11)
+    network.update_grid(points(200), uniform=0.5)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    next(iter(network)).mask[0, 1] = 0
+    return network.to(dtype)
+
+
+def points(count: int) -> Tensor:
+    return 2 * torch.rand(count, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 1
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_it_is_the_same_function_also_outside_of_the_grid_and_on_its_knots(k: int) -> None:
+    network = trained(k)
+    knots = next(iter(network)).grid.T
+    for x in (points(500), 3 * points(500), knots, points(1), points(0)):
+        expected = network(x)
+        torch.testing.assert_close(frozen(network)(x), expected, rtol=0, atol=1e-12)
+
+
+def test_single_precision_stays_single() -> None:
+    network, x = trained(3, torch.float32), points(100).float()
+    assert frozen(network)(x).dtype == torch.float32
+    torch.testing.assert_close(frozen(network)(x), network(x), rtol=0, atol=1e-5)
+
+
+def test_what_is_not_finite_gives_nan_for_that_point_alone() -> None:
+    x = points(4)
+    x[1, 0], x[2, 1] = math.nan, math.inf
+    assert frozen(trained(3))(x).flatten().isnan().tolist() == [False, True, True, False]
+
+
+def test_the_gradient_in_the_inputs_is_the_network_s() -> None:
+    network, x = trained(3), points(50).requires_grad_()
+    (expected,) = torch.autograd.grad(network(x).sum(), x)
+    (found,) = torch.autograd.grad(frozen(network)(x).sum(), x)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)
+
+
+def test_what_becomes_of_the_network_afterwards_does_not_matter() -> None:
+    network, x = trained(3), points(50)
+    before, kept = network(x).detach(), frozen(network)
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.zero_()
+    torch.testing.assert_close(kept(x), before, rtol=0, atol=1e-12)
+    assert not list(kept.parameters())
+
+
+def test_the_export_has_few_operations_whatever_the_degree() -> None:
+    counts = []
+    for k in (1, 5):
+        program = torch.export.export(frozen(trained(k)), (points(5),), dynamic_shapes=({0: torch.export.Dim.AUTO},))
+        counts.append(len([node for node in program.graph.nodes if node.op == "call_function"]))
+        torch.testing.assert_close(program.module()(points(70)), trained(k)(points(70)), rtol=0, atol=1e-12)
+    assert counts[0] == counts[1] <= 20 * 3

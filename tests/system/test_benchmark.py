@@ -1,0 +1,309 @@
+"""A benchmark, run as users run it, while cells, workers, drivers and databases fail for real."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from harness.execution.benchmark import plan
+from harness.execution.config import configure
+from tests.postgres import Server
+from tests.support import all_runs, environment
+
+QUICK = """
+summary: Twelve cells of a moment each.
+problems: [poisson_1d_sin, poisson_2d_sin]
+fields: {epochs: 4, n_train: 30, n_val: 20, n_test: 20}
+variants:
+  - models: [siren]
+    fields: {width: 4}
+  - models: [kan, kan_pruned]
+    fields: {width: 2, grids: [3]}
+"""
+SEEDS = "2"
+
+LONG = """
+summary: Cells that go on until they are stopped.
+problems: [poisson_1d_sin]
+fields: {epochs: 1000000, n_train: 30, n_val: 20, n_test: 20}
+variants: [{models: [siren], fields: {width: 4}}]
+"""
+
+FAULTY = '''
+"""Models each of which fails in its own way."""
+import ctypes, os, time
+import torch
+from torch import nn
+from harness.config import RunConfig
+from harness.families import Family, register
+
+
+def fault(name, happen):
+    class Faulty(nn.Module):
+        def __init__(self, dimension):
+            super().__init__()
+            self.line, self.calls = nn.Linear(dimension, 1), 0
+
+        def forward(self, x):
+            self.calls += torch.is_grad_enabled()
+            if self.calls == 3:
+                happen()
+            return self.line(x)
+
+    register(Family(name, RunConfig, lambda config, dimension, generator: Faulty(dimension), f"Its fault: {name}."))
+
+
+def eat():
+    kept = []
+    while True:
+        kept.append(torch.ones(2**22))
+
+
+fault("segfault", lambda: ctypes.string_at(0))
+fault("leave", lambda: os._exit(3))
+fault("sleep", lambda: time.sleep(3600))
+fault("eat", eat)
+fault("raise", lambda: 1 / 0)
+'''
+FAULTS = """
+summary: Bad cells among good ones.
+problems: [poisson_1d_sin]
+fields: {epochs: 5, n_train: 30, n_val: 20, n_test: 20, optimizer: adam}
+variants:
+  - {models: [segfault, leave, sleep, eat, raise]}
+  - {models: [siren], sweep: {width: [2, 3, 4]}}
+  - {models: [siren], fields: {lr: 1.0e+6, epochs: 30}}
+"""
+
+
+@pytest.fixture
+def suite(outside: Path) -> str:
+    (outside / "quick.yaml").write_text(QUICK)
+    return str(outside / "quick.yaml")
+
+
+def command(suite: str, **fields: str) -> list[str]:
+    given = {"suite": suite, "seeds": SEEDS, "preset": "seed", "workers": "2"} | fields
+    return [sys.executable, "-m", "harness", "benchmark", *(f"--{name}={value}" for name, value in given.items())]
+
+
+def drive(suite: str, **fields: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(suite, **fields), env=environment(), capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@contextmanager
+def driver(suite: str, **fields: str) -> Iterator[subprocess.Popen[str]]:
+    """A driver at work; killed with whatever it started when the test is over."""
+    process = subprocess.Popen(
+        command(suite, **fields), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+
+
+def workers(process: subprocess.Popen[str], count: int) -> list[psutil.Process]:
+    """The driver's worker processes, once there are so many."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = [
+            p for p in psutil.Process(process.pid).children(recursive=True) if "spawn_main" in " ".join(p.cmdline())
+        ]
+        if len(found) >= count:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"no {count} workers: {process.communicate(timeout=10)}")
+
+
+def cells_of(store: MlflowClient) -> list[Run]:
+    return [run for run in all_runs(store) if "fingerprint" in run.data.tags]
+
+
+def wait_for(store: MlflowClient, runs: int, status: str = "RUNNING") -> None:
+    deadline = time.monotonic() + 90
+    while sum(run.info.status == status for run in cells_of(store)) < runs:
+        assert time.monotonic() < deadline, f"never {runs} {status}"
+        time.sleep(0.2)
+
+
+def assert_exactly_the_plan(store: MlflowClient, suite: str, **fields: str) -> None:
+    """Every cell of the plan has one completed run, and nothing is left RUNNING."""
+    planned = set(plan(configure({"suite": suite, "seeds": SEEDS, "preset": "seed", **fields})))
+    completed = Counter(
+        run.data.tags["fingerprint"] for run in cells_of(store) if run.data.tags.get("outcome") == "completed"
+    )
+    assert completed == dict.fromkeys(planned, 1)
+    assert [run.info.run_name for run in all_runs(store) if run.info.status == "RUNNING"] == []
+
+
+def test_bad_cells_cost_nobody_else_anything_and_each_says_what_happened(store: MlflowClient, outside: Path) -> None:
+    (outside / "faulty.py").write_text(FAULTY)
+    (outside / "faults.yaml").write_text(FAULTS)
+    done = drive(
+        str(outside / "faults.yaml"), seeds="1", preset="tuned", plugins="faulty.py", max_memory="3G", timeout="10"
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    ended: dict[str, list[tuple[str, str]]] = {}
+    for run in cells_of(store):
+        how = run.data.tags["outcome"], run.data.tags["outcome.reason"]
+        ended.setdefault(str(run.info.run_name).partition("-")[0], []).append(how)
+    assert [outcome for outcome, _ in ended["segfault"]] == ["error"] * 3, ended
+    assert all("SIGSEGV" in reason for _, reason in ended["segfault"]), ended
+    assert [outcome for outcome, _ in ended["leave"]] == ["error"] * 3
+    assert all("exit code 3" in reason for _, reason in ended["leave"]), ended
+    ((outcome, _),) = ended["sleep"]
+    assert outcome == "timeout"
+    ((outcome, reason),) = ended["eat"]
+    assert outcome == "error"
+    assert "alloc" in reason.lower() or "MemoryError" in reason
+    ((outcome, reason),) = ended["raise"]
+    assert (outcome, "ZeroDivisionError" in reason) == ("error", True), ended
+    assert sorted(outcome for outcome, _ in ended["siren"]) == ["completed"] * 3 + ["diverged"]
+    for model in ("segfault", "leave", "sleep", "eat", "raise"):
+        assert f"{model} on poisson_1d_sin" in done.stdout, "the summary names every cell without a result"
+    (parent,) = [run for run in all_runs(store) if "fingerprint" not in run.data.tags]
+    assert (parent.info.status, parent.data.metrics["cells/error"]) == ("FAILED", 4)
+
+
+def test_a_driver_that_is_killed_again_and_again_gets_there_with_the_same_command(
+    store: MlflowClient, suite: str
+) -> None:
+    """Once in CI, each time at another moment; HARNESS_KILLS asks for more."""
+    moments = random.Random(20251024)
+    for _ in range(int(os.environ.get("HARNESS_KILLS", "4"))):
+        with driver(suite) as process:
+            time.sleep(moments.uniform(1, 14))
+            process.kill()
+    done = drive(suite)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_exactly_the_plan(store, suite)
+
+
+def test_workers_that_are_killed_cost_an_attempt_and_no_cell(store: MlflowClient, suite: str) -> None:
+    with driver(suite) as process:
+        for _ in range(2):
+            wait_for(store, 1)
+            random.Random(1).choice(workers(process, 2)).kill()
+            time.sleep(1.5)
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    assert_exactly_the_plan(store, suite)
+
+
+def test_two_drivers_on_one_store_share_the_cells(any_store: MlflowClient, suite: str) -> None:
+    with driver(suite, workers="1") as one, driver(suite, workers="1") as other:
+        ends = [process.communicate(timeout=240) for process in (one, other)]
+    assert (one.returncode, other.returncode) == (0, 0), ends
+    assert_exactly_the_plan(any_store, suite)
+    assert len([run for run in all_runs(any_store) if "fingerprint" not in run.data.tags]) == 1, "one parent"
+
+
+def test_sigterm_ends_it_within_ten_seconds_with_everything_recorded(store: MlflowClient, outside: Path) -> None:
+    (outside / "long.yaml").write_text(LONG)
+    with driver(str(outside / "long.yaml")) as process:
+        wait_for(store, 2)
+        time.sleep(1)
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        took = time.monotonic() - asked
+    assert took < 10
+    assert process.returncode == 1
+    assert "the same command goes on from here" in out, out + err
+    runs = all_runs(store)
+    assert {run.info.status for run in runs} == {"KILLED"}
+    for run in cells_of(store):
+        assert run.data.tags["outcome"] == "interrupted"
+        assert "history.parquet" in [file.path for file in store.list_artifacts(run.info.run_id)], "what it had is kept"
+
+
+def test_a_database_locked_for_half_a_minute_costs_no_cell(store: MlflowClient, suite: str, outside: Path) -> None:
+    with driver(suite) as process:
+        wait_for(store, 2, "FINISHED")
+        with closing(sqlite3.connect(outside / "mlflow.db", timeout=30)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            time.sleep(30)
+            other.rollback()
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    assert_exactly_the_plan(store, suite)
+
+
+def test_a_postgresql_that_is_restarted_in_the_middle_costs_no_cell(
+    postgres: Server, outside: Path, suite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = postgres.fresh_database()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with driver(suite) as process:
+        store = MlflowClient(uri)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not any(run.info.status == "FINISHED" for run in all_runs(store)):
+            time.sleep(0.3)
+        postgres.stop("immediate")
+        time.sleep(3)
+        postgres.start()
+        out, err = process.communicate(timeout=240)
+    # What MLflow writes by itself (the logged model) can fail in these seconds; the same command repeats such a cell.
+    if process.returncode != 0:
+        assert "Could not write the model" in out, out + err
+        assert drive(suite).returncode == 0
+    assert_exactly_the_plan(store, suite)
+
+
+def test_a_worker_of_dask_that_is_killed_costs_an_attempt_and_no_cell(store: MlflowClient, suite: str) -> None:
+    with driver(suite, executor="dask") as process:
+        wait_for(store, 1)
+        dask_workers = {p.parent() for p in workers(process, 4)} - {psutil.Process(process.pid)}
+        victim = next(p for p in dask_workers if p is not None)
+        victim.kill()
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    assert_exactly_the_plan(store, suite)
+
+
+def test_an_unreachable_scheduler_is_refused_and_nothing_is_left(store: MlflowClient, suite: str) -> None:
+    done = drive(suite, executor="dask", scheduler="tcp://127.0.0.1:9")
+    assert done.returncode == 2
+    assert done.stderr.startswith("harness: scheduler = 'tcp://127.0.0.1:9' can't be reached")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert all_runs(store) == []
+
+
+def test_ctrl_c_ends_it_like_sigterm(store: MlflowClient, outside: Path) -> None:
+    (outside / "long.yaml").write_text(LONG)
+    process = subprocess.Popen(
+        command(str(outside / "long.yaml")),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_for(store, 2)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+    assert process.returncode == 1, out + err
+    assert {run.info.status for run in all_runs(store)} == {"KILLED"}

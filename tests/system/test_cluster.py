@@ -1,0 +1,119 @@
+"""Jobs of a batch system compute cells. The batch system here is two shell scripts; the jobs that they start are real."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from harness.errors import BadInput
+from harness.execution.config import configure
+from harness.execution.executors import file_system, refuse_unsuitable_store
+from tests.postgres import Server
+from tests.support import all_runs, environment
+from tests.system.test_benchmark import QUICK, assert_exactly_the_plan
+
+QSUB = """#!/bin/bash
+# Runs the job at once and prints its number, as PBS and Slurm do.
+script=${@: -1}
+cp "$script" "$JOBS/job.$$"
+setsid bash "$JOBS/job.$$" > "$JOBS/out.$$" 2>&1 < /dev/null &
+echo $! > "$JOBS/pid.$$"
+echo "{answer}"
+"""
+QDEL = """#!/bin/bash
+for pid in "$JOBS"/pid.*; do kill -- -"$(cat "$pid")" 2> /dev/null; done
+exit 0
+"""
+SETTINGS = """
+jobqueue:
+  {cluster}:
+    cores: 1
+    memory: 3GB
+    walltime: "00:10:00"
+    interface: null
+    scheduler-options: {{host: 127.0.0.1}}
+    job-script-prologue: ["export PYTHONPATH={path}"]
+"""
+
+
+def batch_system(folder: Path, submit: str, cancel: str, answer: str) -> None:
+    for name, text in ((submit, QSUB.replace("{answer}", answer)), (cancel, QDEL)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(stat.S_IRWXU)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "submit", "cancel", "answer"),
+    [("pbs", "qsub", "qdel", "$$.server"), ("slurm", "sbatch", "scancel", "Submitted batch job $$")],
+)
+def test_the_jobs_of_a_batch_system_compute_the_cells(
+    cluster: str,
+    submit: str,
+    cancel: str,
+    answer: str,
+    postgres: Server,
+    outside: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    uri = postgres.fresh_database()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    batch_system(outside, submit, cancel, answer)
+    (outside / "quick.yaml").write_text(QUICK)
+    (outside / "jobs.yaml").write_text(SETTINGS.format(cluster=cluster, path=environment()["PYTHONPATH"]))
+    options = {"seeds": "2", "preset": "seed", "workers": "2", "executor": "dask", "cluster": cluster}
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "benchmark", "--suite=quick.yaml", "--cluster_config=jobs.yaml"]
+        + [f"--{name}={value}" for name, value in options.items()],
+        env=environment(PATH=f"{outside}:{os.environ['PATH']}", JOBS=str(outside)),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr + "".join(p.read_text() for p in outside.glob("out.*"))
+    assert len(list(outside.glob("job.*"))) == 2
+    assert_exactly_the_plan(MlflowClient(uri), str(outside / "quick.yaml"))
+
+
+def test_settings_that_do_not_fit_are_refused_and_nothing_is_left(
+    postgres: Server, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = postgres.fresh_database()
+    (outside / "jobs.yaml").write_text("jobqueue: {pbs: {cores: null}}")
+    command = "benchmark --suite smoke --executor dask --cluster pbs --workers 1 --cluster_config jobs.yaml"
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *command.split()],
+        env=environment(MLFLOW_TRACKING_URI=uri),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("harness: cluster = 'pbs' can't be set up: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert all_runs(MlflowClient(uri)) == []
+
+
+def test_sqlite_is_refused_where_other_machines_would_have_to_write_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = configure({"executor": "dask", "cluster": "slurm", "workers": "2"})
+    with pytest.raises(BadInput, match=r"can't be used with cluster=slurm.*use postgresql"):
+        refuse_unsuitable_store(jobs, "sqlite:////home/me/mlflow.db")
+    refuse_unsuitable_store(jobs, "postgresql+psycopg://me@node/store")
+    refuse_unsuitable_store(jobs, "http://node:5000")
+    local = configure({"executor": "dask"})
+    refuse_unsuitable_store(local, f"sqlite:///{Path.cwd()}/mlflow.db")
+    monkeypatch.setattr("harness.execution.executors.file_system", lambda path: "nfs4")
+    with pytest.raises(BadInput, match=r"network file system \(nfs4\).*use postgresql"):
+        refuse_unsuitable_store(local, "sqlite:////home/me/mlflow.db")
+    refuse_unsuitable_store(configure({}), "sqlite:////home/me/mlflow.db")
+
+
+def test_the_file_system_of_a_path_is_that_of_its_innermost_mount() -> None:
+    assert file_system(Path("/proc/self/status")) == "proc"
