@@ -46,6 +46,8 @@ class RunCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the fields: those of every run, then what each model adds."""
+        formatter.write_paragraph()
+        formatter.write_text("--explain prints where each value comes from, and trains nothing.")
         from harness.config import RunConfig
         from harness.families import FAMILIES
 
@@ -87,7 +89,15 @@ def run_command(fields: tuple[str, ...]) -> int:
     from harness import terminal
     from harness.presets import resolve
 
-    config = resolve(given_fields(fields))
+    given = given_fields(fields, flags=("explain",))
+    if given.pop("explain", "false").lower() == "true":
+        from harness.explanation import explain
+
+        for each in explain(given):
+            beside = f"  # {each.comment}" if each.comment else ""
+            click.echo(f"{each.field} = {_spelled(each.value)}  ({each.source}){beside}")
+        return 0
+    config = resolve(given)
     from harness.run import run
 
     console = Console()
@@ -95,6 +105,10 @@ def run_command(fields: tuple[str, ...]) -> int:
         result = run(config, listener)
     terminal.summarise(config, result, console)
     return 0 if result.ending.outcome.value == "completed" else 1
+
+
+def _spelled(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value).lower() if value is None else str(value)
 
 
 def given_fields(arguments: Sequence[str], flags: Sequence[str] = ()) -> dict[str, str]:
@@ -200,11 +214,66 @@ def compare_command(before: str, after: str, out: str | None, any_version: bool)
     return 1 if result.is_worse() else 0
 
 
+class StudyCommand(click.Command):
+    """A command whose options are the fields of the study configuration."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the fields of a study; those of a run are listed by ``run``."""
+        from studies.config import ExportConfig, own_fields
+
+        with formatter.section("Fields"):
+            formatter.write_dl(_rows(own_fields()))
+        with formatter.section("Further fields of harness study export, which makes a preset of a study"):
+            formatter.write_dl(_rows(ExportConfig.model_fields))
+        formatter.write_paragraph()
+        formatter.write_text("Every field of a run (harness run --help), such as --epochs, is taken for all runs.")
+
+
+def export_study(fields: tuple[str, ...]) -> int:
+    """A study's winners as a preset, if they hold on fresh seeds."""
+    from studies.config import configure_export
+
+    config, wanted = configure_export(given_fields(fields, flags=("resume", "pruning")))
+    from studies.export import export
+
+    exported = export(config, wanted)
+    click.echo("\n".join(exported.table()))
+    if exported.path is None:
+        click.echo(f"not written: the study does not beat preset {exported.preset} by the margin on these seeds")
+        return 1
+    click.echo(f"written: {exported.path}")
+    return 0
+
+
+@cli.command("study", cls=StudyCommand, context_settings=FIELD_COMMAND)
+@click.argument("fields", nargs=-1, type=click.UNPROCESSED, metavar="[export] [--FIELD VALUE]...")
+def study_command(fields: tuple[str, ...]) -> int:
+    """Search for better hyperparameters with Optuna: each trial is a few tracked runs. Can be stopped and goes on."""
+    from rich.console import Console
+
+    from studies.config import configure
+
+    if fields[:1] == ("export",):
+        return export_study(fields[1:])
+    config = configure(given_fields(fields, flags=("resume", "pruning")))
+    from studies import terminal
+    from studies.driver import tune
+
+    console = Console()
+    result = tune(config, lambda told: terminal.print_trial(told, config, console))
+    terminal.summarise(result, config, console)
+    return 1 if result.stopped or not result.findings.has_result else 0
+
+
 @cli.command("list")
-@click.argument("kind", required=False, type=click.Choice(["problems", "models", "presets", "suites", "criteria"]))
+@click.argument(
+    "kind",
+    required=False,
+    type=click.Choice(["problems", "models", "presets", "suites", "criteria", "studies"]),
+)
 @click.option("--plugins", default="", help="Modules or .py files to import first, comma-separated.")
 def list_command(kind: str | None, plugins: str) -> None:
-    """What there is: problems, models, presets, suites and criteria."""
+    """What there is: problems, models, presets, suites, criteria and studies."""
     from harness.families import FAMILIES
     from harness.presets import names
     from harness.registry import load_plugins
@@ -228,6 +297,10 @@ def list_command(kind: str | None, plugins: str) -> None:
 
         criteria = [CRITERIA.get(name) for name in CRITERIA.names()]
         table("criteria", [(each.id, each.threshold, each.sentence) for each in criteria])
+    if kind in (None, "studies"):
+        from studies.catalogue import STUDIES
+
+        table("studies", [(name, STUDIES.get(name).model, STUDIES.get(name).summary) for name in STUDIES.names()])
 
 
 def table(title: str, rows: Sequence[Sequence[str]]) -> None:

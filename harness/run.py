@@ -63,7 +63,8 @@ class Twin:
     dense_mse: float
 
 
-Listener = Callable[[Event], None]
+Listener = Callable[[Event], str | None]
+"""Is told of each event of a training. What it says, if anything, is a reason to end the run as ``interrupted``."""
 
 
 def run(
@@ -74,7 +75,8 @@ def run(
     run_id: str | None = None,
     twin: Twin | None = None,
 ) -> RunResult:
-    """Train, evaluate and record. ``listener`` is told of each training event, ``tags`` are added to the run's.
+    """Train, evaluate and record. ``listener`` is told of each training event and may ask to end, ``tags`` are
+    added to the run's.
 
     ``run_id`` is a run of the store to record into, else a new one is made; ``twin`` saves training it once more.
     Raises BadInput, with nothing left behind, for a problem, device or store that can't be used, or a network that is too
@@ -95,7 +97,8 @@ def run(
 
         def listen(event: Event) -> None:
             recorder.record(event)
-            listener(event)
+            if (reason := listener(event)) is not None:
+                stop.reason = stop.reason or reason
 
         ending = follow(events, listen, stop)
         metrics: dict[str, float] = {}
@@ -111,7 +114,7 @@ def run(
         return RunResult(recorder.run_id, ending, metrics, *page, findings.tags)
 
 
-def follow(events: Iterator[Event], listen: Listener, stop: Stop) -> Ending:
+def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop) -> Ending:
     """Listen to a training until it ends, or until it has to, and say how it ended."""
     last_epoch = 0
     try:
@@ -131,7 +134,13 @@ def follow(events: Iterator[Event], listen: Listener, stop: Stop) -> Ending:
 
 
 def judge(
-    model: Regressor, problem: Problem, data: Data, config: RunConfig, listen: Listener, stop: Stop, twin: Twin | None
+    model: Regressor,
+    problem: Problem,
+    data: Data,
+    config: RunConfig,
+    listen: Callable[[Event], None],
+    stop: Stop,
+    twin: Twin | None,
 ) -> tuple[Ending, dict[str, float]]:
     """The final metrics of a trained model, and of its unpruned twin where the family has one."""
     ending = Ending(Outcome.COMPLETED, f"All {config.epochs} epochs were done.")

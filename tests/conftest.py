@@ -9,13 +9,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import install_import_hook
 
 import tests.typechecking  # noqa: F401  # the hook looks it up by name
 
 # Before anything imports the package: annotations, array shapes included, are then checked at each call.
-install_import_hook(["harness", "reports"], "tests.typechecking.checked")
+install_import_hook(["harness", "reports", "studies"], "tests.typechecking.checked")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
@@ -105,8 +106,22 @@ def registries() -> Iterator[None]:
     """What a test registers is forgotten after it."""
     from harness.families import FAMILIES
     from harness.problems import PROBLEMS
+    from harness.registry import Registry
+    from studies.catalogue import STUDIES
 
-    problems, families = dict(PROBLEMS._things), dict(FAMILIES._things)
+    registries: list[Registry[Any]] = [PROBLEMS, FAMILIES, STUDIES]
+    kept = [(registry, dict(registry._things)) for registry in registries]
     yield
-    PROBLEMS._things = problems
-    FAMILIES._things = families
+    for registry, things in kept:
+        registry._things = things
+
+
+@pytest.fixture(params=["journal", "sqlite", "postgresql"])
+def any_storage(request: pytest.FixtureRequest, outside: Path) -> str:
+    """An address of each kind at which a study can be kept, and nothing there yet."""
+    if request.param == "journal":
+        return str(outside / "studies.journal")
+    if request.param == "sqlite":
+        return f"sqlite:///{outside}/studies.db"
+    server: Server = request.getfixturevalue("postgres")
+    return server.fresh_database()

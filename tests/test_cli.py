@@ -155,7 +155,18 @@ def test_the_version_is_the_package_s(capsys: Captured) -> None:
     assert __version__ in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["run", "--lr", "abc"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["run", "--lr", "abc"],
+        ["run", "--explain"],
+        ["study", "--help"],
+        ["study", "--trials", "0"],
+    ],
+    ids=" ".join,
+)
 def test_help_and_bad_input_import_neither_torch_nor_mlflow(arguments: list[str], outside: Path) -> None:
     script = """
 import sys

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInput
 from harness.execution.isolation import Limits, discard_child, isolated
 from harness.outcome import Outcome
+
+if TYPE_CHECKING:
+    from harness.run import Listener
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,11 @@ def attempt_isolated(task: Task, limits: Limits) -> Attempted:
             discard_child()
 
 
-def attempt(task: Task) -> Attempted:
-    """Compute a cell, unless it has a result or another process is at work on it. To be called in a worker."""
+def attempt(task: Task, listener: Listener = lambda event: None) -> Attempted:
+    """Compute a cell, unless it has a result or another process is at work on it. To be called in a worker.
+
+    ``listener`` is that of :func:`harness.run.run`.
+    """
     from harness.presets import resolve
     from harness.run import Twin, run
     from harness.tracking.claims import Busy, Done, claim, close
@@ -86,7 +92,7 @@ def attempt(task: Task) -> Attempted:
     started = time.monotonic()
     twin = None if task.twin is None else Twin(*task.twin)
     try:
-        done = run(config, tags=task.tags, run_id=claimed.run_id, twin=twin)
+        done = run(config, listener, tags=task.tags, run_id=claimed.run_id, twin=twin)
     except BadInput as error:
         # Found out before the run began, so that nobody but the claim knows of it.
         close(client, client.get_run(claimed.run_id), str(error), Outcome.ERROR)

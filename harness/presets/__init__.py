@@ -30,10 +30,15 @@ def names() -> list[str]:
 @cache
 def load(preset: str) -> Mapping[str, Any]:
     """The content of a preset. Raises BadInput when there is none of that name."""
+    content: dict[str, Any] = yaml.safe_load(text_of(preset))
+    return content
+
+
+def text_of(preset: str) -> str:
+    """A preset as it is written, comments included. Raises BadInput when there is none of that name."""
     if preset not in names():
         raise BadInput(f"preset = {preset!r} is not known; {nearest(preset, names())}")
-    content: dict[str, Any] = yaml.safe_load(files(__package__).joinpath(f"{preset}.yaml").read_text())
-    return content
+    return files(__package__).joinpath(f"{preset}.yaml").read_text()
 
 
 def resolve(given: Mapping[str, Any]) -> RunConfig:
@@ -47,11 +52,30 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
     preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)))
     _refuse_unknown(given, family.config, family.name)
     problem = str(given.get("problem", RunConfig.model_fields["problem"].default))
-    chosen = {
-        **preset.get("all", {}),
-        **preset.get("models", {}).get(family.name, {}),
-        **preset.get("problems", {}).get(family.name, {}).get(problem, {}),
-    }
+    chosen = chosen_values(preset, family.name, problem, given)
+    try:
+        return family.config.model_validate({**chosen, **given, "model": family.name})
+    except ValidationError as error:
+        raise refusal(error) from error
+
+
+def sections(preset: Mapping[str, Any], model: str, problem: str) -> dict[tuple[str, ...], Mapping[str, Any]]:
+    """The sections of a preset that a run has values from, by their place in it; each goes over the one before."""
+    places: list[tuple[str, ...]] = [("all",), ("models", model), ("problems", model, problem)]
+    found = {}
+    for place in places:
+        section: Any = preset
+        for part in place:
+            section = section.get(part) or {}
+        found[place] = section
+    return found
+
+
+def chosen_values(preset: Mapping[str, Any], model: str, problem: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a preset has for a run, without those that make no sense beside what the user gave."""
+    chosen: dict[str, Any] = {}
+    for section in sections(preset, model, problem).values():
+        chosen |= section
     if "optimizer" in given and given["optimizer"] != chosen.get("optimizer"):
         # A preset's rates belong to the preset's optimizer.
         chosen = {
@@ -62,10 +86,7 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
     if "grids" in given:
         # A preset's further grids go on from the preset's grids.
         chosen.pop("retrain_grids", None)
-    try:
-        return family.config.model_validate({**chosen, **given, "model": family.name})
-    except ValidationError as error:
-        raise refusal(error) from error
+    return chosen
 
 
 def _plugins(value: object) -> Iterable[str]:

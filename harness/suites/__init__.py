@@ -117,7 +117,7 @@ def configurations(
     ``given`` are fields from the user, over those of the suite; ``models`` keeps only these families. Raises BadInput
     for what can't be used; a problem that several sections have comes once.
     """
-    chosen = _problems(suite.problems)
+    chosen = problem_names(suite.problems)
     for seed, preset, problem in itertools.product(seeds, presets, chosen):
         for variant in suite.variants:
             for model in variant.models or FAMILIES.names():
@@ -134,8 +134,8 @@ def configurations(
                         yield resolve({**swept, "width": _width(config, count)})
 
 
-def _problems(wanted: Iterable[str]) -> list[str]:
-    """The names of the problems, without repetition. Raises BadInput for what is neither a problem nor a section."""
+def problem_names(wanted: Iterable[str]) -> list[str]:
+    """The problems named and those of the sections named, each once. Raises BadInput for what is neither."""
     known = {name: problems.get(name) for name in problems.PROBLEMS.names()}
     sections = {section for problem in known.values() for section in problem.sections}
     found: dict[str, None] = {}

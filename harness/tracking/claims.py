@@ -85,22 +85,33 @@ def search(client: MlflowClient, condition: str) -> Iterator[Run]:
 
 
 def _judge(run: Run) -> Unfinished:
-    # A tag of another form is somebody's own, and says nothing of a process.
-    owner = re.fullmatch(r"(.+)/(\d+)/([\d.]+)", run.data.tags.get("owner", ""))
-    if owner is None:
+    heard = float(run.data.tags.get("heartbeat", run.info.start_time / 1000))
+    found = presence(run.data.tags.get("owner", ""), heard)
+    if found is None:
         age = time.time() - run.info.start_time / 1000
         return Unfinished(run, f"never claimed by a process, {age / 60:.0f} min old", age > ORPHAN_AGE_S)
-    host, pid, started = owner.groups()
+    return Unfinished(run, *found)
+
+
+def presence(owner: str, heard: float) -> tuple[str, bool] | None:
+    """What is known of the process that an ``owner`` tag names, and whether it is gone.
+
+    ``heard`` is when it last gave a sign, in seconds of Unix time; it counts for another machine only. None for a tag of
+    another form, which is somebody's own and says nothing of a process.
+    """
+    named = re.fullmatch(r"(.+)/(\d+)/([\d.]+)", owner)
+    if named is None:
+        return None
+    host, pid, started = named.groups()
     if host != socket.gethostname():
-        heard = float(run.data.tags.get("heartbeat", run.info.start_time / 1000))
         silence = time.time() - heard
-        return Unfinished(run, f"process {pid} on {host} was heard {silence:.0f} s ago", silence > SILENCE_S)
+        return f"process {pid} on {host} was heard {silence:.0f} s ago", silence > SILENCE_S
     try:
         # A process of the same number that started at another time is another process.
         alive = abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
     except psutil.NoSuchProcess:
         alive = False
-    return Unfinished(run, f"process {pid} {'is at work' if alive else 'is gone'}", left_behind=not alive)
+    return f"process {pid} {'is at work' if alive else 'is gone'}", not alive
 
 
 def close(client: MlflowClient, run: Run, reason: str, outcome: Outcome = Outcome.INTERRUPTED) -> None:

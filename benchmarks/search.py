@@ -1,0 +1,163 @@
+"""What a study costs beyond its runs, and what its sampler and its pruning are worth.
+
+    python benchmarks/search.py overhead     driver's time a trial, over 1,000 trials with runs that take none
+    python benchmarks/search.py sampler      TPE against random search on SIREN: regret after 60 trials, 5 repetitions
+    python benchmarks/search.py pruning      training time and best value with and without, the same sampler seeds
+
+The runs of the last two are trained here, in this process, and not tracked: what is measured is the search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from statistics import median
+
+import torch
+
+from harness import problems
+from harness.data import sample, scale2
+from harness.models import build
+from harness.outcome import Outcome
+from harness.run import Stop, follow
+from harness.training import Epoch, Event, train
+from studies.config import configure
+from studies.driver import Desk, work
+from studies.findings import findings
+from studies.measures import Measured
+from studies.plan import Run, make_plan
+from studies.rungs import Watch
+from studies.storage import open_storage, open_study
+from studies.trials import OpenTrial
+
+SMALL = {"epochs": "40", "n_train": "200", "n_val": "100", "n_test": "2"}
+PROBLEMS = "poisson_1d_highfreq,poisson_2d_sin"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["overhead", "sampler", "pruning"])
+    parser.add_argument("--trials", type=int)
+    parser.add_argument("--repetitions", type=int, default=5)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    if given.what == "overhead":
+        overhead(given.trials or 1000)
+    elif given.what == "sampler":
+        sampler(given.trials or 60, given.repetitions)
+    else:
+        pruning(given.trials or 60, given.repetitions)
+
+
+def desk(storage: str, **fields: str) -> Desk:
+    config = configure({"workers": "1", "storage": storage, **fields})
+    plan = make_plan(config)
+    return Desk(plan, config, open_study(open_storage(config.storage), plan, config))
+
+
+def drive(at: Desk, worker: Callable[[OpenTrial, Run], Measured]) -> list[float]:
+    """Work through the study; the clock after each trial."""
+
+    def submit(opened: OpenTrial, run: Run) -> Future[Measured]:
+        future: Future[Measured] = Future()
+        future.set_result(worker(opened, run))
+        return future
+
+    clock = [time.perf_counter()]
+    for _ in work(at, submit, 1, Stop(), lambda outcome, reason, fingerprint: ""):
+        clock.append(time.perf_counter())  # noqa: PERF401  # the clock is read between two trials
+    return clock
+
+
+def overhead(trials: int) -> None:
+    block = max(1, trials // 10)
+    print(f"| storage | sampler | {' | '.join(f'{n + 1}-{n + block}' for n in range(0, trials, block))} |")
+    print("|---|---|" + "---|" * 10)
+    with tempfile.TemporaryDirectory() as folder:
+        for storage in (f"{folder}/studies.journal", f"sqlite:///{folder}/studies.db"):
+            for name in ("tpe", "random"):
+                fields = {"problem": "poisson_1d_sin", "trials": str(trials), "sampler": name, "name": name}
+                clock = drive(desk(storage, **fields), lambda opened, run: _instant(opened, run))
+                spent = [1000 * (clock[n + block] - clock[n]) / block for n in range(0, trials, block)]
+                kind = "sqlite" if "://" in storage else "journal"
+                print(f"| {kind} | {name} | {' | '.join(f'{ms:.0f} ms' for ms in spent)} |", flush=True)
+
+
+def _instant(opened: OpenTrial, run: Run) -> Measured:
+    """A run that takes no time, of an error that depends on the values, and is never pruned to the end."""
+    off = abs(float(opened.trial.params["omega0"]) - 10.0) + 0.01 * run.config.seed
+    return Measured(run.config.problem, run.config.seed, Outcome.COMPLETED, "", "", 1.0, {"val/mse": 1e-4 + off})
+
+
+def trained(at: Desk) -> Callable[[OpenTrial, Run], Measured]:
+    """A worker that trains here, with the bounds of the study."""
+
+    def worker(opened: OpenTrial, run: Run) -> Measured:
+        config = run.config
+        problem = problems.get(config.problem)
+        data = sample(problem, config.seed, config.n_train, config.n_val, config.n_test)
+        watch, stop, last = Watch(at.earlier.bounds(config) if at.config.pruning else {}), Stop(), [0.0, 0.0]
+
+        def listen(event: Event) -> None:
+            stop.reason = watch(event) or stop.reason
+            if isinstance(event, Epoch):
+                last[:] = event.val_mse, event.train_s
+
+        ending = follow(train(build(config, problem, data.train), data, config), listen, stop)
+        metrics = {"val/mse": last[0], "time/train_s": last[1]}
+        scale = scale2(data.dense.y)
+        return Measured(
+            config.problem, config.seed, ending.outcome, ending.reason, "", scale, metrics, watch.errors, watch.cut
+        )
+
+    return worker
+
+
+def search(folder: str, **fields: str) -> Desk:
+    at = desk(f"{folder}/studies.journal", **SMALL, **fields)
+    drive(at, trained(at))
+    return at
+
+
+def sampler(trials: int, repetitions: int) -> None:
+    best: dict[str, list[float]] = {"tpe": [], "random": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for repetition in range(repetitions):
+            for name in best:
+                fields = {"problem": PROBLEMS, "seeds": "1", "trials": str(trials), "pruning": "false"}
+                at = search(folder, **fields, sampler=name, sampler_seed=str(repetition), name=f"{name}{repetition}")
+                best[name].append(at.study.best_value)
+                print(f"{name}, repetition {repetition}: best log10 NMSE {best[name][-1]:.3f}", flush=True)
+    least = min(value for values in best.values() for value in values)
+    print(f"\n| sampler | median regret after {trials} trials | regrets (decades; the best of all is {least:.2f}) |")
+    print("|---|---|---|")
+    for name, values in best.items():
+        regrets = sorted(value - least for value in values)
+        print(f"| {name} | {median(regrets):.3f} | {', '.join(f'{regret:.3f}' for regret in regrets)} |")
+
+
+def pruning(trials: int, repetitions: int) -> None:
+    print("| sampler seed | pruning | training, s | trials pruned | runs cut | best log10 NMSE |")
+    print("|---|---|---|---|---|---|")
+    totals = {"true": 0.0, "false": 0.0}
+    with tempfile.TemporaryDirectory() as folder:
+        for repetition in range(repetitions):
+            for on in ("false", "true"):
+                fields = {"problem": PROBLEMS, "seeds": "3", "trials": str(trials), "pruning": on}
+                at = search(folder, **fields, sampler_seed=str(repetition), name=f"{on}{repetition}")
+                found = findings(at.plan, at.study)
+                totals[on] += found.seconds
+                cut = sum(trial.user_attrs["record"]["cut"] for trial in found.trials)
+                print(
+                    f"| {repetition} | {on} | {found.seconds:.1f} | {found.counts['pruned']} | {cut} "
+                    f"| {at.study.best_value:.3f} |",
+                    flush=True,
+                )
+    print(f"\nPruning saves {1 - totals['true'] / totals['false']:.0%} of the training time.")
+
+
+if __name__ == "__main__":
+    main()

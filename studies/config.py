@@ -1,0 +1,133 @@
+"""What a user asks of a study: a record like that of a benchmark, whose fields the command line takes."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.config import Names, OrNone, RunConfig, field
+from harness.errors import BadInput, refusal
+from harness.execution.config import BenchmarkConfig
+from harness.families import FAMILIES
+from harness.registry import load_plugins, nearest
+
+WHERE = ("workers", "threads", "max_memory", "executor", "scheduler", "cluster", "cluster_config")
+"""Fields of a benchmark that say where runs are computed; a study has them too."""
+SUITE = "poisson"
+
+
+class StudyConfig(BaseModel):
+    """What is searched, with what, and where it is kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    study: str = field("siren", "Study, see `harness list studies`.")
+    problem: Names = field((), "Problems or sections of problems, comma-separated, that each trial learns.")
+    suite: Annotated[str | None, OrNone] = field(
+        None, f"Suite whose problems, and fields for every run, are taken instead. Default without problem: {SUITE}."
+    )
+    name: Annotated[str | None, OrNone] = field(
+        None, "Name in the storage. Default: the study with its suite or problems, as in siren-poisson."
+    )
+    trials: int = field(
+        60, "Trials that the study has in the end, those of earlier calls included.", ge=1, le=1_000_000
+    )
+    seeds: int = field(3, "Seeds on which a trial learns each problem.", ge=1, le=10_000)
+    first_seed: int = field(0, "The first of the seeds, which follow one another.", ge=0, lt=2**31 - 1_000_000)
+    preset: str = field("tuned", "Preset for the fields that the study doesn't search.")
+    storage: str = field(
+        "studies.journal", "Where trials are kept: a journal file, sqlite:///file, or postgresql+psycopg://address."
+    )
+    timeout: Annotated[float | None, OrNone] = field(
+        None, "After so long no further trial begins; those at work are finished. None: no deadline.", unit="s", gt=0
+    )
+    run_timeout: Annotated[float | None, OrNone] = field(
+        None, "Deadline of a run, which then counts with the penalty. None: no deadline.", unit="s", gt=0
+    )
+    sampler: Literal["tpe", "random"] = field("tpe", "How the next trial is chosen.", source="Optuna's default")
+    sampler_seed: int = field(0, "Seed of the sampler.", ge=0, lt=2**31)
+    pruning: bool = field(
+        True, "Whether runs and trials that are worse than earlier ones end early; with one objective only."
+    )
+    resume: bool = field(True, "Whether to go on with a study of that name; false refuses one that is there.")
+    plugins: Names = field((), "Modules or .py files to import first, comma-separated.")
+    where: BenchmarkConfig = Field(BenchmarkConfig(), description="Where runs are computed.")
+    fields: dict[str, Any] = Field({}, description="Fields of the run configuration, for every run.")
+    given: dict[str, str] = Field({}, description="What the user gave, as it was given.")
+
+    def seed_range(self) -> range:
+        """The seeds, in order."""
+        return range(self.first_seed, self.first_seed + self.seeds)
+
+    def command(self) -> str:
+        """The command that makes this study, to be typed again."""
+        words = [word for name, value in self.given.items() for word in (f"--{name}", value)]
+        return shlex.join(["harness", "study", *words])
+
+
+class ExportConfig(BaseModel):
+    """What is written, and on what evidence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    to: Annotated[str | None, OrNone] = field(None, "File to write. Default: the study's name, .yaml.")
+    fresh: int = field(5, "Seeds that the study never saw, on which its winners have to hold.", ge=5, le=10_000)
+    first_fresh: int = field(1000, "The first of these seeds.", ge=0, lt=2**31 - 1_000_000)
+    margin: float = field(
+        0.1,
+        "By how much the medians have to be better: those of the best trial than the preset's, and those of a problem's own "
+        "values than the best trial's.",
+        unit="first objective: decades of the NMSE",
+        ge=0,
+    )
+    trial: Annotated[int | None, OrNone] = field(
+        None, "Trial to export. Default: the best, or the front's least error."
+    )
+
+
+def own_fields() -> dict[str, Any]:
+    """The fields of a study that the command line takes, with their documentation."""
+    own = {n: f for n, f in StudyConfig.model_fields.items() if n not in ("where", "fields", "given")}
+    return own | {name: BenchmarkConfig.model_fields[name] for name in WHERE}
+
+
+def configure(given: Mapping[str, str]) -> StudyConfig:
+    """The validated configuration for what the user gave. Any field that every run has is taken for all runs.
+
+    Raises BadInput with one sentence.
+    """
+    own = own_fields()
+    mine = {name: value for name, value in given.items() if name in own and name not in WHERE}
+    others = {name: value for name, value in given.items() if name not in own}
+    try:
+        where = BenchmarkConfig.model_validate({name: given[name] for name in WHERE if name in given})
+        config = StudyConfig.model_validate({**mine, "where": where, "fields": others, "given": dict(given)})
+    except ValidationError as error:
+        raise refusal(error) from error
+    if config.problem and config.suite is not None:
+        raise BadInput(
+            f"suite = {config.suite!r} can't be used with problem = {','.join(config.problem)!r}; give one of them."
+        )
+    load_plugins(config.plugins)
+    for name, value in others.items():
+        if name in ("model", "seed"):
+            raise BadInput(f"{name} = {value!r} is decided by the study; choose with study, seeds and first_seed.")
+        known = set(RunConfig.model_fields).union(
+            *(FAMILIES.get(model).config.model_fields for model in FAMILIES.names())
+        )
+        if name not in known:
+            raise BadInput(f"{name} = {value!r} is not a field of a study; {nearest(name, {*own, *known})}")
+    return config
+
+
+def configure_export(given: Mapping[str, str]) -> tuple[StudyConfig, ExportConfig]:
+    """The configuration of the study, and that of its export. Raises BadInput with one sentence."""
+    own = {name: value for name, value in given.items() if name in ExportConfig.model_fields}
+    try:
+        config = ExportConfig.model_validate(own)
+    except ValidationError as error:
+        raise refusal(error) from error
+    return configure({name: value for name, value in given.items() if name not in own}), config

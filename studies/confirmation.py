@@ -1,0 +1,189 @@
+"""Whether a study's winners hold on seeds that it never saw."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, as_completed
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from harness.errors import BadInput
+from harness.execution.benchmark import BUSY_S, RETRIES
+from harness.execution.executors import is_loss
+from harness.outcome import Outcome
+from studies.definition import median
+from studies.findings import Findings
+from studies.measures import Measured
+from studies.plan import Plan, Run
+from studies.trials import RECORD, succeeded
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """Medians over fresh seeds of the first objective, on one problem."""
+
+    problem: str
+    before: float
+    """Of the preset as it is."""
+    chosen: float
+    """Of the study's best trial."""
+    chosen_range: tuple[float, float]
+    """Best and worst seed."""
+    own: float | None = None
+    """Of the trial that was best on this problem, where that is another."""
+    own_trial: int | None = None
+    keeps_own: bool = False
+    """Whether the problem gets values of its own."""
+    violated: tuple[str, ...] = ()
+    """Constraints that the best trial does not meet here."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What the winners of a study are worth on fresh seeds."""
+
+    trial: FrozenTrial
+    seeds: range
+    margin: float
+    problems: tuple[Confirmed, ...]
+    own: Mapping[str, FrozenTrial] = field(default_factory=dict)
+    """Trials of problems that get values of their own."""
+
+    @property
+    def before(self) -> float:
+        """Mean over problems, of the preset as it is."""
+        return sum(each.before for each in self.problems) / len(self.problems)
+
+    @property
+    def after(self) -> float:
+        """Mean over problems, of the best trial."""
+        return sum(each.chosen for each in self.problems) / len(self.problems)
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the best trial beats the preset by the margin."""
+        return self.after <= self.before - self.margin
+
+
+Submit = Callable[[Run, Mapping[str, Measured]], Future[Measured]]
+"""Has a run computed; it is given the results so far, for its twin."""
+
+
+def best_trial(found: Findings, number: int | None) -> FrozenTrial:
+    """The trial of that number, or the best one. Raises BadInput when the study has none that can be exported."""
+    name = found.plan.name
+    if not found.trials:
+        raise BadInput(f"study {name!r} has no trial yet, so no preset is written.")
+    if not found.has_result:
+        raise BadInput(f"no trial of study {name!r} has a result, so no preset is written. {found.sentence()}")
+    if number is not None:
+        known = {trial.number: trial for trial in succeeded(found.trials)}
+        if number not in known:
+            raise BadInput(f"trial = {number} of study {name!r} has no result; those that have: {_few(known)}.")
+        return known[number]
+    if not found.best:
+        raise BadInput(
+            f"no trial of study {name!r} meets its constraints, so no preset is written; name one with trial."
+        )
+    return found.best[0]
+
+
+def best_on(found: Findings, problem: str) -> FrozenTrial | None:
+    """The trial with the smallest first objective on a problem, among those that meet its constraints there."""
+    names = [f"{constraint.name} {problem}" for constraint in found.plan.study.constraints]
+    candidates = [
+        trial for trial in succeeded(found.trials) if all(trial.constraints.get(name, 1.0) <= 0 for name in names)
+    ]
+    return min(candidates, key=lambda trial: float(trial.user_attrs[RECORD]["problems"][problem][0]), default=None)
+
+
+def confirm(found: Findings, trial: FrozenTrial, seeds: range, margin: float, submit: Submit) -> Confirmation:
+    """Train the preset, the best trial, and on each problem the trial that was best there, on seeds that are fresh.
+
+    A problem keeps values of its own when they beat those of the best trial by ``margin`` in the first objective, by the
+    medians, and meet the constraints. Raises BadInput when the study has seen one of the seeds.
+    """
+    plan = found.plan
+    if seen := sorted(set(seeds) & set(plan.seeds)):
+        raise BadInput(f"first_fresh = {seeds.start} is not fresh: the study has seen seed {seen[0]}.")
+    candidates = {problem: best_on(found, problem) for problem in plan.problems}
+    others = {problem: each for problem, each in candidates.items() if each is not None and each.number != trial.number}
+    wanted: dict[tuple[str, str], list[Run]] = {}
+    for problem in plan.problems:
+        wanted["before", problem] = list(_runs(plan, None, problem, seeds))
+        wanted["chosen", problem] = list(_runs(plan, trial.params, problem, seeds))
+        if problem in others:
+            wanted["own", problem] = list(_runs(plan, others[problem].params, problem, seeds))
+    results = computed((run for runs in wanted.values() for run in runs), submit)
+    measured = {
+        key: [
+            replace(results[run.fingerprint], twin=results.get(run.twin or "")) for run in runs if run.step is not None
+        ]
+        for key, runs in wanted.items()
+    }
+    rows = [_row(plan, problem, measured, others.get(problem), margin) for problem in plan.problems]
+    kept = {row.problem: others[row.problem] for row in rows if row.keeps_own}
+    return Confirmation(trial, seeds, margin, tuple(rows), kept)
+
+
+def _row(
+    plan: Plan,
+    problem: str,
+    measured: Mapping[tuple[str, str], list[Measured]],
+    other: FrozenTrial | None,
+    margin: float,
+) -> Confirmed:
+    objective = plan.study.objectives[0]
+    chosen = measured["chosen", problem]
+    singles = [median(objective, [run]) for run in chosen]
+    row = Confirmed(
+        problem,
+        median(objective, measured["before", problem]),
+        median(objective, chosen),
+        (min(singles), max(singles)),
+        violated=tuple(c.name for c in plan.study.constraints if median(c, chosen) > 0),
+    )
+    if other is None:
+        return row
+    own = measured["own", problem]
+    value, allowed = median(objective, own), all(median(c, own) <= 0 for c in plan.study.constraints)
+    return replace(row, own=value, own_trial=other.number, keeps_own=allowed and value <= row.chosen - margin)
+
+
+def _runs(plan: Plan, values: Mapping[str, Any] | None, problem: str, seeds: range) -> Iterator[Run]:
+    return plan.runs(values or {}, (problem,), seeds)
+
+
+def computed(runs: Iterable[Run], submit: Submit) -> dict[str, Measured]:
+    """The result of each run by fingerprint: twins first; a lost worker costs a further attempt."""
+    by_fingerprint = {run.fingerprint: run for run in runs}
+    results: dict[str, Measured] = {}
+    for of_twins in (True, False):
+        waiting = [run for run in by_fingerprint.values() if (run.step is None) is of_twins]
+        losses: Counter[str] = Counter()
+        while waiting:
+            futures = {submit(run, results): run for run in waiting}
+            waiting = []
+            for future in as_completed(futures):
+                run, error = futures[future], future.exception()
+                if error is not None and is_loss(error) and losses[run.fingerprint] < RETRIES:
+                    losses[run.fingerprint] += 1
+                    waiting.append(run)
+                elif error is not None:
+                    config = run.config
+                    results[run.fingerprint] = Measured(config.problem, config.seed, Outcome.ERROR, str(error))
+                elif (measured := future.result()).outcome is None:
+                    waiting.append(run)
+                    time.sleep(BUSY_S)
+                else:
+                    results[run.fingerprint] = measured
+    return results
+
+
+def _few(numbers: Iterable[int]) -> str:
+    shown = sorted(numbers)
+    return ", ".join(map(str, shown[:10])) + (", ..." if len(shown) > 10 else "")

@@ -1,0 +1,260 @@
+"""The driver: it alone asks and tells; the runs of its trials are computed by the workers of a benchmark."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import optuna
+
+from harness.errors import BadInput
+from harness.execution.attempt import Task
+from harness.execution.benchmark import BUSY_S, POLL_S, RETRIES, STOP_S, SUMMARY_S, close_ours
+from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
+from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, ask_children_to_stop
+from harness.outcome import Outcome
+from harness.run import Stop, stop_on_signals
+from harness.tracking.claims import HEARTBEAT_S, close_left_behind, owner_tag
+from harness.tracking.parent import child_tags, end_parent, open_parent
+from harness.tracking.store import experiment_of, open_store, run_page
+from studies.config import StudyConfig
+from studies.findings import Findings, findings, write_findings, write_note
+from studies.handover import OWNER, begun, hand_over, take_over
+from studies.measures import Measured
+from studies.plan import Plan, Run, make_plan
+from studies.rungs import Earlier
+from studies.runs import Order, measure_isolated
+from studies.space import distributions
+from studies.storage import alone, give_sign, open_storage, open_study
+from studies.trials import RECORD, OpenTrial, Told, judge, refuse, tell
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ASK_S = 2.0
+"""Seconds until a driver looks again for a trial, after there was none: another driver may be gone."""
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a study came to."""
+
+    name: str
+    parent: str
+    findings: Findings
+    stopped: str | None
+    """Why this driver ended before all trials were told."""
+    url: str
+    ui_command: str | None
+
+
+Listener = Callable[[Told], None]
+
+
+@dataclass
+class Desk:
+    """A driver's state: the study, what is open, and what is known of earlier runs."""
+
+    plan: Plan
+    config: StudyConfig
+    study: optuna.Study
+    open: list[OpenTrial] = field(default_factory=list)
+    twins: dict[str, Measured] = field(default_factory=dict)
+    earlier: Earlier = field(default_factory=Earlier)
+    deadline: float | None = None
+    signed: float = field(default_factory=time.monotonic)
+
+
+def tune(config: StudyConfig, listener: Listener = lambda told: None) -> StudyResult:
+    """Ask for trials until the study has as many as it should; ``listener`` hears of each that is told.
+
+    The same call after an interruption, of whatever kind, goes on where it stood, and several may be at work on one
+    study. Raises BadInput, with nothing left behind, when the study, its storage, the store or the scheduler can't be
+    used.
+    """
+    plan = make_plan(config)
+    client = open_store()
+    refuse_unsuitable_store(config.where, client.tracking_uri)
+    storage = open_storage(config.storage)
+    study = open_study(storage, plan, config)
+    desk = Desk(plan, config, study)
+    if config.timeout is not None:
+        desk.deadline = time.monotonic() + config.timeout
+    for trial in study.get_trials(deepcopy=False):
+        for problem, runs in trial.user_attrs.get(RECORD, {}).get("rungs", {}).items():
+            for errors in runs:
+                desk.earlier.add(problem, {int(epoch): error for epoch, error in errors.items()})
+    with stop_on_signals() as stop, executor(config.where) as pool:
+        experiment = experiment_of(client, plan.name)
+        close_left_behind(client)
+        parent = open_parent(client, experiment.experiment_id, plan.name, {"study": plan.name})
+        make = partial(_order, client, experiment.experiment_id, {"study": plan.name} | child_tags(parent), desk)
+        written = 0.0
+        limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
+
+        def submit(opened: OpenTrial, run: Run) -> Future[Measured]:
+            return pool.submit(measure_isolated, make(opened, run), limits)
+
+        close_lost = partial(close_ours, client)
+        for told in work(desk, submit, config.where.worker_count(), stop, close_lost):
+            listener(told)
+            if time.monotonic() - written > SUMMARY_S:
+                write_note(client, parent, plan, config, findings(plan, study))
+                written = time.monotonic()
+    close_ours(client, Outcome.INTERRUPTED, f"{stop.reason or 'Stopped'}; it did not stop by itself in time.")
+    found = findings(plan, study, weigh=True)
+    write_findings(client, parent, plan, config, study, found)
+    outcome, status, reason = Outcome.COMPLETED, "FINISHED", found.sentence()
+    if stop.reason is not None:
+        outcome, status, reason = Outcome.INTERRUPTED, "KILLED", stop.reason
+    elif not found.has_result:
+        outcome, status = Outcome.ERROR, "FAILED"
+    end_parent(client, parent, outcome.value, reason, status)
+    return StudyResult(plan.name, parent, found, stop.reason, *run_page(client, experiment.experiment_id, parent))
+
+
+def ask(desk: Desk) -> OpenTrial | Told | None:
+    """The next trial, or None when there are enough, or it is too late. Takes over those of drivers that are gone.
+
+    A trial whose values don't fit together is told at once.
+    """
+    if desk.deadline is not None and time.monotonic() > desk.deadline:
+        return None
+    with alone(desk.config.storage):
+        take_over(desk.study)
+        if begun(desk.study) >= desk.config.trials:
+            return None
+        trial = desk.study.ask(distributions(desk.plan.study.space))
+        trial.set_user_attr(OWNER, owner_tag()["owner"])
+    try:
+        return OpenTrial(trial, deque(desk.plan.runs(trial.params)), twins=desk.twins)
+    except BadInput as error:
+        return refuse(desk.study, trial, str(error))
+
+
+Submit = Callable[[OpenTrial, Run], Future[Measured]]
+
+
+def work(
+    desk: Desk, submit: Submit, slots: int, stop: Stop, close_lost: Callable[[Outcome, str, str], str]
+) -> Iterator[Told]:
+    """Ask for trials, have their runs computed, ``slots`` at a time, and tell; yields each trial that was told.
+
+    A trial has one run at work at a time, so that it can end early, unless there are fewer trials than slots. A run whose
+    worker is lost is tried again, ``RETRIES`` times. When ``stop`` has a reason, open trials are handed over.
+    """
+    futures: dict[Future[Measured], tuple[OpenTrial, Run]] = {}
+    later: deque[tuple[float, OpenTrial, Run]] = deque()
+    losses: Counter[str] = Counter()
+    none_until = 0.0
+    while stop.reason is None:
+        while later and later[0][0] <= time.monotonic():
+            _, opened, run = later.popleft()
+            opened.again(run)
+        while len(futures) + len(later) < slots:
+            chosen = _idle(desk)
+            if chosen is None and time.monotonic() >= none_until:
+                asked = ask(desk)
+                if isinstance(asked, OpenTrial):
+                    desk.open.append(asked)
+                elif asked is not None:
+                    yield asked
+                if asked is not None:
+                    continue
+                none_until = time.monotonic() + ASK_S
+            chosen = chosen or _any(desk)
+            if chosen is None:
+                break
+            futures[submit(*chosen)] = chosen
+        if not futures and not later and not desk.open:
+            break
+        if not futures:
+            time.sleep(POLL_S)
+        done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
+        for future in done:
+            opened, run = futures.pop(future)
+            measured = _measured(future, run, losses, close_lost)
+            if measured is None:
+                opened.again(run)
+            elif measured.outcome is None:
+                later.append((time.monotonic() + BUSY_S, opened, run))
+            elif not opened.closed:
+                yield from _settle(desk, opened, run, measured)
+        if time.monotonic() - desk.signed > HEARTBEAT_S:
+            give_sign(desk.study)
+            desk.signed = time.monotonic()
+    _stop(desk, futures)
+
+
+def _settle(desk: Desk, opened: OpenTrial, run: Run, measured: Measured) -> Iterator[Told]:
+    opened.take(run, measured)
+    if run.step is not None:
+        desk.earlier.add(measured.problem, measured.rungs)
+    reason = judge(desk.plan, opened, run)
+    if reason is not None or opened.is_done():
+        desk.open.remove(opened)
+        yield tell(desk.plan, desk.study, opened, reason)
+
+
+def _idle(desk: Desk) -> tuple[OpenTrial, Run] | None:
+    """The next run of a trial that has none at work."""
+    return next(((o, run) for o in desk.open if not o.at_work and (run := o.next_run()) is not None), None)
+
+
+def _any(desk: Desk) -> tuple[OpenTrial, Run] | None:
+    """The next run of any trial."""
+    return next(((opened, run) for opened in desk.open if (run := opened.next_run()) is not None), None)
+
+
+def _measured(
+    future: Future[Measured], run: Run, losses: Counter[str], close_lost: Callable[[Outcome, str, str], str]
+) -> Measured | None:
+    """What came of a run, with its MLflow run closed where its process could not do that; None to try it again."""
+    error = future.exception()
+    if error is None:
+        measured = future.result()
+        if measured.outcome is not Outcome.INTERRUPTED or measured.cut:
+            return measured
+        error = WorkerLost(measured.reason)
+    outcome, reason = Outcome.ERROR, f"{type(error).__name__}: {error}"
+    if isinstance(error, DeadlinePassed):
+        outcome, reason = Outcome.TIMEOUT, str(error)
+    elif is_loss(error):
+        losses[run.fingerprint] += 1
+        reason = f"{error} (attempt {losses[run.fingerprint]} of {RETRIES + 1})"
+    run_id = close_lost(outcome, reason, run.fingerprint)
+    if is_loss(error) and losses[run.fingerprint] <= RETRIES:
+        return None
+    return Measured(run.config.problem, run.config.seed, outcome, reason, run_id)
+
+
+def _stop(desk: Desk, futures: dict[Future[Measured], tuple[OpenTrial, Run]]) -> None:
+    """Let the runs at work record what they have, for a moment, and hand the open trials over to whoever comes next."""
+    for future in futures:
+        future.cancel()
+    if futures:
+        ask_children_to_stop()
+        wait(futures, timeout=STOP_S)
+    with alone(desk.config.storage):
+        for opened in desk.open:
+            hand_over(desk.study, desk.study.trials[opened.number])
+
+
+def _order(
+    client: MlflowClient, experiment_id: str, tags: dict[str, str], desk: Desk, opened: OpenTrial, run: Run
+) -> Order:
+    of_trial = tags | {"trial": str(opened.number)}
+    twin = desk.twins.get(run.twin or "")
+    known = None
+    if twin is not None and "final/dense_mse" in twin.metrics:
+        known = (twin.run_id, twin.metrics["final/dense_mse"])
+    task = Task(
+        run.config.model_dump(mode="json"), run.fingerprint, client.tracking_uri, experiment_id, of_trial, twin=known
+    )
+    looked_at = run.step is not None and desk.plan.prunable and desk.config.pruning
+    return Order(task, desk.earlier.bounds(run.config) if looked_at else {})

@@ -1,0 +1,171 @@
+"""From a study to a preset: the winners that hold on fresh seeds, each value with the trail back to its trial."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from optuna.trial import FrozenTrial
+
+from harness.errors import BadInput
+from harness.execution.attempt import Task
+from harness.execution.executors import executor, refuse_unsuitable_store
+from harness.execution.isolation import Limits
+from harness.explanation import comments
+from harness.fingerprint import COMPARABILITY
+from harness.presets import load, text_of
+from harness.tracking.parent import child_tags, open_parent, write_table
+from harness.tracking.store import experiment_of, open_store
+from studies.config import ExportConfig, StudyConfig
+from studies.confirmation import Confirmation, best_trial, confirm
+from studies.findings import findings
+from studies.measures import Measured
+from studies.plan import Plan, Run, difference, make_plan
+from studies.runs import Order, measure_isolated
+from studies.space import fields
+from studies.storage import find_study, open_storage
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export came to."""
+
+    path: Path | None
+    """The file that was written; None when the preset was not beaten."""
+    confirmation: Confirmation
+    plan: Plan
+    preset: str
+
+    def table(self) -> list[str]:
+        """The comparison on fresh seeds, in Markdown."""
+        trial = self.confirmation.trial.number
+        name = self.plan.study.objectives[0].name
+        lines = [
+            f"| {name} | preset {self.preset} | trial {trial} | its best, worst seed | the problem's own trial | violates |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in self.confirmation.problems:
+            low, high = row.chosen_range
+            own = "" if row.own is None else f"{row.own:.2f} (trial {row.own_trial}{', kept' if row.keeps_own else ''})"
+            lines.append(
+                f"| {row.problem} | {row.before:.2f} | {row.chosen:.2f} | {low:.2f}, {high:.2f} | {own} "
+                f"| {', '.join(row.violated)} |"
+            )
+        lines.append(f"| mean | {self.confirmation.before:.2f} | {self.confirmation.after:.2f} | | | |")
+        return lines
+
+
+def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
+    """Confirm a study's winners on fresh seeds, and write them as a preset if they beat the one that they started from.
+
+    Raises BadInput for a study that is not there, is of another definition, or has nothing to export.
+    """
+    plan = make_plan(config)
+    study = find_study(open_storage(config.storage), plan.name)
+    if (what := difference(study.user_attrs.get("definition", {}), plan.described)) is not None:
+        raise BadInput(f"name = {plan.name!r} is a study of another definition: {what}.")
+    found = findings(plan, study)
+    trial = best_trial(found, wanted.trial)
+    seeds = range(wanted.first_fresh, wanted.first_fresh + wanted.fresh)
+    client = open_store()
+    refuse_unsuitable_store(config.where, client.tracking_uri)
+    with executor(config.where) as pool:
+        experiment = experiment_of(client, plan.name).experiment_id
+        parent = open_parent(client, experiment, f"{plan.name}-export", {"study_export": plan.name})
+        tags = {"study": plan.name, "trial": "export"} | child_tags(parent)
+        limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
+
+        def submit(run: Run, known: Mapping[str, Measured]) -> Any:
+            twin = known.get(run.twin or "")
+            pair = (
+                (twin.run_id, twin.metrics["final/dense_mse"]) if twin and "final/dense_mse" in twin.metrics else None
+            )
+            task = Task(
+                run.config.model_dump(mode="json"), run.fingerprint, client.tracking_uri, experiment, tags, twin=pair
+            )
+            return pool.submit(measure_isolated, Order(task, {}), limits)
+
+        confirmation = confirm(found, trial, seeds, wanted.margin, submit)
+        path = Path(wanted.to or f"{plan.name}.yaml") if confirmation.is_better else None
+        exported = Exported(path, confirmation, plan, config.preset)
+        write_table(client, parent, "confirmation.json", [_plain(row) for row in confirmation.problems])
+        if path is not None:
+            text = preset_text(plan, confirmation, config.preset, datetime.date.today())
+            path.write_text(text, encoding="utf-8")
+            client.log_text(parent, text, "preset.yaml")
+        client.set_tag(parent, "mlflow.note.content", "\n".join(exported.table()))
+        client.set_terminated(parent, "FINISHED")
+    return exported
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {name: ",".join(map(str, v)) if isinstance(v, tuple) else v for name, v in vars(row).items()}
+
+
+def preset_text(plan: Plan, confirmation: Confirmation, base: str, today: datetime.date) -> str:
+    """The preset ``base`` with the study's values in the place of its own, each with its comment.
+
+    The other values stay, with the comments that they had on their line or above it.
+    """
+    content, remarks = _copied(load(base)), dict(comments(text_of(base)))
+    model = plan.study.model
+
+    def put(place: tuple[str, ...], trial: FrozenTrial, problem: str) -> None:
+        section = content
+        for part in place:
+            section = section.setdefault(part, {})
+        config = plan.resolved(trial.params, problem, 0).model_dump(mode="json")
+        for name in {**plan.study.fields, **fields(plan.study.space, trial.params)}:
+            section[name] = config[name]
+            remarks[(*place, name)] = provenance(plan, trial, confirmation.seeds, today)
+
+    problems = content.setdefault("problems", {}).setdefault(model, {})
+    for problem in plan.problems:
+        problems.pop(problem, None)
+    put(("models", model), confirmation.trial, plan.problems[0])
+    for problem, trial in confirmation.own.items():
+        put(("problems", model, problem), trial, problem)
+    head = [
+        f"# Preset {base} with the values of {model} from study {plan.name}: harness study export.",
+        f"# Medians over seeds {confirmation.seeds.start} to {confirmation.seeds.stop - 1} of {_objective(plan)}, mean over",
+        f"# the problems {', '.join(plan.problems)}:",
+        f"# {confirmation.before:.2f} before, {confirmation.after:.2f} with trial {confirmation.trial.number}; problems with "
+        f"values of their own: {', '.join(confirmation.own) or 'none'} (margin {confirmation.margin:g}).",
+    ]
+    return "\n".join([*head, *_written({k: v for k, v in content.items() if v}, remarks, (), 0)]) + "\n"
+
+
+def provenance(plan: Plan, trial: FrozenTrial, fresh: range, today: datetime.date) -> str:
+    """Where a value comes from, in words."""
+    return (
+        f"study {plan.name}, trial {trial.number}, seeds {plan.seeds.start}-{plan.seeds.stop - 1} (confirmed on "
+        f"{fresh.start}-{fresh.stop - 1}), {today.isoformat()}, comparability {COMPARABILITY}"
+    )
+
+
+def _objective(plan: Plan) -> str:
+    return plan.study.objectives[0].name
+
+
+def _copied(content: Any) -> Any:
+    return {key: _copied(value) for key, value in content.items()} if isinstance(content, Mapping) else content
+
+
+def _written(
+    content: Mapping[str, Any], remarks: Mapping[tuple[str, ...], str], path: tuple[str, ...], depth: int
+) -> list[str]:
+    lines = []
+    for key, value in content.items():
+        place, indent = (*path, key), "  " * depth
+        if isinstance(value, Mapping):
+            if value:
+                lines += [f"{indent}{key}:", *_written(value, remarks, place, depth + 1)]
+            continue
+        spelled = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
+        remark = remarks.get(place)
+        lines.append(f"{indent}{key}: {spelled}" + (f"  # {remark}" if remark else ""))
+    return lines

@@ -1,0 +1,73 @@
+"""What a study reads off a run, on validation points only: reporting is for test points and the dense grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.outcome import Outcome
+
+FLOOR, CAP = -20.0, 3.0
+"""Bounds of a log10 NMSE. A run without a result counts as CAP, so that every value that is told is finite."""
+FLOOR2 = 1e-8
+"""Part of the target's variance below which a difference of errors is numerical noise (success criteria)."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run came to, as far as a study looks at it."""
+
+    problem: str
+    seed: int
+    outcome: Outcome | None
+    """None when another process is at work on the same run."""
+    reason: str = ""
+    run_id: str = ""
+    scale2: float = 1.0
+    """Variance of the target on the dense grid (mean square, if it is constant), in raw units squared."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """The last value of each metric of the run; of ``val/mse`` that of the last epoch."""
+    rungs: Mapping[int, float] = field(default_factory=dict)
+    """Validation MSE at the epochs where runs are compared with earlier ones."""
+    cut: bool = False
+    """Whether it was ended at such an epoch; its error there then counts."""
+    twin: Measured | None = None
+    """The unpruned twin, where the model has one."""
+    reused: bool = False
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is an error that may be counted."""
+        return self.outcome is Outcome.COMPLETED or self.cut
+
+
+def log10_nmse(run: Measured) -> float:
+    """log10 of the validation MSE over the target's variance, within [FLOOR, CAP]; CAP where it is absent or not finite."""
+    nmse = run.metrics.get("val/mse", math.nan) / run.scale2
+    if not math.isfinite(nmse):
+        return CAP
+    return min(CAP, max(FLOOR, math.log10(max(nmse, 10**FLOOR))))
+
+
+def active_parameters(run: Measured) -> float:
+    """Live edges x (grid + k + 2); NaN where it is absent."""
+    return run.metrics.get("model/active_params", math.nan)
+
+
+def beyond_twice_the_twin(run: Measured) -> float:
+    """Criterion K2 on validation points: log10 of the error over twice that of the unpruned twin; met at 0 and below.
+
+    Both errors get the floor of 1e-8 of the target's variance. NaN where there is no twin to compare with.
+    """
+    if run.twin is None or not run.twin.has_result:
+        return math.nan
+    mse, of_twin = run.metrics.get("val/mse", math.nan), run.twin.metrics.get("val/mse", math.nan)
+    floor = FLOOR2 * run.scale2
+    return math.log10((mse + floor) / (of_twin + floor) / 2)
+
+
+def short_of_a_fifth(run: Measured) -> float:
+    """Criterion K4: by how much the cut stays below 20% of the active parameters; met at 0 and below. NaN if absent."""
+    missing = 0.2 - run.metrics.get("prune/reduction", math.nan)
+    return 0.0 if abs(missing) < 1e-9 else missing

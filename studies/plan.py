@@ -1,0 +1,137 @@
+"""What a study is going to compute: its definition, its problems and seeds, and the runs of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+from harness import suites
+from harness.config import RunConfig
+from harness.errors import BadInput
+from harness.fingerprint import COMPARABILITY, fingerprint_of
+from harness.presets import resolve
+from studies.catalogue import STUDIES
+from studies.config import SUITE, StudyConfig
+from studies.definition import Study
+from studies.space import fields
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a trial, or of an unpruned twin that a run of the trial is held against."""
+
+    config: RunConfig
+    fingerprint: str
+    step: int | None
+    """Its place among the runs of the trial, by which trials are compared; None for a twin."""
+    twin: str | None = None
+    """Fingerprint of the unpruned twin."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study with its problems and seeds."""
+
+    name: str
+    study: Study
+    problems: tuple[str, ...]
+    seeds: range
+    fields: Mapping[str, Any]
+    """Fields of every run, beside those that are searched."""
+
+    @property
+    def prunable(self) -> bool:
+        """Whether a trial may end early: with several objectives a large error may come with few parameters."""
+        return len(self.study.objectives) == 1
+
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        """All that decides what a trial's values mean, as flat plain data."""
+        base = self.resolved(
+            {name: d.some()[0] for name, d in self.study.space.items()}, self.problems[0], 0
+        ).identity()
+        searched = {key for name, d in self.study.space.items() for v in d.some() for key in d.fields(name, v)}
+        return _flat(
+            {
+                **self.study.described(),
+                "problems": list(self.problems),
+                "seeds": [self.seeds.start, len(self.seeds)],
+                "comparability": COMPARABILITY,
+                "base": {k: v for k, v in base.items() if k not in searched | {"problem", "seed"}},
+            }
+        )
+
+    def resolved(self, values: Mapping[str, Any], problem: str, seed: int) -> RunConfig:
+        """The configuration of one run of a trial. Raises BadInput when the values don't fit together."""
+        searched = fields(self.study.space, values)
+        return resolve({**self.fields, **searched, "model": self.study.model, "problem": problem, "seed": seed})
+
+    def runs(
+        self, values: Mapping[str, Any], problems: tuple[str, ...] = (), seeds: range | None = None
+    ) -> Iterator[Run]:
+        """The runs of a trial in order, seed by seed, each after its twin. Raises BadInput when values don't fit."""
+        step = 0
+        for seed in seeds or self.seeds:
+            for problem in problems or self.problems:
+                config = self.resolved(values, problem, seed)
+                of_twin = config.twin()
+                twin = None if of_twin is None else _fingerprint(of_twin)
+                if of_twin is not None and twin is not None:
+                    yield Run(of_twin, twin, None)
+                yield Run(config, _fingerprint(config), step, twin)
+                step += 1
+
+
+def make_plan(config: StudyConfig) -> Plan:
+    """The plan for a configuration. Raises BadInput for what is unknown, or a search space that the model doesn't have."""
+    study = STUDIES.get(config.study)
+    wanted, of_suite, label = config.problem, {}, "-".join(config.problem)
+    if not wanted:
+        suite = suites.load(config.suite or SUITE)
+        wanted, of_suite, label = suite.problems, suite.fields, suites.title(config.suite or SUITE)
+    given = {
+        "preset": config.preset,
+        **of_suite,
+        **study.fields,
+        **config.fields,
+        "threads": config.where.threads,
+        "timeout": config.run_timeout,
+        "plugins": config.plugins,
+    }
+    problems = tuple(suites.problem_names(wanted))
+    plan = Plan(config.name or f"{study.name}-{label}", study, problems, config.seed_range(), given)
+    first = {name: dimension.some()[0] for name, dimension in study.space.items()}
+    for name, dimension in study.space.items():
+        if clash := sorted({key for v in dimension.some() for key in dimension.fields(name, v)} & set(config.fields)):
+            raise BadInput(
+                f"{clash[0]} = {config.fields[clash[0]]!r} is searched by study {study.name!r}; leave it out."
+            )
+        for value in dimension.some():
+            plan.resolved({**first, name: value}, problems[0], config.first_seed)
+    return plan
+
+
+def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
+    """The first thing in which two descriptions differ, in words."""
+    for key in {**here, **there}:
+        if there.get(key) != here.get(key):
+            return f"{key} is {there.get(key, 'absent')!r} there and {here.get(key, 'absent')!r} here"
+    return None
+
+
+@cache
+def _fingerprint(config: RunConfig) -> str:
+    return fingerprint_of(config)
+
+
+def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys; tuples as lists, as JSON gives them back."""
+    if isinstance(content, Mapping):
+        return {
+            k: v
+            for key, value in content.items()
+            for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()
+        }
+    return {prefix: list(content) if isinstance(content, tuple) else content}

@@ -1,0 +1,22 @@
+"""SIREN with Adam: the rate and the clip that the original fixed, and the size and frequency that they can't replace."""
+
+from __future__ import annotations
+
+from studies.definition import Objective, Study
+from studies.measures import CAP, log10_nmse
+from studies.space import Real, Whole
+
+SIREN = Study(
+    name="siren",
+    model="siren",
+    summary="Rate, clip, width, depth and omega0 of a SIREN: least validation error.",
+    space={
+        "lr": Real(1e-4, 3e-2, log=True),
+        "clip": Real(1e-2, 1e2, log=True),
+        "width": Whole(16, 96, step=16),
+        "omega0": Real(2.0, 30.0, log=True),
+        "depth": Whole(1, 4),
+    },
+    objectives=(Objective("log10 NMSE", log10_nmse, penalty=CAP),),
+    fields={"optimizer": "adam"},
+)

@@ -1,0 +1,40 @@
+"""What a person sees of a study."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from studies.config import StudyConfig
+from studies.driver import StudyResult
+from studies.trials import Told
+
+
+def print_trial(told: Told, config: StudyConfig, console: Console) -> None:
+    """A line for a trial that was told."""
+    values = "".join(f"  {value:.4g}" for value in told.values)
+    why = f": {told.reason}" if told.reason else ""
+    line = f"trial {told.number} of {config.trials}  {told.state.name.lower()}{values}  {told.seconds:.1f} s{why}"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def summarise(result: StudyResult, config: StudyConfig, console: Console) -> None:
+    """The closing summary: counts, the best trials, what counts, and where to look."""
+    found = result.findings
+    rows = [("study", result.name, ""), ("trials", found.sentence(), "bold" if found.has_result else "red")]
+    if result.stopped:
+        rows.append(("stopped", f"{result.stopped}; the same command goes on from here.", "yellow"))
+    if found.has_result and not found.best:
+        rows.append(("best", "No trial meets the constraints.", "yellow"))
+    for trial in found.best:
+        values = ", ".join(f"{o.name} {v:.4g}" for o, v in zip(found.plan.study.objectives, trial.values, strict=True))
+        chosen = ", ".join(f"{n}={v:.4g}" if isinstance(v, float) else f"{n}={v}" for n, v in trial.params.items())
+        rows.append(("best", f"trial {trial.number}: {values}; {chosen}", "green"))
+    for objective, parts in found.importance.items():
+        rows.append(("importance", f"{objective}: " + ", ".join(f"{n} {part:.0%}" for n, part in parts.items()), ""))
+    rows.append(("storage", f"optuna-dashboard {config.storage}", ""))
+    rows += (
+        [("look", result.ui_command, ""), ("page", result.url, "")] if result.ui_command else [("look", result.url, "")]
+    )
+    for name, value, style in rows:
+        console.print(Text.assemble((f"{name:<12}", "dim"), (value, style)), soft_wrap=True)

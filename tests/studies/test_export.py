@@ -1,0 +1,166 @@
+"""A preset is written from a study whose winners hold on fresh seeds, with the trail back to each trial."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from harness.errors import BadInput
+from harness.explanation import comments
+from harness.outcome import Outcome
+from harness.presets import load, text_of
+from studies.config import configure_export
+from studies.confirmation import Confirmation, best_on, best_trial, confirm
+from studies.driver import tune
+from studies.export import export, preset_text
+from studies.findings import Findings, findings
+from studies.measures import Measured
+from studies.plan import Plan, Run
+from tests.studies.support import QUICK, desk, done, drive, failed, quick
+
+SIN, POLY = "poisson_1d_sin", "poisson_1d_poly"
+DAY = datetime.date(2026, 11, 24)
+
+
+def worth(run: Run) -> float:
+    """Small rates are good on one problem, large ones on the other; a study's rate is the better the nearer to 1e-3."""
+    rate = float(run.config.lr or 0)
+    if run.config.problem == SIN:
+        return min(1.0, rate)
+    return min(1.0, 1e-6 / rate)
+
+
+def studied(**given: Any) -> tuple[Plan, Findings]:
+    at = desk(quick(**{"problem": f"{SIN},{POLY}", "trials": 12, "pruning": "false", **given}))
+    drive(at, lambda opened, run: done(run, worth(run)))
+    return at.plan, findings(at.plan, at.study)
+
+
+def submitting(value: Any) -> Any:
+    def submit(run: Run, known: Mapping[str, Measured]) -> Future[Measured]:
+        future: Future[Measured] = Future()
+        future.set_result(done(run, value(run)))
+        return future
+
+    return submit
+
+
+def confirmed(found: Findings, margin: float = 0.1, value: Any = worth, first: int = 1000) -> Confirmation:
+    return confirm(found, best_trial(found, None), range(first, first + 5), margin, submitting(value))
+
+
+def test_a_problem_gets_values_of_its_own_where_they_beat_the_model_s_by_the_margin(outside: Path) -> None:
+    _, found = studied()
+    result = confirmed(found)
+    for row in result.problems:
+        if row.own is not None:
+            assert row.keeps_own == (row.own <= row.chosen - 0.1)
+    assert result.own, "a compromise is beaten on both"
+    assert all(best_on(found, problem) == trial for problem, trial in result.own.items())
+    assert confirmed(found, margin=30.0).own == {}
+
+
+def test_seeds_that_the_study_has_seen_are_refused(outside: Path) -> None:
+    _, found = studied()
+    with pytest.raises(BadInput, match="first_fresh = 0 is not fresh: the study has seen seed 0"):
+        confirmed(found, first=0)
+
+
+def test_a_study_that_does_not_beat_the_preset_is_not_better(outside: Path) -> None:
+    _, found = studied()
+    before = found.plan.resolved({}, SIN, 0).lr
+    assert not confirmed(found, value=lambda run: 1e-9 if run.config.lr == before else 1.0).is_better
+    assert confirmed(found, value=lambda run: 1.0 if run.config.lr == before else 1e-9).is_better
+
+
+def test_every_value_of_the_preset_has_its_trail_and_the_others_keep_their_comments(outside: Path) -> None:
+    plan, found = studied()
+    result = confirmed(found)
+    text = preset_text(plan, result, "tuned", DAY)
+    content, remarks = yaml.safe_load(text), comments(text)
+    chosen = content["models"]["siren"]
+    for name, value in result.trial.params.items():
+        assert chosen[name] == pytest.approx(value)
+        assert remarks["models", "siren", name] == (
+            f"study {plan.name}, trial {result.trial.number}, seeds 0-0 (confirmed on 1000-1004), 2026-11-24, comparability 1"
+        )
+    for problem, trial in result.own.items():
+        assert content["problems"]["siren"][problem]["lr"] == pytest.approx(trial.params["lr"])
+        assert f"trial {trial.number}," in remarks["problems", "siren", problem, "lr"]
+    before = load("tuned")
+    for model in set(before["models"]) - {"siren"}:
+        assert content["models"][model] == before["models"][model]
+    assert chosen["lr_decay"] == before["models"]["siren"]["lr_decay"]
+    assert remarks["models", "kan", "k"] == comments(text_of("tuned"))["models", "kan", "k"]
+    assert content["problems"]["siren"]["sin_freq3"] == before["problems"]["siren"]["sin_freq3"]
+
+
+def test_a_pruned_kan_s_grids_are_lists_in_the_preset(outside: Path) -> None:
+    at = desk(quick(study="kan", trials=6, epochs=8))
+    drive(at, lambda opened, run: done(run))
+    found = findings(at.plan, at.study)
+    content = yaml.safe_load(preset_text(at.plan, confirmed(found, value=lambda run: 0.1), "tuned", DAY))
+    pruned = content["models"]["kan_pruned"]
+    assert pruned["grids"][0] == 5
+    assert isinstance(pruned["retrain_grids"], list)
+
+
+def test_when_all_trials_diverged_no_preset_is_written(outside: Path) -> None:
+    at = desk(quick())
+    drive(at, lambda opened, run: failed(run, Outcome.DIVERGED, "NaN."))
+    with pytest.raises(
+        BadInput, match=r"no trial of study 'siren-poisson_1d_sin' has a result, so no preset is written"
+    ):
+        best_trial(findings(at.plan, at.study), None)
+
+
+def test_a_trial_can_be_named_and_has_to_have_a_result(outside: Path) -> None:
+    _, found = studied()
+    assert best_trial(found, 3).number == 3
+    with pytest.raises(BadInput, match=r"trial = 99 of study .* has no result; those that have: 0, 1"):
+        best_trial(found, 99)
+
+
+def test_when_no_trial_meets_the_constraints_one_has_to_be_named(outside: Path) -> None:
+    at = desk(quick(study="kan", epochs=8))
+    drive(at, lambda opened, run: done(run, 1.0 if run.config.model == "kan_pruned" else 0.1))
+    with pytest.raises(BadInput, match="meets its constraints, so no preset is written; name one with trial"):
+        best_trial(findings(at.plan, at.study), None)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"fresh": "4"}, "fresh = '4' can't be used: .* greater than or equal to 5"),
+        ({"margin": "-1"}, "margin = '-1' can't be used"),
+        ({"frehs": "5"}, "frehs = '5' is not a field of a study"),
+    ],
+)
+def test_bad_input_is_one_sentence(given: dict[str, str], sentence: str) -> None:
+    with pytest.raises(BadInput, match=sentence):
+        configure_export(given)
+
+
+def test_an_unknown_study_is_refused_with_the_nearest(outside: Path) -> None:
+    desk(quick())
+    given = {**QUICK, "problem": SIN, "name": "siren-poisson_1d_sni"}
+    with pytest.raises(BadInput, match="name = 'siren-poisson_1d_sni' is not in the storage; did you mean"):
+        export(*configure_export(given))
+
+
+def test_a_real_study_is_exported_or_says_that_it_is_no_better(store: MlflowClient, outside: Path) -> None:
+    given = {**QUICK, "problem": SIN, "trials": "4", "seeds": "1", "workers": "1"}
+    config, wanted = configure_export({**given, "to": "mine.yaml", "margin": "0"})
+    tune(config)
+    exported = export(config, wanted)
+    assert exported.confirmation.is_better == Path("mine.yaml").exists()
+    assert f"| {SIN} |" in "\n".join(exported.table())
+    if exported.path is not None:
+        assert yaml.safe_load(exported.path.read_text())["models"]["siren"]["optimizer"] == "adam"
