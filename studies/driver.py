@@ -21,7 +21,7 @@ from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import HEARTBEAT_S, close_left_behind, owner_tag
 from harness.tracking.parent import child_tags, end_parent, open_parent
-from harness.tracking.store import experiment_of, open_store, run_page
+from harness.tracking.store import experiment_of, lost_in_one_sentence, open_store, run_page
 from studies.config import StudyConfig
 from studies.findings import Findings, findings, write_findings, write_note
 from studies.handover import OWNER, begun, hand_over, take_over
@@ -75,13 +75,20 @@ def tune(config: StudyConfig, listener: Listener = lambda told: None) -> StudyRe
 
     The same call after an interruption, of whatever kind, goes on where it stood, and several may be at work on one
     study. Raises BadInput, with nothing left behind, when the study, its storage, the store or the scheduler can't be
-    used.
+    used, and StoreLost when the store fails in the middle.
     """
     plan = make_plan(config)
     client = open_store()
     refuse_unsuitable_store(config.where, client.tracking_uri)
     storage = open_storage(config.storage)
     study = open_study(storage, plan, config)
+    with lost_in_one_sentence():
+        return _tune(plan, config, client, study, listener)
+
+
+def _tune(
+    plan: Plan, config: StudyConfig, client: MlflowClient, study: optuna.Study, listener: Listener
+) -> StudyResult:
     desk = Desk(plan, config, study)
     if config.timeout is not None:
         desk.deadline = time.monotonic() + config.timeout

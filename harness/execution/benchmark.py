@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness import suites
 from harness.config import RunConfig
-from harness.errors import BadInput, StoreLost
+from harness.errors import BadInput
 from harness.execution.attempt import Attempted, Task, attempt_isolated
 from harness.execution.config import BenchmarkConfig
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
@@ -24,7 +24,7 @@ from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close, close_left_behind, unfinished
 from harness.tracking.parent import child_tags, end_parent, open_parent, write_progress, write_table
 from harness.tracking.results import Result, results
-from harness.tracking.store import STORE_ERRORS, experiment_of, open_store, run_page
+from harness.tracking.store import experiment_of, lost_in_one_sentence, open_store, run_page
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -141,11 +141,8 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
     cells = plan(config)
     client = open_store()
     refuse_unsuitable_store(config, client.tracking_uri)
-    try:
+    with lost_in_one_sentence():
         return _compute_what_is_missing(config, cells, client, listener)
-    except STORE_ERRORS as error:
-        why = str(error).splitlines()[0]
-        raise StoreLost(f"The store failed: {why}; when it can be written again, the same command goes on.") from error
 
 
 def _compute_what_is_missing(

@@ -23,10 +23,22 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from harness.errors import BadInput
+from harness.errors import BadInput, StoreLost
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 """What a store raises that can't be used any more; OSError where artifacts are files."""
+
+
+@contextmanager
+def lost_in_one_sentence() -> Iterator[None]:
+    """A store that fails in here is StoreLost."""
+    try:
+        yield
+    except STORE_ERRORS as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise StoreLost(f"The store failed: {why}; when it can be written again, the same command goes on.") from error
+
+
 PATIENCE_S = 120.0
 """Seconds for which a database may be locked or away before a call to it fails."""
 
