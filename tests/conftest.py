@@ -62,6 +62,8 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and none of the caller's MLflow settings."""
     for name in MLFLOW_VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    # What a test before this one has called set_tracking_uri with would win over the environment.
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

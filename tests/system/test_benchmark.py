@@ -172,9 +172,10 @@ def test_bad_cells_cost_nobody_else_anything_and_each_says_what_happened(store: 
     assert all("exit code 3" in reason for _, reason in ended["leave"]), ended
     ((outcome, _),) = ended["sleep"]
     assert outcome == "timeout"
-    ((outcome, reason),) = ended["eat"]
-    assert outcome == "error"
-    assert "alloc" in reason.lower() or "MemoryError" in reason
+    # An allocation that fails is an exception, unless it happens where C++ can only end the process.
+    assert {outcome for outcome, _ in ended["eat"]} == {"error"}, ended
+    told = ("alloc", "MemoryError", "was killed by SIG", "exit code")
+    assert all(any(word in reason for word in told) for _, reason in ended["eat"]), ended
     ((outcome, reason),) = ended["raise"]
     assert (outcome, "ZeroDivisionError" in reason) == ("error", True), ended
     assert sorted(outcome for outcome, _ in ended["siren"]) == ["completed"] * 3 + ["diverged"]
