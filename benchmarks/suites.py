@@ -36,7 +36,9 @@ def main() -> None:
     for workers in arguments.workers:
         with tempfile.TemporaryDirectory() as folder:
             uri = arguments.store or f"sqlite:///{folder}/mlflow.db"
-            wall = time_command(arguments.suite, arguments.seeds, arguments.preset, workers, uri, folder)
+            # Artifacts lie beside the folder that the command runs in, so with a store that is kept they are kept too.
+            place = "." if arguments.store else folder
+            wall = time_command(arguments.suite, arguments.seeds, arguments.preset, workers, uri, place)
             trust(uri)
             found = list(results(open_store()).values())
         first = first or wall
