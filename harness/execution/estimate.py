@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from harness.execution.benchmark import Cell
 from harness.execution.config import BenchmarkConfig
-from harness.tracking.results import results
+from harness.tracking.results import Result, results
 from harness.tracking.store import open_store, store_exists
+
+RECORDING_S = 0.5
+"""What a run takes besides its training (`benchmarks/overhead.py`)."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Row:
     finished: int
     """Cells that the store has a result of, which are not computed."""
     seconds: float | None
-    """What a cell takes: the median over the runs of this model and preset in the store, in proportion to their epochs."""
+    """What a cell takes, from the runs of this model and preset in the store."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,24 @@ class Estimate:
 def estimate(cells: Mapping[str, Cell], config: BenchmarkConfig) -> Estimate:
     """Group the plan by model and preset. Raises BadInput when the store can't be used; makes none."""
     known = results(open_store()) if store_exists() else {}
-    paces: dict[tuple[str, str], list[float]] = defaultdict(list)
+    taken: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for result in known.values():
         if result.epochs:
-            paces[result.model, result.preset].append(result.seconds / result.epochs)
+            taken[result.model, result.preset].append(result)
     groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells.values():
         groups[cell.config.model, cell.config.preset].append(cell)
     rows = []
     for (model, preset), group in groups.items():
-        pace = median(paces[model, preset]) if paces[model, preset] else None
         finished = 0 if config.force else sum(cell.fingerprint in known for cell in group)
-        epochs = median(cell.config.epochs for cell in group)
-        rows.append(Row(model, preset, len(group), finished, None if pace is None else pace * epochs))
+        epochs = round(median(cell.config.epochs for cell in group))
+        rows.append(Row(model, preset, len(group), finished, _seconds(taken[model, preset], epochs)))
     return Estimate(tuple(rows), config.worker_count())
+
+
+def _seconds(taken: Sequence[Result], epochs: int) -> float | None:
+    """Median of the runs of so many epochs; where there are none, of all in proportion to their epochs, the rest apart."""
+    if alike := [result.seconds for result in taken if result.epochs == epochs]:
+        return median(alike)
+    paces = [max(0.0, result.seconds - RECORDING_S) / result.epochs for result in taken]
+    return RECORDING_S + median(paces) * epochs if paces else None

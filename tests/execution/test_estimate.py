@@ -1,0 +1,45 @@
+"""A plan says how long it will take, as far as the store knows runs of its kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from harness.execution.benchmark import plan
+from harness.execution.config import configure
+from harness.execution.estimate import RECORDING_S, estimate
+
+
+def finished(store: MlflowClient, model: str, epochs: int, seconds: float) -> None:
+    """A run of a preset that took so long, of a cell that no plan has."""
+    tags = {"fingerprint": f"{model}-{epochs}-{seconds}", "outcome": "completed"}
+    run = store.create_run("0", start_time=1_000_000, tags=tags)
+    for name, value in {"model": model, "preset": "tuned", "epochs": epochs}.items():
+        store.log_param(run.info.run_id, f"cfg/{name}", value)
+    store.set_terminated(run.info.run_id, end_time=int(1_000_000 + 1000 * seconds))
+
+
+@pytest.fixture
+def config(outside: Path):  # type: ignore[no-untyped-def]
+    (outside / "two.yaml").write_text("summary: x\nproblems: [poisson_1d_sin]\nvariants: [{models: [siren, mlp]}]\n")
+    return configure({"suite": "two.yaml", "seeds": "4", "workers": "1"})
+
+
+def test_runs_of_as_many_epochs_say_it_directly(store: MlflowClient, config) -> None:  # type: ignore[no-untyped-def]
+    for seconds in (2.0, 3.0, 40.0):
+        finished(store, "siren", 200, seconds)
+    finished(store, "siren", 5, 1.0)
+    rows = {row.model: row for row in estimate(plan(config), config).rows}
+    assert rows["siren"].seconds == pytest.approx(3.0)
+    assert rows["mlp"].seconds is None
+    assert estimate(plan(config), config).sentence() == (
+        "8 cells to compute with 1 workers, about 0.2 minutes, without the 4 cells of which the store has no run yet."
+    )
+
+
+def test_runs_of_other_lengths_say_it_in_proportion_to_what_is_training(store: MlflowClient, config) -> None:  # type: ignore[no-untyped-def]
+    finished(store, "siren", 100, RECORDING_S + 1.0)
+    rows = {row.model: row for row in estimate(plan(config), config).rows}
+    assert rows["siren"].seconds == pytest.approx(RECORDING_S + 2.0)
