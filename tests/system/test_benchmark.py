@@ -190,7 +190,7 @@ def test_a_driver_that_is_killed_again_and_again_gets_there_with_the_same_comman
 ) -> None:
     """Once in CI, each time at another moment; HARNESS_KILLS asks for more."""
     moments = random.Random(20251024)
-    for _ in range(int(os.environ.get("HARNESS_KILLS", "4"))):
+    for _ in range(int(os.environ.get("HARNESS_KILLS", "3"))):
         with driver(suite) as process:
             time.sleep(moments.uniform(1, 14))
             process.kill()
