@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def time_command(suite: str, seeds: int, preset: str, workers: int, uri: str, folder: str) -> float:
-    """Seconds from the command to its end, imports and all. Raises CalledProcessError when a cell has no result."""
+    """Seconds from the command to its end, imports and all. Exits with what the command said when a cell has no result."""
     command = [
         sys.executable,
         "-m",
@@ -65,9 +65,11 @@ def time_command(suite: str, seeds: int, preset: str, workers: int, uri: str, fo
     if preset:
         command.append(f"--preset={preset}")
     started = time.perf_counter()
-    subprocess.run(
-        command, env=os.environ | {"MLFLOW_TRACKING_URI": uri}, cwd=folder, check=True, stdout=subprocess.DEVNULL
+    done = subprocess.run(
+        command, env=os.environ | {"MLFLOW_TRACKING_URI": uri}, cwd=folder, capture_output=True, text=True, check=False
     )
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}{done.stderr}")
     return time.perf_counter() - started
 
 
