@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from harness.execution.attempt import Task, attempt
-from harness.execution.isolation import Limits, discard_child, isolated
-from harness.outcome import Outcome
+from harness.execution.attempt import Task, attempt, isolated_from_errors
+from harness.execution.isolation import Limits
 from studies.measures import Measured
 
 
@@ -22,15 +21,7 @@ class Order:
 
 def measure_isolated(order: Order, limits: Limits) -> Measured:
     """:func:`measure` in the warm child process of the calling thread. Raises what :func:`isolated` raises."""
-    outcome: Outcome | None = Outcome.ERROR
-    try:
-        measured = isolated(measure, order, limits)
-        outcome = measured.outcome
-        return measured
-    finally:
-        if outcome is Outcome.ERROR:
-            # Its exception may hold on to whatever it had allocated, which must not cost the next run anything.
-            discard_child()
+    return isolated_from_errors(measure, order, limits)
 
 
 def measure(order: Order) -> Measured:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness.errors import BadInput
 from harness.execution.isolation import Limits, discard_child, isolated
@@ -45,17 +45,36 @@ class Attempted:
     """True when the store had the result already."""
 
 
-def attempt_isolated(task: Task, limits: Limits) -> Attempted:
-    """:func:`attempt` in the warm child process of the calling thread. Raises what :func:`isolated` raises."""
+class HasOutcome(Protocol):
+    """What a worker gives back."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended."""
+
+
+Ended = TypeVar("Ended", bound=HasOutcome)
+Argument = TypeVar("Argument")
+
+
+def isolated_from_errors(function: Callable[[Argument], Ended], argument: Argument, limits: Limits) -> Ended:
+    """:func:`isolated`, with a fresh child after an error. Raises what that raises.
+
+    The exception may hold on to whatever the cell had allocated, which must not cost the next one anything.
+    """
     outcome: Outcome | None = Outcome.ERROR
     try:
-        ended = isolated(attempt, task, limits)
+        ended = isolated(function, argument, limits)
         outcome = ended.outcome
         return ended
     finally:
         if outcome is Outcome.ERROR:
-            # Its exception may hold on to whatever it had allocated, which must not cost the next cell anything.
             discard_child()
+
+
+def attempt_isolated(task: Task, limits: Limits) -> Attempted:
+    """:func:`attempt` in the warm child process of the calling thread. Raises what :func:`isolated` raises."""
+    return isolated_from_errors(attempt, task, limits)
 
 
 def attempt(task: Task, listener: Listener = lambda event: None) -> Attempted:

@@ -69,7 +69,8 @@ def discard_child() -> None:
     """End the calling thread's child; it gets a fresh one when it next asks."""
     kept = _children.pop(threading.get_ident(), None)
     if kept is not None:
-        _end(kept[1])
+        with suppress(TimeoutError):  # it is out of the way, whenever it ends; nobody's result hangs on it
+            _end(kept[1])
 
 
 def _end(pool: ProcessPool) -> None:
