@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from harness.errors import BadInput
 from harness.execution.isolation import Limits, discard_child, isolated
@@ -45,6 +45,7 @@ class Attempted:
     """True when the store had the result already."""
 
 
+@runtime_checkable
 class HasOutcome(Protocol):
     """What a worker gives back."""
 
