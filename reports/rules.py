@@ -18,6 +18,10 @@ from reports.verdicts import Finding, Verdict, at_most, below, no_data
 
 Rule = Callable[[Cell, Artifacts], Finding]
 WINDOWS = 20
+LARGEST_RISE = 1.05
+"""S3: of a window's median loss over that of the window before."""
+LARGEST_SPIKE = 10.0
+"""K1: of a loss over the least one before it in its stage."""
 FINALS = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
 
 
@@ -92,7 +96,7 @@ def monotonicity(mse: Floats, floor: float) -> Finding:
     if not np.isfinite(ratios).all():
         return Finding(Verdict.FAIL, math.inf, "the curve is not finite")
     worst = int(ratios.argmax())
-    return at_most(float(ratios[worst]), 1.05, f"largest from window {worst + 1} to {worst + 2}")
+    return at_most(float(ratios[worst]), LARGEST_RISE, f"largest from window {worst + 1} to {worst + 2}")
 
 
 def changes_rate_once(cell: Cell, artifacts: Artifacts) -> Finding:
@@ -168,7 +172,7 @@ def spike(stages: list[tuple[str, Floats]], floor: float) -> Finding:
     across = float((stages[-1][1][-1] + floor) / (before[-1][-1] + floor))
     if not across <= worst:
         worst, where = across, "after retraining, in relation to before the cut"
-    return at_most(worst, 10.0, where)
+    return at_most(worst, LARGEST_SPIKE, where)
 
 
 @of_a_result

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from studies.definition import Constraint, Objective, Study
-from studies.measures import CAP, active_parameters, beyond_twice_the_twin, log10_nmse, short_of_a_fifth
+from studies.measures import CAP, active_parameters, beyond_twice_the_twin, log10_nmse, short_of_a_fifth, spikes
 from studies.space import Choice, Real
 
 KAN = Study(
     name="kan",
     model="kan_pruned",
-    summary="Penalty, thresholds, split and grids of a pruned KAN: least validation error and fewest parameters (K2, K4).",
+    summary="Penalty, thresholds, split and grids of a pruned KAN: least validation error and fewest parameters (K1, K2, K4).",
     space={
         "lamb": Real(1e-7, 1e-2, log=True),
         "node_th": Real(1e-3, 1e-1, log=True),
@@ -32,5 +32,9 @@ KAN = Study(
         Objective("log10 NMSE", log10_nmse, penalty=CAP),
         Objective("active parameters", active_parameters, penalty=1e4),
     ),
-    constraints=(Constraint("K2", beyond_twice_the_twin), Constraint("K4", short_of_a_fifth)),
+    constraints=(
+        Constraint("K1", spikes),
+        Constraint("K2", beyond_twice_the_twin),
+        Constraint("K4", short_of_a_fifth),
+    ),
 )

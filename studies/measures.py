@@ -1,4 +1,4 @@
-"""What a study reads off a run, on validation points only: reporting is for test points and the dense grid."""
+"""What a study reads off a run, on training and validation points only: test points and the dense grid are for reports."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Measured:
     """Validation MSE at the epochs where runs are compared with earlier ones."""
     cut: bool = False
     """Whether it was ended at such an epoch; its error there then counts."""
+    excess: Mapping[str, float] = field(default_factory=dict)
+    """Of each criterion on training errors alone (S3, K1): log10 of the report's figure over its threshold, at most CAP."""
     twin: Measured | None = None
     """The unpruned twin, where the model has one."""
     reused: bool = False
@@ -48,6 +50,16 @@ def log10_nmse(run: Measured) -> float:
     if not math.isfinite(nmse):
         return CAP
     return min(CAP, max(FLOOR, math.log10(max(nmse, 10**FLOOR))))
+
+
+def rises(run: Measured) -> float:
+    """Criterion S3: by how much the training loss rises more than it may; met at 0 and below. NaN where it is absent."""
+    return run.excess.get("S3", math.nan)
+
+
+def spikes(run: Measured) -> float:
+    """Criterion K1: by how much a spike of the training loss exceeds the limit; met at 0 and below. NaN if absent."""
+    return run.excess.get("K1", math.nan)
 
 
 def active_parameters(run: Measured) -> float:

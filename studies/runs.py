@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow.exceptions import MlflowException
 
 from harness.execution.attempt import Task, attempt, isolated_from_errors
 from harness.execution.isolation import Limits
-from studies.measures import Measured
+from studies.measures import CAP, FLOOR2, Measured
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 @dataclass(frozen=True)
@@ -50,8 +58,27 @@ def measure(order: Order) -> Measured:
         dict(client.get_run(ended.run_id).data.metrics),
         rungs,
         watch.cut,
+        _excess(client, ended.run_id, fields, problem),
         reused=ended.reused,
     )
+
+
+def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], problem: str) -> dict[str, float]:
+    """Of S3 and K1, log10 of the report's own figure over its threshold; nothing where the run has too few epochs."""
+    from reports.histories import Gone, read_history
+    from reports.rules import LARGEST_RISE, LARGEST_SPIKE, monotonicity, spike, stages_of
+
+    try:
+        history = read_history(Path(client.download_artifacts(run_id, "history.parquet")))
+    except (Gone, OSError, MlflowException):
+        return {}  # counts as a constraint that is not met
+    brief = int(fields["retrain_briefly"]) if fields.get("prune_mode") == "greedy" else None
+    floor, mse = FLOOR2 * _scale2(problem), history["train/mse"]
+    figures = {
+        "S3": (monotonicity(mse, floor).figure, LARGEST_RISE),
+        "K1": (spike(stages_of(history.stage, mse, brief), floor).figure, LARGEST_SPIKE),
+    }
+    return {name: min(CAP, math.log10(figure / most)) for name, (figure, most) in figures.items() if figure is not None}
 
 
 @cache

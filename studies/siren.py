@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from studies.definition import Objective, Study
-from studies.measures import CAP, log10_nmse
+from studies.definition import Constraint, Objective, Study
+from studies.measures import CAP, log10_nmse, rises
 from studies.space import Real, Whole
 
 SIREN = Study(
     name="siren",
     model="siren",
-    summary="Rate, clip, width, depth and omega0 of a SIREN: least validation error.",
+    summary="Rate, clip, width, depth and omega0 of a SIREN: least validation error with a loss that falls (S3).",
     space={
         "lr": Real(1e-4, 3e-2, log=True),
         "clip": Real(1e-2, 1e2, log=True),
@@ -18,5 +18,6 @@ SIREN = Study(
         "depth": Whole(1, 4),
     },
     objectives=(Objective("log10 NMSE", log10_nmse, penalty=CAP),),
+    constraints=(Constraint("S3", rises),),
     fields={"optimizer": "adam"},
 )

@@ -41,13 +41,20 @@ def lost_in_one_sentence() -> Iterator[None]:
 
 PATIENCE_S = 120.0
 """Seconds for which a database may be locked or away before a call to it fails."""
+_INSERTED_BY_ANOTHER = ("UNIQUE constraint failed", "duplicate key value violates unique constraint")
+"""How SQLite and PostgreSQL say it; a tracking server passes their words on, and nothing else of the error."""
 
 
 def _is_transient(error: BaseException) -> bool:
-    """A database that is locked, restarting or out of reach; MLflow gives all of these one code, once it is connected.
+    """Whether the same call can succeed later.
 
-    A full disk is not: waiting for room, call after call, would take hours.
+    It can when the database is locked, restarting or out of reach; MLflow gives all of these one code, once it is
+    connected. It also can when another process inserted the same row between MLflow's look and its insertion, as two
+    workers do that begin on one dataset: the second call finds the row. A full disk is not transient: waiting for room,
+    call after call, would take hours.
     """
+    if isinstance(error, MlflowException) and any(said in str(error) for said in _INSERTED_BY_ANOTHER):
+        return True
     away = isinstance(error, OperationalError) or (
         isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE"
     )
@@ -84,6 +91,7 @@ class PatientClient(MlflowClient):
     log_figure = patiently(MlflowClient.log_figure)
     log_table = patiently(MlflowClient.log_table)
     log_text = patiently(MlflowClient.log_text)
+    set_experiment_tag = patiently(MlflowClient.set_experiment_tag)
     set_tag = patiently(MlflowClient.set_tag)
     set_terminated = patiently(MlflowClient.set_terminated)
 

@@ -10,7 +10,7 @@ from harness.errors import BadInput
 from harness.outcome import Outcome
 from studies.definition import Constraint, Objective, Study, median
 from studies.kan import KAN
-from studies.measures import CAP, FLOOR, Measured, beyond_twice_the_twin, log10_nmse, short_of_a_fifth
+from studies.measures import CAP, FLOOR, Measured, beyond_twice_the_twin, log10_nmse, rises, short_of_a_fifth, spikes
 from studies.siren import SIREN
 from studies.space import Choice, Dimension, Real, Whole, fields
 
@@ -47,7 +47,8 @@ def test_a_study_without_a_space_is_refused() -> None:
 def test_siren_and_kan_search_what_the_document_fixed_and_more() -> None:
     assert set(SIREN.space) == {"lr", "clip", "width", "omega0", "depth"}
     assert {"lamb", "node_th", "edge_th", "sparsify_fraction", "grids"} <= set(KAN.space)
-    assert [constraint.name for constraint in KAN.constraints] == ["K2", "K4"]
+    assert [constraint.name for constraint in KAN.constraints] == ["K1", "K2", "K4"]
+    assert [constraint.name for constraint in SIREN.constraints] == ["S3"]
     assert len(KAN.objectives) == 2
 
 
@@ -93,6 +94,8 @@ def test_k2_holds_the_pruned_network_against_twice_its_twin_with_a_floor() -> No
 def test_no_data_is_never_a_pass() -> None:
     assert median(Constraint("K2", beyond_twice_the_twin), [run()]) > 0
     assert median(Constraint("K4", short_of_a_fifth), [run(reduction=math.nan)]) > 0
+    assert median(Constraint("S3", rises), [run()]) > 0
+    assert median(Constraint("K1", spikes), [run()]) > 0
 
 
 def test_k4_is_met_at_exactly_a_fifth() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mlflow import MlflowClient
 
 from harness.execution.attempt import Task
@@ -60,6 +63,18 @@ def test_a_worker_measures_the_run_and_what_the_store_has_is_not_computed_again(
     assert sorted(first.rungs) == [2, 4]
     assert first.metrics["val/mse"] == again.metrics["val/mse"]
     assert first.scale2 > 40, "pi^4 / 2"
+
+
+def test_a_worker_measures_how_far_the_loss_is_from_breaking_the_criteria_on_it(store: MlflowClient) -> None:
+    def excess(model: str, **fields: Any) -> Mapping[str, float]:
+        config = small(model, problem="poisson_1d_sin", epochs=40, **fields)
+        task = Task(config.model_dump(mode="json"), fingerprint_of(config), store.tracking_uri, "0")
+        return measure(Order(task, {})).excess
+
+    calm, wild = excess("siren", lr=1e-5), excess("siren", lr=0.3)
+    assert set(calm) == set(wild) == {"S3"}, "only a pruned KAN has a stage before a cut"
+    assert calm["S3"] <= 0 < wild["S3"]
+    assert set(excess("kan_pruned")) == {"S3", "K1"}
 
 
 def test_a_cut_run_counts_with_its_error_there_and_can_be_computed_later(store: MlflowClient) -> None:

@@ -48,7 +48,7 @@ def test_processes_that_meet_a_fresh_storage_at_once_set_it_up_once(any_storage:
     ("change", "what"),
     [
         ({"seeds": 2}, r"seeds is \[0, 1\] there and \[0, 2\] here"),
-        ({"epochs": 5}, r"base\.epochs is 4 there and 5 here"),
+        ({"epochs": 5}, r"base\.epochs is 20 there and 5 here"),
         ({"problem": "poisson_1d_poly"}, r"problems is \['poisson_1d_sin'\] there and \['poisson_1d_poly'\] here"),
         ({"study": "kan"}, r"study is 'siren' there and 'kan' here"),
     ],
