@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-
-from mlflow.exceptions import MlflowException
 
 from harness.execution.attempt import Task, attempt, isolated_from_errors
 from harness.execution.isolation import Limits
@@ -67,11 +66,13 @@ def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], proble
     """Of S3 and K1, log10 of the report's own figure over its threshold; nothing where the run has too few epochs."""
     from reports.histories import Gone, read_history
     from reports.rules import LARGEST_RISE, LARGEST_SPIKE, monotonicity, spike, stages_of
+    from reports.store import download
 
     try:
-        history = read_history(Path(client.download_artifacts(run_id, "history.parquet")))
-    except (Gone, OSError, MlflowException):
-        return {}  # counts as a constraint that is not met
+        with TemporaryDirectory() as folder:
+            history = read_history(download(client, run_id, "history.parquet", Path(folder)))
+    except (Gone, OSError):
+        return {}  # counts as constraints that are not met
     brief = int(fields["retrain_briefly"]) if fields.get("prune_mode") == "greedy" else None
     floor, mse = FLOOR2 * _scale2(problem), history["train/mse"]
     figures = {
