@@ -1,18 +1,23 @@
 """Write the pages of docs/ that are made of facts held elsewhere.
 
 python docs/write.py configuration            docs/configuration.md from the fields of the configuration
-python docs/write.py results STORE            the tables of docs/results.md from a store (benchmarks/matrix.py fills one)
+python docs/write.py results REPORT/runs.csv  the tables of docs/results.md from a report
+python docs/write.py verdicts REPORT/report.json  the verdicts of the README from a report
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from harness.config import RunConfig
 from harness.families import FAMILIES
+from harness.problems import PROBLEMS
 
 DOCS = Path(__file__).parent
 BEGIN, END = "<!-- made by docs/write.py -->", "<!-- end -->"
@@ -22,14 +27,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     pages = parser.add_subparsers(dest="page", required=True)
     pages.add_parser("configuration")
-    pages.add_parser("results").add_argument("store")
+    pages.add_parser("results").add_argument("runs", type=Path)
+    pages.add_parser("verdicts").add_argument("report", type=Path)
     given = parser.parse_args()
     if given.page == "configuration":
         (DOCS / "configuration.md").write_text(configuration())
+    elif given.page == "results":
+        _replace(DOCS / "results.md", results(given.runs))
     else:
-        page = DOCS / "results.md"
-        before, rest = page.read_text().split(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n{results(given.store)}\n{END}{rest.split(END)[1]}")
+        _replace(DOCS.parent / "README.md", verdicts(given.report))
+
+
+def _replace(page: Path, tables: str) -> None:
+    before, rest = page.read_text().split(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{rest.split(END)[1]}")
 
 
 def configuration() -> str:
@@ -67,36 +78,44 @@ def _table(fields: dict[str, Any]) -> Iterable[str]:
         yield f"| `{name}` | {info.description} | {notes['unit']} | {shown} | {notes['source']} |"
 
 
-def results(store: str) -> str:
-    """A table for each preset: dense MSE of the latest run of each model and problem, and the outcome where it failed."""
-    from mlflow import MlflowClient
+def results(runs: Path) -> str:
+    """A table for each model, from a report's ``runs.csv``: dense NMSE on each problem under each preset.
 
-    from harness.problems import PROBLEMS
-
-    client = MlflowClient(store)
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    runs = client.search_runs(experiments, max_results=10_000, order_by=["attributes.start_time ASC"])
-    cells: dict[tuple[str, str, str], str] = {}
-    for run in runs:
-        params, outcome = run.data.params, run.data.tags.get("outcome", "unfinished")
-        key = (params["cfg/preset"], params["cfg/problem"], params["cfg/model"])
-        done = outcome == "completed"
-        cells[key] = f"{run.data.metrics['final/dense_mse']:.1e}" if done else outcome
-    models = FAMILIES.names()
-    lines: list[str] = []
-    for preset in sorted({preset for preset, _, _ in cells}):
-        lines += [
-            "",
-            f"### Preset `{preset}`",
-            "",
-            f"| problem | {' | '.join(models)} |",
-            "|---" * (len(models) + 1) + "|",
-        ]
+    Median over the seeds, with the least and the largest; a seed without a result counts as infinite.
+    """
+    cells = pd.read_csv(runs)
+    cells["nmse"] = cells["final/dense_nmse"].where(cells["outcome"] == "completed", float("inf"))
+    presets = [name for name in ("seed", "tuned", "lm") if name in set(cells["preset"])]
+    seeds = sorted(cells["seed"].unique())
+    lines = [f"Seeds {seeds[0]} to {seeds[-1]}."]
+    for model in FAMILIES.names():
+        lines += ["", f"### `{model}`", "", f"| problem | {' | '.join(presets)} |", "|---" * (len(presets) + 1) + "|"]
         for problem in PROBLEMS.names():
-            lines.append(
-                f"| {problem} | {' | '.join(cells.get((preset, problem, model), 'no run') for model in models)} |"
-            )
+            of_both = cells[(cells["model"] == model) & (cells["problem"] == problem)]
+            spreads = (_spread(of_both.loc[of_both["preset"] == preset, "nmse"]) for preset in presets)
+            lines.append(f"| {problem} | {' | '.join(spreads)} |")
     return "\n".join(lines)
+
+
+def _spread(values: pd.Series) -> str:
+    return f"{values.median():.1e} ({values.min():.1e} to {values.max():.1e})" if len(values) else "no run"
+
+
+def verdicts(report: Path) -> str:
+    """The verdicts of a ``report.json`` by criterion and preset, with the problems on which each holds."""
+    found = json.loads(report.read_text())
+    presets = found["presets"]
+    rows: dict[str, dict[str, str]] = {}
+    for each in found["verdicts"]:
+        decided = [problem for problem in each["problems"] if problem["verdict"] != "N/A"]
+        holding = sum(problem["verdict"] in ("PASS", "EXPECTED") for problem in decided)
+        count = f" {holding} of {len(decided)}" if decided and each["verdict"] in ("PASS", "FAIL", "NO DATA") else ""
+        row = rows.setdefault(f"{each['criterion']} | {each['sentence']}", {})
+        row[each["preset"]] = each["verdict"] + count
+    lines = [f"| | | {' | '.join(presets)} |", "|---" * (len(presets) + 2) + "|"]
+    return "\n".join(
+        [*lines, *(f"| {name} | {' | '.join(row.get(p, '') for p in presets)} |" for name, row in rows.items())]
+    )
 
 
 if __name__ == "__main__":

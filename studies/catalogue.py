@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from studies.definition import STUDIES, register
 from studies.kan import KAN
-from studies.siren import SIREN
+from studies.siren import SIREN, SIREN_RATE
 
 register(SIREN)
+register(SIREN_RATE)
 register(KAN)
 
 __all__ = ["STUDIES"]

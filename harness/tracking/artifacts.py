@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import DatasetInput, InputTag, Run
+from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus, Run
 from torch import Tensor
 
 from harness.config import RunConfig
@@ -89,21 +89,23 @@ def write_model(client: MlflowClient, run: Run, model: Regressor, example: Tenso
         model.network = frozen(model.network)
     with torch.no_grad():
         signature = infer_signature(example.numpy(), model(example).double().numpy())
-    # mlflow.pytorch.log_model follows the process-wide active run, and there is none here: the two steps it consists of.
+    # The steps of mlflow.pytorch.log_model, which follows the process-wide active run, and there is none here; it also
+    # fetches the whole history of every metric, one request each, for those of a step that is not ours.
     logged = client.create_logged_model(run.info.experiment_id, "model", source_run_id=run.info.run_id)
     try:
-        Model.log(
-            None,
-            mlflow.pytorch,
-            name="model",
-            run_id=run.info.run_id,
-            model_id=logged.model_id,
-            pytorch_model=model,
-            signature=signature,
-            input_example=example.numpy(),
-            validate_serving_input=False,  # loads what was just saved, and only warns
-            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder, "model"))
+            mlflow.pytorch.save_model(
+                model,
+                path,
+                mlflow_model=Model(logged.artifact_location, run.info.run_id, model_id=logged.model_id),
+                signature=signature,
+                input_example=example.numpy(),
+                pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
+            )
+            client.log_model_artifacts(logged.model_id, path)
+        client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     except Exception:
         client.delete_logged_model(logged.model_id)  # half of it; where the database was away, all of it is done again
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -212,3 +213,11 @@ def test_a_study_is_a_parent_run_whose_trials_are_children(
     again = tune(quick(any_storage, trials=3, seeds=1))
     assert again.parent == result.parent
     assert len(all_runs(any_store)) == 4
+
+
+def test_trials_are_computed_by_dask_workers(store: MlflowClient) -> None:
+    result = tune(quick(trials=2, executor="dask"))
+    assert [trial.state.name for trial in result.findings.trials] == ["COMPLETE", "COMPLETE"]
+    children = [r for r in all_runs(store) if r.data.tags.get("mlflow.parentRunId") == result.parent]
+    assert sorted(r.data.tags["trial"] for r in children) == ["0", "1"]
+    assert os.getpid() not in {int(r.data.tags["owner"].split("/")[1]) for r in children}
