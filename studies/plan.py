@@ -68,6 +68,20 @@ class Plan:
         searched = fields(self.study.space, values)
         return resolve({**self.fields, **searched, "model": self.study.model, "problem": problem, "seed": seed})
 
+    def of_preset(self) -> dict[str, Any]:
+        """The point of the search space that the preset stands for, without what it has outside of the space.
+
+        A preset's values for single problems are not in it: a trial has one set of values for all.
+        """
+        base = self.resolved({}, self.problems[0], self.seeds.start)
+        found: dict[str, Any] = {}
+        for name, dimension in self.study.space.items():
+            for value in dimension.near(getattr(base, name, None)):
+                if self.resolved({name: value}, self.problems[0], self.seeds.start) == base:
+                    found[name] = value
+                    break
+        return found
+
     def runs(
         self, values: Mapping[str, Any], problems: tuple[str, ...] = (), seeds: range | None = None
     ) -> Iterator[Run]:

@@ -52,9 +52,15 @@ def history_figure(study: Study, trials: Sequence[FrozenTrial]) -> Figure:
     found = succeeded(trials)
     numbers = {trial.number for trial in found}
     for index, (objective, axes) in enumerate(zip(study.objectives, _column(figure, count), strict=True)):
-        x, y = [trial.number for trial in found], [trial.values[index] for trial in found]
+        kept = [trial for trial in found if feasible(trial)]
+        x, y = [trial.number for trial in kept], [trial.values[index] for trial in kept]
         axes.plot(x, y, "o", color=BLUE, markersize=4, label="complete")
-        axes.step(x, np.minimum.accumulate(y), "-", where="post", color=ORANGE, linewidth=1.8, label="best so far")
+        if len(kept) < len(found):
+            rest = [trial for trial in found if not feasible(trial)]
+            at, values = [trial.number for trial in rest], [trial.values[index] for trial in rest]
+            axes.plot(at, values, "o", color=GREY, fillstyle="none", markersize=4, label="violates a constraint")
+        if kept:
+            axes.step(x, np.minimum.accumulate(y), "-", where="post", color=ORANGE, linewidth=1.8, label="best so far")
         pruned = [trial.number for trial in trials if trial.state is TrialState.PRUNED]
         lost = [t.number for t in trials if t.state.is_finished() and t.number not in {*numbers, *pruned}]
         top = axes.get_xaxis_transform()
@@ -64,7 +70,7 @@ def history_figure(study: Study, trials: Sequence[FrozenTrial]) -> Figure:
         axes.set(xlabel="trial", ylabel=objective.name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(visible=True, alpha=0.25)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=4, frameon=False)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=5, frameon=False)
     return figure
 
 

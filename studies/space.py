@@ -34,6 +34,10 @@ class Real:
         """Values to try a configuration with before a study begins."""
         return [self.low, self.high]
 
+    def near(self, current: Any) -> list[Any]:
+        """Where the value of a preset can be found here, if it is searched at all."""
+        return [float(current)] if self.low <= current <= self.high else []
+
 
 @dataclass(frozen=True)
 class Whole:
@@ -62,6 +66,10 @@ class Whole:
         """Values to try a configuration with before a study begins."""
         return [self.low, self.high]
 
+    def near(self, current: Any) -> list[Any]:
+        """Where the value of a preset can be found here, if it is searched at all."""
+        return [current] if self.low <= current <= self.high and (current - self.low) % self.step == 0 else []
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -83,6 +91,10 @@ class Choice:
 
     def some(self) -> list[Any]:
         """Values to try a configuration with before a study begins."""
+        return list(self.options)
+
+    def near(self, current: Any) -> list[Any]:
+        """Where the value of a preset can be found here: any label, since what it has may be of several fields."""
         return list(self.options)
 
 

@@ -124,6 +124,8 @@ def open_study(storage: BaseStorage, plan: Plan, config: StudyConfig) -> optuna.
             study = optuna.create_study(storage=storage, study_name=plan.name, directions=directions)
             study.set_metric_names([objective.name for objective in plan.study.objectives])
             study.set_user_attr("definition", described)
+            # The preset is the first trial: what comes out is no worse, and later trials have something to be held against.
+            study.enqueue_trial(plan.of_preset())
         drivers = sum(key.startswith(DRIVER) for key in study.user_attrs)
         study.sampler = _sampler(config, drivers)
         study.pruner = _pruner(plan, config)
