@@ -59,13 +59,19 @@ class Confirmation:
         return sum(each.before for each in self.problems) / len(self.problems)
 
     @property
-    def after(self) -> float:
+    def of_trial(self) -> float:
         """Mean over problems, of the best trial."""
         return sum(each.chosen for each in self.problems) / len(self.problems)
 
     @property
+    def after(self) -> float:
+        """Mean over problems, of the best trial and of the problems' own ones where they are kept."""
+        kept = (each.own if each.own is not None and each.keeps_own else each.chosen for each in self.problems)
+        return sum(kept) / len(self.problems)
+
+    @property
     def is_better(self) -> bool:
-        """Whether the best trial beats the preset by the margin."""
+        """Whether the study's values beat the preset by the margin."""
         return self.after <= self.before - self.margin
 
 
@@ -104,8 +110,8 @@ def best_on(found: Findings, problem: str) -> FrozenTrial | None:
 def confirm(found: Findings, trial: FrozenTrial, seeds: range, margin: float, submit: Submit) -> Confirmation:
     """Train the preset, the best trial, and on each problem the trial that was best there, on seeds that are fresh.
 
-    A problem keeps values of its own when they beat those of the best trial by ``margin`` in the first objective, by the
-    medians, and meet the constraints. Raises BadInput when the study has seen one of the seeds.
+    A problem keeps values of its own when they meet the constraints, by the medians, and those of the best trial don't or
+    are beaten by ``margin`` in the first objective. Raises BadInput when the study has seen one of the seeds.
     """
     plan = found.plan
     if seen := sorted(set(seeds) & set(plan.seeds)):
@@ -151,7 +157,8 @@ def _row(
         return row
     own = measured["own", problem]
     value, allowed = median(objective, own), all(median(c, own) <= 0 for c in plan.study.constraints)
-    return replace(row, own=value, own_trial=other.number, keeps_own=allowed and value <= row.chosen - margin)
+    keeps = allowed and (bool(row.violated) or value <= row.chosen - margin)
+    return replace(row, own=value, own_trial=other.number, keeps_own=keeps)
 
 
 def _runs(plan: Plan, values: Mapping[str, Any] | None, problem: str, seeds: range) -> Iterator[Run]:

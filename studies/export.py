@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,8 @@ class Exported:
                 f"| {row.problem} | {row.before:.2f} | {row.chosen:.2f} | {low:.2f}, {high:.2f} | {own} "
                 f"| {', '.join(row.violated)} |"
             )
-        lines.append(f"| mean | {self.confirmation.before:.2f} | {self.confirmation.after:.2f} | | | |")
+        means = self.confirmation
+        lines.append(f"| mean | {means.before:.2f} | {means.of_trial:.2f} | | {means.after:.2f} as exported | |")
         return lines
 
 
@@ -129,13 +131,14 @@ def preset_text(plan: Plan, confirmation: Confirmation, base: str, today: dateti
     put(("models", model), confirmation.trial, plan.problems[0])
     for problem, trial in confirmation.own.items():
         put(("problems", model, problem), trial, problem)
-    head = [
-        f"# Preset {base} with the values of {model} from study {plan.name}: harness study export.",
-        f"# Medians over seeds {confirmation.seeds.start} to {confirmation.seeds.stop - 1} of {_objective(plan)}, mean over",
-        f"# the problems {', '.join(plan.problems)}:",
-        f"# {confirmation.before:.2f} before, {confirmation.after:.2f} with trial {confirmation.trial.number}; problems with "
-        f"values of their own: {', '.join(confirmation.own) or 'none'} (margin {confirmation.margin:g}).",
-    ]
+    said = (
+        f"Preset {base} with the values of {model} from study {plan.name}: harness study export. Medians over seeds "
+        f"{confirmation.seeds.start} to {confirmation.seeds.stop - 1} of {_objective(plan)}, mean over the problems "
+        f"{', '.join(plan.problems)}: {confirmation.before:.2f} before, {confirmation.after:.2f} now; trial "
+        f"{confirmation.trial.number}; problems with values of their own: {', '.join(confirmation.own) or 'none'} "
+        f"(margin {confirmation.margin:g})."
+    )
+    head = textwrap.wrap(said, 120, initial_indent="# ", subsequent_indent="# ")
     return "\n".join([*head, *_written({k: v for k, v in content.items() if v}, remarks, (), 0)]) + "\n"
 
 

@@ -14,7 +14,7 @@ def test_each_value_has_its_origin() -> None:
     found = {each.field: each for each in explain({"model": "siren", "problem": "sin_freq3", "lr": "0.1"})}
     assert (found["lr"].value, found["lr"].source) == (0.1, "given")
     assert found["omega0"].source == "preset tuned, problems.siren.sin_freq3"
-    assert found["width"].source == "preset tuned, models.siren"
+    assert found["lr_decay"].source == "preset tuned, models.siren"
     assert found["standardise"].source == "preset tuned, all"
     assert found["epochs"].source == "default"
 

@@ -52,8 +52,10 @@ def submitting(value: Any) -> Any:
     return submit
 
 
-def confirmed(found: Findings, margin: float = 0.1, value: Any = worth, first: int = 1000) -> Confirmation:
-    return confirm(found, best_trial(found, None), range(first, first + 5), margin, submitting(value))
+def confirmed(
+    found: Findings, margin: float = 0.1, value: Any = worth, first: int = 1000, trial: int | None = None
+) -> Confirmation:
+    return confirm(found, best_trial(found, trial), range(first, first + 5), margin, submitting(value))
 
 
 def test_a_problem_gets_values_of_its_own_where_they_beat_the_model_s_by_the_margin(outside: Path) -> None:
@@ -76,8 +78,18 @@ def test_seeds_that_the_study_has_seen_are_refused(outside: Path) -> None:
 def test_a_study_that_does_not_beat_the_preset_is_not_better(outside: Path) -> None:
     _, found = studied()
     before = found.plan.resolved({}, SIN, 0).lr
-    assert not confirmed(found, value=lambda run: 1e-9 if run.config.lr == before else 1.0).is_better
-    assert confirmed(found, value=lambda run: 1.0 if run.config.lr == before else 1e-9).is_better
+    assert not confirmed(found, value=lambda run: 1e-9 if run.config.lr == before else 1.0, trial=1).is_better
+    assert confirmed(found, value=lambda run: 1.0 if run.config.lr == before else 1e-9, trial=1).is_better
+
+
+def test_the_preset_can_be_beaten_by_values_for_single_problems_alone(outside: Path) -> None:
+    _, found = studied()
+    assert found.best[0].number == 0, "a study begins with the preset"
+    result = confirmed(found)
+    assert result.of_trial > result.before - 0.1
+    assert result.own
+    assert result.is_better
+    assert not confirmed(found, margin=30.0).is_better
 
 
 def test_every_value_of_the_preset_has_its_trail_and_the_others_keep_their_comments(outside: Path) -> None:
