@@ -3,13 +3,18 @@
     python benchmarks/search.py overhead     driver's time a trial, over 1,000 trials with runs that take none
     python benchmarks/search.py sampler      TPE against random search on SIREN: regret after 60 trials, 5 repetitions
     python benchmarks/search.py pruning      training time and best value with and without, the same sampler seeds
+    python benchmarks/search.py workers      the same trials as a user starts them, with one worker and with two
 
-The runs of the last two are trained here, in this process, and not tracked: what is measured is the search.
+The runs of `sampler` and `pruning` are trained here, in this process, and not tracked: what is measured is the search. Every
+loss counts as one that falls (S3), or a study of so few epochs would have nothing to compare.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -34,12 +39,13 @@ from studies.storage import open_storage, open_study
 from studies.trials import OpenTrial
 
 SMALL = {"epochs": "40", "n_train": "200", "n_val": "100", "n_test": "2"}
+FALLING = {"S3": -1.0}
 PROBLEMS = "poisson_1d_highfreq,poisson_2d_sin"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["overhead", "sampler", "pruning"])
+    parser.add_argument("what", choices=["overhead", "sampler", "pruning", "workers"])
     parser.add_argument("--trials", type=int)
     parser.add_argument("--repetitions", type=int, default=5)
     given = parser.parse_args()
@@ -48,6 +54,8 @@ def main() -> None:
         overhead(given.trials or 1000)
     elif given.what == "sampler":
         sampler(given.trials or 60, given.repetitions)
+    elif given.what == "workers":
+        workers(given.trials or 20)
     else:
         pruning(given.trials or 60, given.repetitions)
 
@@ -89,7 +97,8 @@ def overhead(trials: int) -> None:
 def _instant(opened: OpenTrial, run: Run) -> Measured:
     """A run that takes no time, of an error that depends on the values, and is never pruned to the end."""
     off = abs(float(opened.trial.params["omega0"]) - 10.0) + 0.01 * run.config.seed
-    return Measured(run.config.problem, run.config.seed, Outcome.COMPLETED, "", "", 1.0, {"val/mse": 1e-4 + off})
+    metrics = {"val/mse": 1e-4 + off}
+    return Measured(run.config.problem, run.config.seed, Outcome.COMPLETED, "", "", 1.0, metrics, excess=FALLING)
 
 
 def trained(at: Desk) -> Callable[[OpenTrial, Run], Measured]:
@@ -110,7 +119,16 @@ def trained(at: Desk) -> Callable[[OpenTrial, Run], Measured]:
         metrics = {"val/mse": last[0], "time/train_s": last[1]}
         scale = scale2(data.dense.y)
         return Measured(
-            config.problem, config.seed, ending.outcome, ending.reason, "", scale, metrics, watch.errors, watch.cut
+            config.problem,
+            config.seed,
+            ending.outcome,
+            ending.reason,
+            "",
+            scale,
+            metrics,
+            watch.errors,
+            watch.cut,
+            excess=FALLING,
         )
 
     return worker
@@ -157,6 +175,25 @@ def pruning(trials: int, repetitions: int) -> None:
                     flush=True,
                 )
     print(f"\nPruning saves {1 - totals['true'] / totals['false']:.0%} of the training time.")
+
+
+def workers(trials: int) -> None:
+    """Random trials, all of them to the end, so that both studies train the same networks."""
+    print("| workers | trials | wall s | trials an hour | ratio |")
+    print("|---|---|---|---|---|")
+    first: float | None = None
+    for count in (1, 2):
+        fields = {"trials": trials, "workers": count, "seeds": 1, "sampler": "random", "pruning": "false"}
+        command = [sys.executable, "-m", "harness", "study", *(f"--{name}={value}" for name, value in fields.items())]
+        with tempfile.TemporaryDirectory() as folder:
+            environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+            started = time.perf_counter()
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            wall = time.perf_counter() - started
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}{done.stderr}")
+        first = first or wall
+        print(f"| {count} | {trials} | {wall:.0f} | {3600 * trials / wall:.0f} | {first / wall:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
