@@ -6,6 +6,7 @@ import datetime
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def _plain(row: Any) -> dict[str, Any]:
 def preset_text(plan: Plan, confirmation: Confirmation, base: str, today: datetime.date) -> str:
     """The preset ``base`` with the study's values in the place of its own, each with its comment.
 
-    The other values stay, with the comments that they had on their line or above it.
+    The other values stay, with the comments that they had on their line or above it, and so does what stood on top.
     """
     content, remarks = _copied(load(base)), dict(comments(text_of(base)))
     model = plan.study.model
@@ -139,6 +140,7 @@ def preset_text(plan: Plan, confirmation: Confirmation, base: str, today: dateti
         f"(margin {confirmation.margin:g})."
     )
     head = textwrap.wrap(said, 120, initial_indent="# ", subsequent_indent="# ")
+    head += ["#", *takewhile(lambda line: line.startswith("#"), text_of(base).splitlines())]
     return "\n".join([*head, *_written({k: v for k, v in content.items() if v}, remarks, (), 0)]) + "\n"
 
 

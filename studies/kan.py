@@ -27,6 +27,7 @@ KAN = Study(
         "prune_mode": Choice(
             {"threshold": {"prune_mode": "threshold"}, "greedy": {"prune_mode": "greedy"}},
         ),
+        "reduction": Real(0.2, 0.8),  # where greedy pruning stops
     },
     objectives=(
         Objective("log10 NMSE", log10_nmse, penalty=CAP),

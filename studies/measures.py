@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from harness.outcome import Outcome
 
-FLOOR, CAP = -20.0, 3.0
-"""Bounds of a log10 NMSE. A run without a result counts as CAP, so that every value that is told is finite."""
-FLOOR2 = 1e-8
+NOISE = 1e-8
 """Part of the target's variance below which a difference of errors is numerical noise (success criteria)."""
+CAP = 3.0
+"""The largest log10 NMSE. A run without a result counts as this, so that every value that is told is finite."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,9 @@ class Measured:
 
 
 def log10_nmse(run: Measured) -> float:
-    """log10 of the validation MSE over the target's variance, within [FLOOR, CAP]; CAP where it is absent or not finite."""
+    """log10 of the validation MSE over the target's variance, plus NOISE; at most CAP, also where it is absent or not finite."""
     nmse = run.metrics.get("val/mse", math.nan) / run.scale2
-    if not math.isfinite(nmse):
-        return CAP
-    return min(CAP, max(FLOOR, math.log10(max(nmse, 10**FLOOR))))
+    return min(CAP, math.log10(nmse + NOISE)) if math.isfinite(nmse) else CAP
 
 
 def rises(run: Measured) -> float:
@@ -75,7 +73,7 @@ def beyond_twice_the_twin(run: Measured) -> float:
     if run.twin is None or not run.twin.has_result:
         return math.nan
     mse, of_twin = run.metrics.get("val/mse", math.nan), run.twin.metrics.get("val/mse", math.nan)
-    floor = FLOOR2 * run.scale2
+    floor = NOISE * run.scale2
     return math.log10((mse + floor) / (of_twin + floor) / 2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,7 +16,7 @@ from harness.presets import resolve
 from studies.catalogue import STUDIES
 from studies.config import SUITE, StudyConfig
 from studies.definition import Study
-from studies.space import fields
+from studies.space import Dimension, fields
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,19 @@ class Plan:
     def of_preset(self) -> dict[str, Any]:
         """The point of the search space that the preset stands for, without what it has outside of the space.
 
-        A preset's values for single problems are not in it: a trial has one set of values for all.
+        Where it has values for single problems, the commonest: a trial has one set of values for all.
         """
-        base = self.resolved({}, self.problems[0], self.seeds.start)
-        found: dict[str, Any] = {}
+        found = {}
         for name, dimension in self.study.space.items():
-            for value in dimension.near(getattr(base, name, None)):
-                if self.resolved({name: value}, self.problems[0], self.seeds.start) == base:
-                    found[name] = value
-                    break
+            values = Counter(value for p in self.problems for value in self._of_preset_on(p, name, dimension))
+            if values:
+                found[name] = values.most_common(1)[0][0]
         return found
+
+    def _of_preset_on(self, problem: str, name: str, dimension: Dimension) -> Iterator[Any]:
+        base = self.resolved({}, problem, self.seeds.start)
+        candidates = dimension.near(getattr(base, name, None))
+        yield from (c for c in candidates if self.resolved({name: c}, problem, self.seeds.start) == base)
 
     def runs(
         self, values: Mapping[str, Any], problems: tuple[str, ...] = (), seeds: range | None = None
