@@ -13,6 +13,7 @@ from mlflow.entities import Metric
 
 from harness.errors import BadInput
 from harness.fingerprint import fingerprint_of
+from harness.presets import resolve
 from harness.run import run
 from reports.evidence import Cell, Selection, gather
 from reports.store import fill, heads
@@ -153,7 +154,8 @@ def test_what_is_not_there_is_refused_with_what_comes_nearest(
 def test_variants_of_a_model_are_told_apart_by_what_differs(filled: MlflowClient) -> None:
     evidence = gather(filled, Selection(presets=("tuned",)))
     variants = {cell.variant for cell in evidence.cells if cell.model == "siren"}
-    assert variants == {"lr=0.001", "lr=1000000.0"}
+    of_preset = resolve({"model": "siren", "preset": "tuned", "problem": "poisson_2d_sin"}).lr
+    assert variants == {f"lr={of_preset}", "lr=1000000.0"}
     assert {cell.variant for cell in evidence.cells if cell.model == "kan"} == {""}
 
 
