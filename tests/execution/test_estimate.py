@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.execution.benchmark import plan
-from harness.execution.config import configure
+from harness.execution.config import BenchmarkConfig, configure
 from harness.execution.estimate import RECORDING_S, estimate
 
 
@@ -22,12 +22,12 @@ def finished(store: MlflowClient, model: str, epochs: int, seconds: float) -> No
 
 
 @pytest.fixture
-def config(outside: Path):  # type: ignore[no-untyped-def]
+def config(outside: Path) -> BenchmarkConfig:
     (outside / "two.yaml").write_text("summary: x\nproblems: [poisson_1d_sin]\nvariants: [{models: [siren, mlp]}]\n")
     return configure({"suite": "two.yaml", "seeds": "4", "workers": "1"})
 
 
-def test_runs_of_as_many_epochs_say_it_directly(store: MlflowClient, config) -> None:  # type: ignore[no-untyped-def]
+def test_runs_of_as_many_epochs_say_it_directly(store: MlflowClient, config: BenchmarkConfig) -> None:
     for seconds in (2.0, 3.0, 40.0):
         finished(store, "siren", 200, seconds)
     finished(store, "siren", 5, 1.0)
@@ -39,7 +39,9 @@ def test_runs_of_as_many_epochs_say_it_directly(store: MlflowClient, config) -> 
     )
 
 
-def test_runs_of_other_lengths_say_it_in_proportion_to_what_is_training(store: MlflowClient, config) -> None:  # type: ignore[no-untyped-def]
+def test_runs_of_other_lengths_say_it_in_proportion_to_what_is_training(
+    store: MlflowClient, config: BenchmarkConfig
+) -> None:
     finished(store, "siren", 100, RECORDING_S + 1.0)
     rows = {row.model: row for row in estimate(plan(config), config).rows}
     assert rows["siren"].seconds == pytest.approx(RECORDING_S + 2.0)
