@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reports.targets import FLOOR
+from reports.verdicts import FLOOR
 
 RESAMPLES = 1000
 FACTORS = (1.0, 2.0, 5.0, 10.0, 100.0, 1e3, 1e4, 1e6)

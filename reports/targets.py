@@ -8,9 +8,7 @@ from functools import cache
 from harness import problems
 from harness.data import dense_points, scale2
 from harness.errors import BadInput
-
-FLOOR = 1e-8
-"""Part of ``scale2`` below which a difference of two errors is numerical noise; fixed in advance."""
+from reports.verdicts import FLOOR
 
 
 @dataclass(frozen=True)

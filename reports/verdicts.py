@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+FLOOR = 1e-8
+"""Part of a target's ``scale2`` below which a difference of two errors is numerical noise; fixed in advance."""
+
 
 class Verdict(Enum):
     """The closed set of verdicts; the value is what the reader sees."""

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.outcome import Outcome
+from reports.verdicts import FLOOR
 
-NOISE = 1e-8
-"""Part of the target's variance below which a difference of errors is numerical noise (success criteria)."""
 CAP = 3.0
 """The largest log10 NMSE. A run without a result counts as this, so that every value that is told is finite."""
 
@@ -45,9 +44,9 @@ class Measured:
 
 
 def log10_nmse(run: Measured) -> float:
-    """log10 of the validation MSE over the target's variance, plus NOISE; at most CAP, also where it is absent or not finite."""
+    """log10 of the validation MSE over the target's variance, plus FLOOR; at most CAP, also where it is absent or not finite."""
     nmse = run.metrics.get("val/mse", math.nan) / run.scale2
-    return min(CAP, math.log10(nmse + NOISE)) if math.isfinite(nmse) else CAP
+    return min(CAP, math.log10(nmse + FLOOR)) if math.isfinite(nmse) else CAP
 
 
 def rises(run: Measured) -> float:
@@ -68,12 +67,12 @@ def active_parameters(run: Measured) -> float:
 def beyond_twice_the_twin(run: Measured) -> float:
     """Criterion K2 on validation points: log10 of the error over twice that of the unpruned twin; met at 0 and below.
 
-    Both errors get the floor of 1e-8 of the target's variance. NaN where there is no twin to compare with.
+    Both errors get the floor of the criteria, a part of the target's variance. NaN where there is no twin to compare with.
     """
     if run.twin is None or not run.twin.has_result:
         return math.nan
     mse, of_twin = run.metrics.get("val/mse", math.nan), run.twin.metrics.get("val/mse", math.nan)
-    floor = NOISE * run.scale2
+    floor = FLOOR * run.scale2
     return math.log10((mse + floor) / (of_twin + floor) / 2)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.execution.attempt import Task, attempt, isolated_from_errors
 from harness.execution.isolation import Limits
-from studies.measures import CAP, NOISE, Measured
+from studies.measures import CAP, Measured
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -67,6 +67,7 @@ def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], proble
     from reports.histories import Gone, read_history
     from reports.rules import LARGEST_RISE, LARGEST_SPIKE, monotonicity, spike, stages_of
     from reports.store import download
+    from reports.verdicts import FLOOR
 
     try:
         with TemporaryDirectory() as folder:
@@ -74,7 +75,7 @@ def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], proble
     except (Gone, OSError):
         return {}  # counts as constraints that are not met
     brief = int(fields["retrain_briefly"]) if fields.get("prune_mode") == "greedy" else None
-    floor, mse = NOISE * _scale2(problem), history["train/mse"]
+    floor, mse = FLOOR * _scale2(problem), history["train/mse"]
     figures = {
         "S3": (monotonicity(mse, floor).figure, LARGEST_RISE),
         "K1": (spike(stages_of(history.stage, mse, brief), floor).figure, LARGEST_SPIKE),
