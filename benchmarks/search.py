@@ -20,9 +20,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from statistics import median
+from statistics import mean, median
 
+import numpy as np
 import torch
+from scipy.stats import bootstrap
 
 from harness import problems
 from harness.data import sample, scale2
@@ -48,16 +50,18 @@ def main() -> None:
     parser.add_argument("what", choices=["overhead", "sampler", "pruning", "workers"])
     parser.add_argument("--trials", type=int)
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--sampler_seed", type=int, default=0, help="The sampler's seed in the first repetition.")
     given = parser.parse_args()
+    seeds = range(given.sampler_seed, given.sampler_seed + given.repetitions)
     torch.set_num_threads(1)
     if given.what == "overhead":
         overhead(given.trials or 1000)
     elif given.what == "sampler":
-        sampler(given.trials or 60, given.repetitions)
+        sampler(given.trials or 60, seeds)
     elif given.what == "workers":
         workers(given.trials or 20)
     else:
-        pruning(given.trials or 60, given.repetitions)
+        pruning(given.trials or 60, seeds)
 
 
 def desk(storage: str, **fields: str) -> Desk:
@@ -140,10 +144,10 @@ def search(folder: str, **fields: str) -> Desk:
     return at
 
 
-def sampler(trials: int, repetitions: int) -> None:
+def sampler(trials: int, seeds: range) -> None:
     best: dict[str, list[float]] = {"tpe": [], "random": []}
     with tempfile.TemporaryDirectory() as folder:
-        for repetition in range(repetitions):
+        for repetition in seeds:
             for name in best:
                 fields = {"seeds": "1", "trials": str(trials), "pruning": "false"}
                 at = search(folder, **fields, sampler=name, sampler_seed=str(repetition), name=f"{name}{repetition}")
@@ -157,24 +161,31 @@ def sampler(trials: int, repetitions: int) -> None:
         print(f"| {name} | {median(regrets):.3f} | {', '.join(f'{regret:.3f}' for regret in regrets)} |")
 
 
-def pruning(trials: int, repetitions: int) -> None:
+def pruning(trials: int, seeds: range) -> None:
     print("| sampler seed | pruning | training, s | trials pruned | runs cut | best log10 NMSE |")
     print("|---|---|---|---|---|---|")
     totals = {"true": 0.0, "false": 0.0}
+    best: dict[str, list[float]] = {"true": [], "false": []}
     with tempfile.TemporaryDirectory() as folder:
-        for repetition in range(repetitions):
+        for repetition in seeds:
             for on in ("false", "true"):
                 fields = {"seeds": "3", "trials": str(trials), "pruning": on}
                 at = search(folder, **fields, sampler_seed=str(repetition), name=f"{on}{repetition}")
                 found = findings(at.plan, at.study)
                 totals[on] += found.seconds
+                best[on].append(at.study.best_value)
                 cut = sum(trial.user_attrs["record"]["cut"] for trial in found.trials)
                 print(
                     f"| {repetition} | {on} | {found.seconds:.1f} | {found.counts['pruned']} | {cut} "
                     f"| {at.study.best_value:.3f} |",
                     flush=True,
                 )
-    print(f"\nPruning saves {1 - totals['true'] / totals['false']:.0%} of the training time.")
+    worse = [pruned - whole for pruned, whole in zip(best["true"], best["false"], strict=True)]
+    interval = bootstrap((worse,), mean, rng=np.random.default_rng(0)).confidence_interval
+    print(
+        f"\nPruning saves {1 - totals['true'] / totals['false']:.0%} of the training time; the best value is worse by "
+        f"{mean(worse):.3f} decades in the mean (95%: {interval.low:.3f} to {interval.high:.3f})."
+    )
 
 
 def workers(trials: int) -> None:

@@ -9,7 +9,7 @@ from studies.space import Choice, Real
 KAN = Study(
     name="kan",
     model="kan_pruned",
-    summary="Penalty, thresholds, split and grids of a pruned KAN: least validation error and fewest parameters (K1, K2, K4).",
+    summary="How a pruned KAN is penalised, cut and refined: least validation error and fewest parameters (K1, K2, K4).",
     space={
         "lamb": Real(1e-7, 1e-2, log=True),
         "node_th": Real(1e-3, 1e-1, log=True),
@@ -20,6 +20,7 @@ KAN = Study(
                 "5": {"grids": "5", "retrain_grids": ""},
                 "5, then 10": {"grids": "5", "retrain_grids": "10"},
                 "5, then 10, 20": {"grids": "5", "retrain_grids": "10,20"},
+                "5, then 10, 20, 40": {"grids": "5", "retrain_grids": "10,20,40"},
                 "5, 10, then 20": {"grids": "5,10", "retrain_grids": "20"},
                 "5, 10, 20": {"grids": "5,10,20", "retrain_grids": ""},
             }
@@ -28,6 +29,7 @@ KAN = Study(
             {"threshold": {"prune_mode": "threshold"}, "greedy": {"prune_mode": "greedy"}},
         ),
         "reduction": Real(0.2, 0.8),  # where greedy pruning stops
+        "history": Choice({"10": {"history": 10}, "50": {"history": 50}}),  # few values: each has twins of its own
     },
     objectives=(
         Objective("log10 NMSE", log10_nmse, penalty=CAP),

@@ -17,8 +17,9 @@ from studies.measures import Measured
 
 FRACTIONS = (0.25, 0.5)
 """Parts of the epochs after which a run is looked at."""
-PERCENTILE = 75.0
-"""A run goes on while its error is at most this percentile of those of earlier runs."""
+PERCENTILE = 90.0
+"""A run goes on while its error is at most this percentile of those of earlier runs. At 75 a study ends with a worse best trial
+(`benchmarks/search.py pruning`): of so short a run the error that it has when it is cut counts."""
 EARLIER = 8
 """Runs that it takes before one is compared with them."""
 
@@ -69,7 +70,7 @@ class Watch:
                 self.errors[event.epoch] = event.val_mse
                 if event.val_mse > (bound := self._bounds[event.epoch]):
                     self.cut = True
-                    return f"Pruned with a validation MSE of {event.val_mse:.2e}, above the {bound:.2e} of three in four runs"
+                    return f"Pruned with a validation MSE of {event.val_mse:.2e}, above the {bound:.2e} of nine in ten runs"
         return None
 
 

@@ -159,7 +159,7 @@ def _pruner(plan: Plan, config: StudyConfig) -> optuna.pruners.BasePruner:
     """Across the runs of a trial: is it worse than the best trial on the same problems and seeds?"""
     if not (config.pruning and plan.prunable):
         return optuna.pruners.NopPruner()
-    return optuna.pruners.WilcoxonPruner(p_threshold=0.1, n_startup_steps=len(plan.problems))
+    return optuna.pruners.WilcoxonPruner(p_threshold=0.05, n_startup_steps=len(plan.problems))
 
 
 def _sentence(error: BaseException) -> str:
