@@ -6,6 +6,7 @@ import pytest
 
 from harness.config import KANConfig, PrunedKANConfig, SirenConfig
 from harness.presets import load, names, resolve
+from harness.problems import PROBLEMS
 from tests.support import MODELS
 
 
@@ -43,9 +44,11 @@ def test_seed_is_the_document_s_recipe() -> None:
 
 
 @pytest.mark.parametrize("preset", ["lm", "seed", "tuned"])
-def test_a_pruned_kan_starts_from_the_preset_s_kan(preset: str) -> None:
-    kan, pruned = (resolve({"model": model, "preset": preset}) for model in ("kan", "kan_pruned"))
-    twin = pruned.twin()
-    assert twin is not None
-    for name in KANConfig.model_fields:
-        assert getattr(kan, name) == getattr(twin, name), name
+def test_a_pruned_kan_starts_from_the_preset_s_kan_on_every_problem(preset: str) -> None:
+    for problem in PROBLEMS.names():
+        given = {"problem": problem, "preset": preset}
+        kan, pruned = (resolve({"model": model, **given}) for model in ("kan", "kan_pruned"))
+        twin = pruned.twin()
+        assert twin is not None
+        for name in KANConfig.model_fields:
+            assert getattr(kan, name) == getattr(twin, name), (problem, name)

@@ -124,13 +124,18 @@ def workers(process: subprocess.Popen[str], count: int) -> list[psutil.Process]:
     """The driver's worker processes, once there are so many."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = [
-            p for p in psutil.Process(process.pid).children(recursive=True) if "spawn_main" in " ".join(p.cmdline())
-        ]
+        found = [p for p in psutil.Process(process.pid).children(recursive=True) if _is_worker(p)]
         if len(found) >= count:
             return found
         time.sleep(0.1)
     raise AssertionError(f"no {count} workers: {process.communicate(timeout=10)}")
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # also of one that is dead and not yet reaped
+        return False
 
 
 def cells_of(store: MlflowClient) -> list[Run]:
