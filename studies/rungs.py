@@ -18,8 +18,8 @@ from studies.measures import Measured
 FRACTIONS = (0.25, 0.5)
 """Parts of the epochs after which a run is looked at."""
 PERCENTILE = 90.0
-"""A run goes on while its error is at most this percentile of those of earlier runs. At 75 a study ends with a worse best trial
-(`benchmarks/search.py pruning`): of so short a run the error that it has when it is cut counts."""
+"""A run goes on while its error is at most this percentile of those of earlier runs. High, since of a run that is cut the
+error at that epoch counts, and a trial that would be the best one suffers for it (docs/studies.md, Measured)."""
 EARLIER = 8
 """Runs that it takes before one is compared with them."""
 
