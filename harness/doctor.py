@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.errors import BadInput
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from harness.tracking.claims import Unfinished
+
+LOOK_S = 2.0
+"""Seconds between two looks at a heartbeat."""
 PACKAGES = ("torch", "mlflow", "pykan", "numpy")
 
 
@@ -31,7 +40,8 @@ def examine(*, fix: bool) -> Iterator[Check]:
         except PackageNotFoundError:
             yield Check(package, "is not installed; pip install -r requirements.txt -e .", ok=False)
     yield _devices()
-    from harness.tracking.claims import close, unfinished
+    from harness.tracking.claims import close, left_behind, unfinished
+    from harness.tracking.liveness import SILENCE_S
     from harness.tracking.store import open_store
 
     try:
@@ -41,23 +51,35 @@ def examine(*, fix: bool) -> Iterator[Check]:
         return
     yield Check("store", f"{client.tracking_uri} can be read and written")
     found = list(unfinished(client))
+    if fix and any(each.process.gone is None for each in found):
+        yield Check("runs elsewhere", f"watching their heartbeats for {SILENCE_S:.0f} s")
+        found = _watched(client, {each.run.info.run_id for each in found})
     for each in found:
-        if each.left_behind and fix:
-            close(client, each.run, f"Left behind: {each.state}; closed by doctor.")
-        ending = (
-            "closed as interrupted"
-            if each.left_behind and fix
-            else "close it with doctor --fix"
-            if each.left_behind
-            else "left alone"
-        )
-        yield Check(
-            f"run {each.run.info.run_id}",
-            f"{each.run.info.run_name} is unfinished: {each.state}; {ending}",
-            ok=fix or not each.left_behind,
-        )
+        ending = "left alone"
+        if each.process.gone:
+            ending = "close it with doctor --fix"
+            if fix:
+                close(client, each.run.info.run_id, left_behind(each.process))
+                ending = "closed as interrupted"
+        elif each.process.gone is None:
+            ending = "doctor --fix watches whether it is at work"
+        said = f"{each.run.info.run_name} is unfinished: {each.process.sentence}; {ending}"
+        yield Check(f"run {each.run.info.run_id}", said, ok=fix or not each.process.gone)
     if not found:
-        yield Check("runs", "none is unfinished")
+        yield Check("runs", "none of this project's is unfinished")
+
+
+def _watched(client: MlflowClient, ids: set[str]) -> list[Unfinished]:
+    """Those of these runs that are unfinished, once it can be told of each whether its process is gone."""
+    from harness.tracking.claims import unfinished
+    from harness.tracking.liveness import Watch
+
+    watch = Watch()
+    while True:
+        found = [each for each in unfinished(client, watch=watch) if each.run.info.run_id in ids]
+        if not any(each.process.gone is None for each in found):
+            return found
+        time.sleep(LOOK_S)
 
 
 def _devices() -> Check:

@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,9 +20,10 @@ from harness.execution.executors import executor, is_loss, refuse_unsuitable_sto
 from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, ask_children_to_stop
 from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
-from harness.tracking.claims import HEARTBEAT_S, close_left_behind, owner_tag
+from harness.tracking.claims import close_if_gone
+from harness.tracking.liveness import HEARTBEAT_S, Heartbeat, Watch, owner_tag
 from harness.tracking.parent import child_tags, end_parent, open_parent
-from harness.tracking.store import experiment_of, lost_in_one_sentence, open_store, run_page
+from harness.tracking.store import lost_in_one_sentence, open_store, run_page
 from studies.config import StudyConfig
 from studies.findings import Findings, findings, write_findings, write_note
 from studies.handover import OWNER, begun, hand_over, take_over
@@ -68,6 +70,9 @@ class Desk:
     earlier: Earlier = field(default_factory=Earlier)
     deadline: float | None = None
     signed: float = field(default_factory=time.monotonic)
+    watch: Watch = field(default_factory=Watch)
+    undecided: int = 0
+    """Trials of other drivers of which it can't be told yet whether these are gone."""
 
 
 def tune(config: StudyConfig, listener: Listener = lambda told: None) -> StudyResult:
@@ -96,19 +101,22 @@ def _tune(
         for problem, runs in trial.user_attrs.get(RECORD, {}).get("rungs", {}).items():
             for errors in runs:
                 desk.earlier.add(problem, {int(epoch): error for epoch, error in errors.items()})
-    with stop_on_signals() as stop, executor(config.where) as pool:
-        experiment = experiment_of(client, plan.name)
-        close_left_behind(client)
-        parent = open_parent(client, experiment.experiment_id, plan.name, {"study": plan.name})
-        make = partial(_order, client, experiment.experiment_id, {"study": plan.name} | child_tags(parent), desk)
+    with stop_on_signals() as stop, executor(config.where) as pool, ExitStack() as beating:
+        opened = open_parent(client, plan.name, plan.name, {"study": plan.name})
+        parent, experiment_id = opened.info.run_id, opened.info.experiment_id
+        beating.enter_context(Heartbeat(client, parent))
+        make = partial(_order, client, experiment_id, {"study": plan.name} | child_tags(parent), desk)
         written = 0.0
         limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
 
         def submit(opened: OpenTrial, run: Run) -> Future[Measured]:
             return pool.submit(measure_isolated, make(opened, run), limits)
 
+        def look_at(run_id: str) -> None:
+            close_if_gone(client, client.get_run(run_id), desk.watch)
+
         close_lost = partial(close_ours, client)
-        for told in work(desk, submit, config.where.worker_count(), stop, close_lost):
+        for told in work(desk, submit, config.where.worker_count(), stop, close_lost, look_at):
             listener(told)
             if time.monotonic() - written > SUMMARY_S:
                 write_note(client, parent, plan, config, findings(plan, study))
@@ -122,7 +130,7 @@ def _tune(
     elif not found.has_result:
         outcome, status = Outcome.ERROR, "FAILED"
     end_parent(client, parent, outcome.value, reason, status)
-    return StudyResult(plan.name, parent, found, stop.reason, *run_page(client, experiment.experiment_id, parent))
+    return StudyResult(plan.name, parent, found, stop.reason, *run_page(client, experiment_id, parent))
 
 
 def ask(desk: Desk) -> OpenTrial | Told | None:
@@ -130,10 +138,11 @@ def ask(desk: Desk) -> OpenTrial | Told | None:
 
     A trial whose values don't fit together is told at once.
     """
+    desk.undecided = 0
     if desk.deadline is not None and time.monotonic() > desk.deadline:
         return None
     with alone(desk.config.storage):
-        take_over(desk.study)
+        desk.undecided = take_over(desk.study, desk.watch)
         if begun(desk.study) >= desk.config.trials:
             return None
         trial = desk.study.ask(distributions(desk.plan.study.space))
@@ -145,15 +154,18 @@ def ask(desk: Desk) -> OpenTrial | Told | None:
 
 
 Submit = Callable[[OpenTrial, Run], Future[Measured]]
+CloseLost = Callable[[Outcome, str, str], str]
+"""Ends what a lost worker left of a fingerprint: with an outcome, a reason, and the fingerprint. Gives the run's id."""
 
 
 def work(
-    desk: Desk, submit: Submit, slots: int, stop: Stop, close_lost: Callable[[Outcome, str, str], str]
+    desk: Desk, submit: Submit, slots: int, stop: Stop, close_lost: CloseLost, look_at: Callable[[str], object]
 ) -> Iterator[Told]:
     """Ask for trials, have their runs computed, ``slots`` at a time, and tell; yields each trial that was told.
 
     A trial has one run at work at a time, so that it can end early, unless there are fewer trials than slots. A run whose
-    worker is lost is tried again, ``RETRIES`` times. When ``stop`` has a reason, open trials are handed over.
+    worker is lost is tried again, ``RETRIES`` times; of one that somebody else is at work on, ``look_at`` gets the id, and
+    it is asked for again. When ``stop`` has a reason, open trials are handed over.
     """
     futures: dict[Future[Measured], tuple[OpenTrial, Run]] = {}
     later: deque[tuple[float, OpenTrial, Run]] = deque()
@@ -178,7 +190,7 @@ def work(
             if chosen is None:
                 break
             futures[submit(*chosen)] = chosen
-        if not futures and not later and not desk.open:
+        if not futures and not later and not desk.open and not desk.undecided:
             break
         if not futures:
             time.sleep(POLL_S)
@@ -189,6 +201,7 @@ def work(
             if measured is None:
                 opened.again(run)
             elif measured.outcome is None:
+                look_at(measured.run_id)
                 later.append((time.monotonic() + BUSY_S, opened, run))
             elif not opened.closed:
                 yield from _settle(desk, opened, run, measured)
@@ -218,9 +231,7 @@ def _any(desk: Desk) -> tuple[OpenTrial, Run] | None:
     return next(((opened, run) for opened in desk.open if (run := opened.next_run()) is not None), None)
 
 
-def _measured(
-    future: Future[Measured], run: Run, losses: Counter[str], close_lost: Callable[[Outcome, str, str], str]
-) -> Measured | None:
+def _measured(future: Future[Measured], run: Run, losses: Counter[str], close_lost: CloseLost) -> Measured | None:
     """What came of a run, with its MLflow run closed where its process could not do that; None to try it again."""
     error = future.exception()
     if error is None:

@@ -21,7 +21,7 @@ from harness.explanation import comments
 from harness.fingerprint import COMPARABILITY
 from harness.presets import load, text_of
 from harness.tracking.parent import child_tags, open_parent, write_table
-from harness.tracking.store import experiment_of, open_store
+from harness.tracking.store import open_store
 from studies.config import ExportConfig, StudyConfig
 from studies.confirmation import Confirmation, best_trial, confirm
 from studies.findings import findings
@@ -77,8 +77,8 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
     client = open_store()
     refuse_unsuitable_store(config.where, client.tracking_uri)
     with executor(config.where) as pool:
-        experiment = experiment_of(client, plan.name).experiment_id
-        parent = open_parent(client, experiment, f"{plan.name}-export", {"study_export": plan.name})
+        opened = open_parent(client, plan.name, f"{plan.name}-export", {"study_export": plan.name})
+        parent, experiment = opened.info.run_id, opened.info.experiment_id
         tags = {"study": plan.name, "trial": "export"} | child_tags(parent)
         limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
 

@@ -10,10 +10,10 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from mlflow.entities import Metric, RunTag
+from mlflow.entities import Metric
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.tracking.parent import write_table
+from harness.tracking.parent import progress_tags, write_table
 from studies.config import StudyConfig
 from studies.handover import AGAIN
 from studies.plan import Plan
@@ -129,7 +129,7 @@ def write_note(client: MlflowClient, run_id: str, plan: Plan, config: StudyConfi
     if found.best:
         for objective, value in zip(plan.study.objectives, found.best[0].values, strict=True):
             metrics.append(Metric(f"best/{objective.name.replace(' ', '_')}", value, now, 0))
-    client.log_batch(run_id, metrics=metrics, tags=[RunTag("mlflow.note.content", note(plan, config, found))])
+    client.log_batch(run_id, metrics=metrics, tags=progress_tags(note(plan, config, found)))
 
 
 def note(plan: Plan, config: StudyConfig, found: Findings) -> str:

@@ -10,7 +10,7 @@ import time
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.tracking.claims import owner_tag, presence
+from harness.tracking.liveness import Owner, Presence, Watch, presence, this_process
 from studies.storage import DRIVER
 
 OWNER, AGAIN = "owner", "again"
@@ -26,13 +26,15 @@ def begun(study: optuna.Study) -> int:
     return sum(trial.state is not TrialState.WAITING and trial.number not in repeated for trial in trials)
 
 
-def take_over(study: optuna.Study) -> int:
-    """Hand over every trial whose process is gone, and say how many there were."""
+def take_over(study: optuna.Study, watch: Watch) -> int:
+    """Hand over every trial whose process is gone, and say of how many others that is still open."""
+    drivers = _drivers(study, watch)
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    left = [trial for trial in running if _left_behind(study, trial)]
-    for trial in left:
-        hand_over(study, trial)
-    return len(left)
+    gone = {trial.number: _is_gone(trial, drivers) for trial in running}
+    for trial in running:
+        if gone[trial.number]:
+            hand_over(study, trial)
+    return sum(each is None for each in gone.values())
 
 
 def hand_over(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -45,20 +47,24 @@ def hand_over(study: optuna.Study, trial: FrozenTrial) -> None:
     study.tell(trial.number, state=TrialState.FAIL)
 
 
-def _left_behind(study: optuna.Study, trial: FrozenTrial) -> bool:
-    owner = trial.user_attrs.get(OWNER)
-    if owner is None:
+def _is_gone(trial: FrozenTrial, drivers: dict[str, Presence]) -> bool | None:
+    """Whether the process of a RUNNING trial is gone; None while that can't be told."""
+    tag = trial.user_attrs.get(OWNER)
+    if tag is None:
+        # Its driver was about to claim it, so wait for it if there is one.
         started = trial.datetime_start
-        return started is None or time.time() - started.timestamp() > UNCLAIMED_S or not _others(study)
-    if owner == owner_tag()["owner"]:
+        late = started is None or time.time() - started.timestamp() > UNCLAIMED_S
+        return late or all(process.gone for process in drivers.values()) or None
+    if tag == str(this_process()):
         return False
-    found = presence(owner, float(study.user_attrs.get(DRIVER + owner, 0.0)))
-    return found is None or found[1]
+    if tag in drivers:
+        return drivers[tag].gone
+    owner = Owner.parse(tag)
+    return owner is None or presence(owner).gone is not False
 
 
-def _others(study: optuna.Study) -> bool:
-    """Whether another driver is alive."""
-    own = owner_tag()["owner"]
-    drivers = {key.removeprefix(DRIVER): at for key, at in study.user_attrs.items() if key.startswith(DRIVER)}
-    found = [presence(owner, float(at)) for owner, at in drivers.items() if owner != own]
-    return any(each is not None and not each[1] for each in found)
+def _drivers(study: optuna.Study, watch: Watch) -> dict[str, Presence]:
+    """What is known of every other driver that the study ever had, by its owner tag."""
+    signs = {key.removeprefix(DRIVER): str(sign) for key, sign in study.user_attrs.items() if key.startswith(DRIVER)}
+    owners = {tag: Owner.parse(tag) for tag in signs if tag != str(this_process())}
+    return {tag: presence(owner, watch.look(tag, signs[tag])) for tag, owner in owners.items() if owner is not None}

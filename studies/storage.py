@@ -24,7 +24,7 @@ from harness.errors import BadInput
 from harness.registry import nearest
 from harness.seeds import generator
 from harness.tracking import store
-from harness.tracking.claims import owner_tag
+from harness.tracking.liveness import owner_tag
 from studies.config import StudyConfig
 from studies.plan import Plan, difference
 

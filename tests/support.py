@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from harness.config import RunConfig
 from harness.data import Data, sample
 from harness.models import Regressor, build
 from harness.presets import resolve
+from harness.tracking.liveness import Owner, this_process
 
 ROOT = Path(__file__).parents[1]
 MODELS = ("mlp", "mlp_fourier", "siren", "kan", "kan_pruned")
@@ -71,6 +73,13 @@ def python(arguments: Sequence[str], timeout: float = 120, **extra: str) -> subp
         timeout=timeout,
         check=False,
     )
+
+
+def gone() -> Owner:
+    """A process of this machine that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait(timeout=60)
+    return replace(this_process(), pid=process.pid)
 
 
 def all_runs(client: MlflowClient) -> list[Run]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,16 @@ from mlflow import MlflowClient
 
 from harness import __version__
 from harness.doctor import Check, examine
-from harness.tracking.claims import owner_tag
-from tests.support import only_run
+from harness.tracking.liveness import Heartbeat, owner_tag, this_process
+from tests.support import all_runs, gone, only_run
 from tests.test_cli import Captured, call
 
 
 @pytest.fixture
 def left_behind(store: MlflowClient) -> str:
     """The id of a RUNNING run whose process has ended."""
-    process = subprocess.Popen([sys.executable, "-c", "pass"])
-    process.wait(timeout=60)
     experiment = store.create_experiment("e")
-    tags = {"owner": f"{socket.gethostname()}/{process.pid}/1.00"}
+    tags = {"owner": str(gone()), "fingerprint": "f"}
     return str(store.create_run(experiment, run_name="siren-x-s0", tags=tags).info.run_id)
 
 
@@ -61,10 +58,29 @@ def test_fix_closes_it_as_interrupted(left_behind: str, store: MlflowClient, cap
 
 def test_a_run_at_work_is_left_alone_by_fix(store: MlflowClient, capsys: Captured) -> None:
     experiment = store.create_experiment("e")
-    store.create_run(experiment, tags=owner_tag())
+    store.create_run(experiment, tags={"fingerprint": "f"} | owner_tag())
     assert call("doctor", "--fix") == 0
     assert "left alone" in capsys.readouterr().out
     assert only_run(store).info.status == "RUNNING"
+
+
+def test_a_run_elsewhere_is_closed_by_fix_only_when_its_heartbeat_was_watched_and_did_not_change(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr("harness.tracking.liveness.SILENCE_S", 1.0)
+    monkeypatch.setattr("harness.tracking.liveness.HEARTBEAT_S", 0.1)
+    monkeypatch.setattr("harness.doctor.LOOK_S", 0.05)
+    elsewhere = replace(this_process(), boot="another")
+    marked = {"fingerprint": "f", "owner": str(elsewhere)}
+    silent = store.create_run("0", tags=marked | {"heartbeat": f"{time.time():.0f}"}, run_name="silent")
+    beating = store.create_run("0", tags=marked | {"heartbeat": "12"}, run_name="beating, its clock years behind")
+    assert call("doctor") == 0
+    assert capsys.readouterr().out.count("doctor --fix watches whether it is at work") == 2
+    assert {run.info.status for run in all_runs(store)} == {"RUNNING"}
+    with Heartbeat(store, beating.info.run_id):
+        assert call("doctor", "--fix") == 0
+    statuses = [store.get_run(run.info.run_id).info.status for run in (silent, beating)]
+    assert statuses == ["KILLED", "RUNNING"]
 
 
 def test_a_store_that_can_not_be_used_is_a_finding(

@@ -115,7 +115,7 @@ def attempt(task: Task, listener: Listener = lambda event: None) -> Attempted:
         done = run(config, listener, tags=task.tags, run_id=claimed.run_id, twin=twin)
     except BadInput as error:
         # Found out before the run began, so that nobody but the claim knows of it.
-        close(client, client.get_run(claimed.run_id), str(error), Outcome.ERROR)
+        close(client, claimed.run_id, str(error), Outcome.ERROR)
         return Attempted(task.fingerprint, Outcome.ERROR, claimed.run_id, str(error))
     return Attempted(
         task.fingerprint,

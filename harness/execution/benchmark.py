@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,14 +18,15 @@ from harness.errors import BadInput
 from harness.execution.attempt import Attempted, Task, attempt_isolated
 from harness.execution.config import BenchmarkConfig
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
-from harness.execution.isolation import DeadlinePassed, Limits, ask_children_to_stop
+from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, ask_children_to_stop
 from harness.fingerprint import fingerprint_of
 from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
-from harness.tracking.claims import close, close_left_behind, unfinished
+from harness.tracking.claims import close, close_if_gone, unfinished
+from harness.tracking.liveness import Heartbeat, Watch
 from harness.tracking.parent import child_tags, end_parent, open_parent, write_progress, write_table
 from harness.tracking.results import Result, results
-from harness.tracking.store import experiment_of, lost_in_one_sentence, open_store, run_page
+from harness.tracking.store import lost_in_one_sentence, open_store, run_page
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -152,11 +154,11 @@ def _compute_what_is_missing(
     identity = f"{name}-{_hash(cells)}"
     state = BenchmarkState(cells)
     since = time.time() if config.force else 0.0
-    with stop_on_signals() as stop, executor(config) as pool:
-        experiment_id = experiment_of(client, name).experiment_id
-        close_left_behind(client)
+    with stop_on_signals() as stop, executor(config) as pool, ExitStack() as beating:
         tags = {"benchmark": identity, "suite": name}
-        parent = open_parent(client, experiment_id, identity, tags)
+        opened = open_parent(client, name, identity, tags)
+        parent, experiment_id = opened.info.run_id, opened.info.experiment_id
+        beating.enter_context(Heartbeat(client, parent))
         write_table(client, parent, "plan.json", [_row(cell) for cell in cells.values()])
         if not config.force:
             state.settled |= {
@@ -199,8 +201,9 @@ def compute(
 ) -> Iterator[Attempted]:
     """Settle every cell that is not, and yield how each ended; ``window`` of them are submitted at a time.
 
-    A pruned KAN waits for its twin. A cell whose worker is lost is tried again, ``RETRIES`` times; a cell that somebody
-    else is at work on is asked for again later. Ends early when ``stop`` has a reason.
+    A pruned KAN waits for its twin. A cell whose worker is lost is tried again, ``RETRIES`` times, and so is one that was
+    interrupted although nobody stopped this driver. A cell that somebody else is at work on is asked for again later, and
+    its run closed once that process is gone. Ends early when ``stop`` has a reason.
     """
     ready: deque[Cell] = deque()
     held: dict[str, list[Cell]] = {}
@@ -211,6 +214,7 @@ def compute(
     futures: dict[Future[Attempted], Cell] = {}
     later: deque[tuple[float, Cell]] = deque()
     losses: Counter[str] = Counter()
+    watch = Watch()
     while (ready or futures or later) and stop.reason is None:
         while later and later[0][0] <= time.monotonic():
             ready.append(later.popleft()[1])
@@ -227,6 +231,7 @@ def compute(
             if ended is None:
                 ready.append(cell)
             elif ended.outcome is None:
+                close_if_gone(client, client.get_run(ended.run_id), watch)
                 later.append((time.monotonic() + BUSY_S, cell))
             else:
                 state.settled[cell.fingerprint] = ended
@@ -240,9 +245,12 @@ def compute(
 def _ending(future: Future[Attempted], cell: Cell, client: MlflowClient, losses: Counter[str]) -> Attempted | None:
     """How the cell ended, with its run closed where its process could not do that; None if it is to be tried again."""
     error = future.exception()
-    if error is None:
-        return future.result()
     outcome, reason = Outcome.ERROR, f"{type(error).__name__}: {error}"
+    if error is None:
+        ended = future.result()
+        if ended.outcome is not Outcome.INTERRUPTED:
+            return ended
+        outcome, error = Outcome.INTERRUPTED, WorkerLost(ended.reason)
     if isinstance(error, DeadlinePassed):
         outcome, reason = Outcome.TIMEOUT, str(error)
     elif is_loss(error):
@@ -276,7 +284,7 @@ def close_ours(client: MlflowClient, outcome: Outcome, reason: str, fingerprint:
     run_id = ""
     for found in unfinished(client, of):
         run_id = str(found.run.info.run_id)
-        close(client, found.run, reason, outcome)
+        close(client, run_id, reason, outcome)
     return run_id
 
 

@@ -2,74 +2,58 @@
 
 from __future__ import annotations
 
-import re
-import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
+from mlflow.entities import Run, RunStatus, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
 from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy import Engine, literal_column, select
 
+from harness.errors import BadInput
 from harness.outcome import Outcome
+from harness.tracking.liveness import Owner, Presence, Watch, owner_tag, presence
 from harness.tracking.store import database, patiently
 
-HEARTBEAT_S = 30.0
-SILENCE_S = 120.0
-"""After this many seconds without a heartbeat a process on another machine counts as gone."""
-ORPHAN_AGE_S = 3600.0
-"""A RUNNING run that no harness process ever claimed counts as left behind after this many seconds."""
 WITHDRAWAL_S = 5.0
 """Seconds in which a rival that started at the same moment withdraws, unless it is at work already."""
-
-
-def owner_tag() -> dict[str, str]:
-    """The tag by which a later process can tell whether the process that owns a run is still there."""
-    process = psutil.Process()
-    return {"owner": f"{socket.gethostname()}/{process.pid}/{process.create_time():.2f}"}
-
-
-class Heartbeat:
-    """Says every half minute, for those on other machines, that the process of a run is alive."""
-
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
-        self._client, self._run_id = client, run_id
-        self._over = threading.Event()
-        threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
-
-    def _beat(self) -> None:
-        while not self._over.wait(HEARTBEAT_S):
-            try:
-                self._client.set_tag(self._run_id, "heartbeat", f"{time.time():.0f}")
-            except MlflowException:
-                continue  # the store is away; the run itself has to cope with that, and the next beat may be heard
-
-    def stop(self) -> None:
-        """No further beat."""
-        self._over.set()
+MARKS = ("fingerprint", "benchmark", "study", "study_export")
+"""Tags one of which every run of this project has, from its first moment on."""
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A run that the store shows as RUNNING, and what is known of its process."""
+    """A run of ours that the store shows as RUNNING, and what is known of its process."""
 
     run: Run
-    state: str
-    left_behind: bool
-    """True when its process is known to be gone, so that the run can be closed."""
+    process: Presence
 
 
-def unfinished(client: MlflowClient, of: str = "") -> Iterator[Unfinished]:
-    """Every RUNNING run of the store, whatever experiment it belongs to; ``of`` is a further condition on them."""
-    condition = " AND ".join(filter(None, ("attributes.status = 'RUNNING'", of)))
-    return (_judge(run) for run in search(client, condition))
+def owner_of(run: Run) -> Owner | None:
+    """The process that a run of this project belongs to; None for a run of anybody else, which is none of our business."""
+    tags = run.data.tags
+    return Owner.parse(tags.get("owner", "")) if any(mark in tags for mark in MARKS) else None
+
+
+def unfinished(client: MlflowClient, of: str = "", watch: Watch | None = None) -> Iterator[Unfinished]:
+    """Every RUNNING run of ours, whatever experiment it belongs to; ``of`` is a further condition on them."""
+    conditions = ("attributes.status = 'RUNNING'", "tags.owner LIKE 'harness/%'", of)
+    for run in search(client, " AND ".join(filter(None, conditions))):
+        if (process := process_of(run, watch)) is not None:
+            yield Unfinished(run, process)
+
+
+def process_of(run: Run, watch: Watch | None = None) -> Presence | None:
+    """What is known of the process of a run; None for a run that is not ours."""
+    owner = owner_of(run)
+    if owner is None:
+        return None
+    sign = run.data.tags.get("heartbeat", "")
+    return presence(owner, None if watch is None else watch.look(run.info.run_id, sign))
 
 
 def search(client: MlflowClient, condition: str) -> Iterator[Run]:
@@ -84,50 +68,66 @@ def search(client: MlflowClient, condition: str) -> Iterator[Run]:
             break
 
 
-def _judge(run: Run) -> Unfinished:
-    heard = float(run.data.tags.get("heartbeat", run.info.start_time / 1000))
-    found = presence(run.data.tags.get("owner", ""), heard)
-    if found is None:
-        age = time.time() - run.info.start_time / 1000
-        return Unfinished(run, f"never claimed by a process, {age / 60:.0f} min old", age > ORPHAN_AGE_S)
-    return Unfinished(run, *found)
+def close(client: MlflowClient, run_id: str, reason: str, outcome: Outcome = Outcome.INTERRUPTED) -> bool:
+    """End a run whose process can't do it any more, and say whether that was to be done.
 
-
-def presence(owner: str, heard: float) -> tuple[str, bool] | None:
-    """What is known of the process that an ``owner`` tag names, and whether it is gone.
-
-    ``heard`` is when it last gave a sign, in seconds of Unix time; it counts for another machine only. None for a tag of
-    another form, which is somebody's own and says nothing of a process.
+    To be called once the process is known to be gone: the run is looked at again then, since its last act may have been
+    to end it. One that had told its outcome, and lacks no more than the status, gets the status of that outcome.
     """
-    named = re.fullmatch(r"(.+)/(\d+)/([\d.]+)", owner)
-    if named is None:
-        return None
-    host, pid, started = named.groups()
-    if host != socket.gethostname():
-        silence = time.time() - heard
-        return f"process {pid} on {host} was heard {silence:.0f} s ago", silence > SILENCE_S
-    try:
-        # A process of the same number that started at another time is another process.
-        alive = abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
-    except psutil.NoSuchProcess:
-        alive = False
-    return f"process {pid} {'is at work' if alive else 'is gone'}", not alive
-
-
-def close(client: MlflowClient, run: Run, reason: str, outcome: Outcome = Outcome.INTERRUPTED) -> None:
-    """End a run whose process can't do it any more."""
-    run_id = run.info.run_id
-    client.set_tag(run_id, "outcome", outcome.value)
-    client.set_tag(run_id, "outcome.reason", reason)
+    run = client.get_run(run_id)
+    if RunStatus.is_terminated(RunStatus.from_string(run.info.status)) or run.info.lifecycle_stage != "active":
+        return False
+    told = run.data.tags.get("outcome")
+    if told in {each.value for each in Outcome}:
+        outcome = Outcome(told)
+    else:
+        client.log_batch(run_id, tags=[RunTag("outcome", outcome.value), RunTag("outcome.reason", reason)])
     client.set_terminated(run_id, outcome.status)
+    return True
 
 
-def close_left_behind(client: MlflowClient, of: str = "", reason: str = "") -> int:
-    """Close every run whose process is gone, as ``interrupted``, and say how many there were."""
-    found = [each for each in unfinished(client, of) if each.left_behind]
-    for each in found:
-        close(client, each.run, reason or f"Left behind: {each.state}.")
-    return len(found)
+def close_if_gone(client: MlflowClient, run: Run, watch: Watch | None = None) -> bool:
+    """Close a run of ours, as ``interrupted``, if its process is known to be gone, and say whether it was closed."""
+    process = process_of(run, watch)
+    return process is not None and process.gone is True and close(client, run.info.run_id, left_behind(process))
+
+
+def left_behind(process: Presence) -> str:
+    """The reason of a run whose process is gone."""
+    return f"Left behind: {process.sentence}."
+
+
+def close_left_behind(client: MlflowClient) -> int:
+    """Close every run of ours whose process is known to be gone, and say how many there were."""
+    return sum(close_if_gone(client, each.run) for each in list(unfinished(client)))
+
+
+def adopt(client: MlflowClient, run_id: str) -> Run:
+    """The run that this process was given to record into, which must not hold anything yet.
+
+    Raises BadInput, before anything is written, for one that is not there, is over, or holds a result.
+    """
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        raise BadInput(f"MLFLOW_RUN_ID = {run_id!r} can't be used: {error.message.rstrip('.')}.") from error
+    why = (
+        f"it is {run.info.lifecycle_stage}"
+        if run.info.lifecycle_stage != "active"
+        else f"it is {run.info.status}"
+        if run.info.status not in ("RUNNING", "SCHEDULED")
+        else "it has an outcome"
+        if "outcome" in run.data.tags
+        else "it holds another run's configuration"
+        if any(name.startswith("cfg/") for name in run.data.params)
+        else None
+    )
+    if why is not None:
+        raise BadInput(
+            f"MLFLOW_RUN_ID = {run_id!r} can't be used: {why}; unset MLFLOW_RUN_ID, or name a run that is RUNNING or "
+            "SCHEDULED and empty."
+        )
+    return run
 
 
 @dataclass(frozen=True)
@@ -186,10 +186,12 @@ def _standing(
             if run.data.tags.get("outcome") in TERMINAL and run.info.start_time >= 1000 * since:
                 return Done(run)
             continue
-        found = _judge(run)
+        process = process_of(run)
+        if process is None:
+            continue  # it only looks like one of ours, and nobody of ours is at work on it
         # A process has one run at a time: another one of its own was made by a call that it thought had failed.
-        if found.left_behind or run.data.tags.get("owner") == owner:
-            close(client, run, f"Left behind: {found.state}.")
+        if process.gone or run.data.tags["owner"] == owner:
+            close(client, run.info.run_id, left_behind(process))
         else:
             rivals.append(str(run.info.run_id))
     return Busy(min(rivals)) if rivals else None

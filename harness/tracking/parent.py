@@ -9,37 +9,77 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, RunTag
-from mlflow.exceptions import MlflowException
+from mlflow.entities import Metric, Run, RunTag
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from harness.errors import BadInput
-from harness.tracking.claims import owner_tag, search
-from harness.tracking.store import exclusive
+from harness.tracking.claims import WITHDRAWAL_S, adopt, close_left_behind, owner_of, search
+from harness.tracking.liveness import owner_tag
+from harness.tracking.store import exclusive, experiment_of
 
+PARENT = "parent"
+"""Tag that tells the parent of a benchmark or study from its children, which share the others."""
 Table = Sequence[Mapping[str, Any]]
 """Rows by column; all have the same columns."""
 
 
-def open_parent(client: MlflowClient, experiment_id: str, name: str, identity: Mapping[str, str]) -> str:
-    """The parent run that has the tags of ``identity``, made if there is none, and RUNNING. Gives its id.
+def open_parent(client: MlflowClient, section: str, name: str, identity: Mapping[str, str]) -> Run:
+    """The parent run that has the tags of ``identity``, RUNNING; runs of ours whose process is gone are closed before.
 
-    Where MLflow started this process it is the run that MLflow made.
+    It is the run that MLflow made, where that started this process, else one of the experiment that ``section`` stands for
+    (:func:`experiment_of`), made if there is none. Raises BadInput, before anything is written, when that can't be used.
     """
-    tags = {**resolve_tags(), **identity, **owner_tag()}
     given = os.environ.get("MLFLOW_RUN_ID")
+    parent = adopt(client, given) if given else None
+    experiment_id = parent.info.experiment_id if parent else experiment_of(client, section).experiment_id
+    close_left_behind(client)
     with exclusive(client.tracking_uri):
-        if given is None:
-            condition = " AND ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
-            found = [run for run in search(client, condition) if MLFLOW_PARENT_RUN_ID not in run.data.tags]
-            given = found[0].info.run_id if found else client.create_run(experiment_id, run_name=name).info.run_id
-        try:
-            client.update_run(given, status="RUNNING", name=name)
-        except MlflowException as error:
-            raise BadInput(f"MLFLOW_RUN_ID = {given!r} can't be used: {error.message.rstrip('.')}.") from error
-        client.log_batch(given, tags=[RunTag(key, value) for key, value in tags.items()])
-    return str(given)
+        parent = parent or _found_or_made(client, experiment_id, name, identity)
+        run_id = str(parent.info.run_id)
+        client.update_run(run_id, status="RUNNING", name=name)
+        for tag in ("outcome", "outcome.reason"):
+            if tag in parent.data.tags:
+                client.delete_tag(run_id, tag)  # how it ended before; it is at work again
+        tags = {**resolve_tags(), **identity, PARENT: "true", **owner_tag()}
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    return parent
+
+
+def _found_or_made(client: MlflowClient, experiment_id: str, name: str, identity: Mapping[str, str]) -> Run:
+    """One parent, although several processes may come at the same moment to a server, which has no lock to offer.
+
+    As with a claim, each makes a candidate first and looks for rivals then. Whoever sees a rival with a smaller id
+    withdraws; whoever has the smallest waits for the others to do so, or to be the parent because they saw nobody. What
+    is the parent once stays it, so everybody else joins it.
+    """
+    mine: str | None = None
+    patience = 0.0
+    while True:
+        found = _parents(client, experiment_id, identity)
+        if parents := [run for run in found if run.data.tags[PARENT] == "true"]:
+            if mine is not None:
+                client.delete_run(mine)
+            return parents[0]
+        rivals = [str(run.info.run_id) for run in found if run.info.status == "RUNNING" and run.info.run_id != mine]
+        out_of_patience = time.monotonic() > patience
+        if mine is None and (out_of_patience or not rivals):
+            tags = {**resolve_tags(), **identity, PARENT: "candidate", **owner_tag()}
+            mine = str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
+            patience = time.monotonic() + WITHDRAWAL_S
+        elif mine is not None and (out_of_patience or not rivals):
+            client.set_tag(mine, PARENT, "true")
+            return client.get_run(mine)
+        elif mine is not None and min(rivals) < mine:
+            client.delete_run(mine)
+            mine = None
+        time.sleep(0.1 if rivals else 0.0)
+
+
+def _parents(client: MlflowClient, experiment_id: str, identity: Mapping[str, str]) -> list[Run]:
+    """The parents of ours with these tags, and candidates for that, the latest first; in one look, so that none is missed."""
+    conditions = [*(f"tags.`{key}` = '{value}'" for key, value in identity.items()), f"tags.{PARENT} LIKE '%'"]
+    found = search(client, " AND ".join(conditions))
+    return [run for run in found if owner_of(run) is not None and run.info.experiment_id == experiment_id]
 
 
 def child_tags(parent: str) -> dict[str, str]:
@@ -61,7 +101,12 @@ def write_progress(client: MlflowClient, run_id: str, counts: Mapping[str, int],
     """How many children ended how, as metrics, and the note on the run's page."""
     now = int(time.time() * 1000)
     metrics = [Metric(f"cells/{name}", float(count), now, 0) for name, count in counts.items()]
-    client.log_batch(run_id, metrics=metrics, tags=[RunTag("mlflow.note.content", note)])
+    client.log_batch(run_id, metrics=metrics, tags=progress_tags(note))
+
+
+def progress_tags(note: str) -> list[RunTag]:
+    """The note on a parent's page, and whoever wrote it as its owner: of several drivers one that is still there."""
+    return [RunTag(key, value) for key, value in {"mlflow.note.content": note, **owner_tag()}.items()]
 
 
 def end_parent(client: MlflowClient, run_id: str, outcome: str, reason: str, status: str) -> None:

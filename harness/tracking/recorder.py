@@ -7,6 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -18,21 +19,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from torch import Tensor
 
 from harness.config import RunConfig
 from harness.data import Data
-from harness.errors import BadInput
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Ending, Outcome
 from harness.problems import Problem
 from harness.tracking.artifacts import write_checkpoint, write_datasets, write_events, write_history, write_model
-from harness.tracking.claims import Heartbeat, owner_tag
+from harness.tracking.claims import adopt
 from harness.tracking.description import describe
+from harness.tracking.liveness import Heartbeat, owner_tag
 from harness.tracking.store import experiment_of, open_store
 from harness.training import BaseStarted, Epoch, Event, NonFinite, Pruned, StageStarted
 
@@ -81,7 +81,8 @@ class Recorder:
         """
         self.config = config
         self.client: MlflowClient = open_store()
-        self.run: Run = _start(self.client, config, problem, run_id or os.environ.get("MLFLOW_RUN_ID"))
+        opening = {"fingerprint": fingerprint(config, data), "comparability": COMPARABILITY, **owner_tag()}
+        self.run: Run = _start(self.client, config, problem, run_id or os.environ.get("MLFLOW_RUN_ID"), opening)
         self.last_finite = {key: tensor.detach().clone() for key, tensor in state.items()}
         """The model's state after the last epoch that was recorded."""
         self._problem = problem
@@ -93,12 +94,12 @@ class Recorder:
         self._stages: list[str] = []
         self._of_base = False
         self._concluded = False
-        self._heartbeat: Heartbeat | None = None
+        self._beating = ExitStack()
         self._monitor = SystemMetricsMonitor(
             self.run_id, sampling_interval=SYSTEM_METRICS_S, tracking_uri=self.client.tracking_uri
         )
         try:
-            self._open(tags or {})
+            self._open(opening | dict(tags or {}))
         except BaseException as error:
             # Nobody has entered the context yet, so nobody else would close the run.
             self.__exit__(type(error), error, error.__traceback__)
@@ -106,20 +107,16 @@ class Recorder:
 
     def _open(self, tags: Mapping[str, str]) -> None:
         config, data = self.config, self._data
-        opening = {
-            "fingerprint": fingerprint(config, data),
-            "comparability": COMPARABILITY,
-            "mlflow.note.content": describe(config, self._problem),
-        }
+        note = {"mlflow.note.content": describe(config, self._problem)}
         self.client.log_batch(
             self.run_id,
             params=[Param(f"cfg/{field}", _spell(value)) for field, value in config.values().items()],
-            tags=_tags(opening | _git_tags() | owner_tag() | dict(tags)),
+            tags=_tags(note | _git_tags() | dict(tags)),
         )
         samples = {"train": data.train, "test": data.test}
         write_datasets(self.client, self.run, samples, f"{config.problem}-s{config.seed}")
         self._monitor.start()
-        self._heartbeat = Heartbeat(self.client, self.run_id)
+        self._beating.enter_context(Heartbeat(self.client, self.run_id))
 
     def __enter__(self) -> Recorder:
         return self
@@ -256,8 +253,7 @@ class Recorder:
             self.client.log_batch(self.run_id, tags=_tags(self._closing_tags(ending, metrics, findings.tags)))
         finally:
             self.client.set_terminated(self.run_id, ending.outcome.status)
-            if self._heartbeat is not None:
-                self._heartbeat.stop()
+            self._beating.close()
         return ending
 
     def _put(self, values: Mapping[str, float], step: int) -> None:
@@ -305,16 +301,16 @@ class Recorder:
         return tags
 
 
-def _start(client: MlflowClient, config: RunConfig, problem: Problem, given: str | None) -> Run:
+def _start(
+    client: MlflowClient, config: RunConfig, problem: Problem, given: str | None, tags: Mapping[str, str]
+) -> Run:
     name = run_name(config)
-    if given is None:
+    if not given:
         experiment = experiment_of(client, problem.sections[0])
-        return client.create_run(experiment.experiment_id, run_name=name, tags=resolve_tags())
-    try:
-        client.update_run(given, status="RUNNING", name=name)
-    except MlflowException as error:
-        raise BadInput(f"MLFLOW_RUN_ID = {given!r} can't be used: {error.message.rstrip('.')}.") from error
-    return client.get_run(given)
+        return client.create_run(experiment.experiment_id, run_name=name, tags=resolve_tags() | dict(tags))
+    run = adopt(client, given)
+    client.update_run(given, status="RUNNING", name=name)
+    return run
 
 
 def _first_line(error: Exception) -> str:

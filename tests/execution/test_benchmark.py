@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from harness.execution.isolation import DeadlinePassed, WorkerLost
 from harness.fingerprint import fingerprint_of
 from harness.outcome import Outcome
 from harness.run import Stop, run
-from harness.tracking.claims import owner_tag
+from harness.tracking.liveness import owner_tag, this_process
 from tests.support import all_runs
 
 SUITE = """
@@ -84,7 +85,7 @@ def test_a_cell_whose_worker_is_lost_is_tried_again_twice_and_both_attempts_stay
 
     def how(cell: Cell, attempt: int) -> Attempted | Exception:
         if cell.fingerprint == unlucky:
-            store.create_run("0", tags={"fingerprint": unlucky, "driver": owner_tag()["owner"]})
+            store.create_run("0", tags={"fingerprint": unlucky, "driver": owner_tag()["owner"], **owner_tag()})
             return WorkerLost("The worker was killed by SIGKILL.")
         return completed(cell)
 
@@ -129,12 +130,42 @@ def test_a_cell_that_somebody_else_is_at_work_on_is_asked_for_again_later(
     monkeypatch.setattr("harness.execution.benchmark.BUSY_S", 0.05)
     monkeypatch.setattr("harness.execution.benchmark.POLL_S", 0.02)
 
+    theirs = store.create_run("0", tags={"fingerprint": "f", **owner_tag()}).info.run_id
+
     def how(cell: Cell, attempt: int) -> Attempted:
-        return Attempted(cell.fingerprint, None) if attempt < 3 else completed(cell)
+        return Attempted(cell.fingerprint, None, theirs) if attempt < 3 else completed(cell)
 
     state, tried = settle(plan(config), how, store)
     assert set(Counter(tried).values()) == {3}
     assert state.busy == 0
+    assert store.get_run(theirs).info.status == "RUNNING"
+
+
+def test_the_run_of_a_process_elsewhere_is_closed_once_that_gives_no_sign_and_its_cell_is_computed(
+    config: BenchmarkConfig, store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"BUSY_S": 0.05, "POLL_S": 0.02}.items():
+        monkeypatch.setattr(f"harness.execution.benchmark.{name}", value)
+    monkeypatch.setattr("harness.tracking.liveness.SILENCE_S", 0.5)
+    elsewhere = str(replace(this_process(), host="elsewhere"))
+    theirs = store.create_run("0", tags={"fingerprint": "f", "owner": elsewhere}).info.run_id
+
+    def how(cell: Cell, attempt: int) -> Attempted:
+        over = store.get_run(theirs).info.status == "KILLED"
+        return completed(cell) if over else Attempted(cell.fingerprint, None, theirs)
+
+    settle(plan(config), how, store)
+    assert "gave no sign" in store.get_run(theirs).data.tags["outcome.reason"]
+
+
+def test_a_cell_whose_run_somebody_else_closed_is_tried_again(config: BenchmarkConfig, store: MlflowClient) -> None:
+    def how(cell: Cell, attempt: int) -> Attempted:
+        closed = Attempted(cell.fingerprint, Outcome.INTERRUPTED, "r", "Closed by somebody else while it was at work.")
+        return closed if attempt == 1 else completed(cell)
+
+    state, tried = settle(plan(config), how, store)
+    assert set(Counter(tried).values()) == {2}
+    assert {ended.outcome for ended in state.settled.values()} == {Outcome.COMPLETED}
 
 
 def test_a_request_to_stop_ends_it_with_what_is_settled(config: BenchmarkConfig, store: MlflowClient) -> None:

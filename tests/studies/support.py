@@ -65,7 +65,7 @@ def drive(
     at: Desk, worker: Worker = lambda opened, run: done(run), slots: int = 1, stop: Stop | None = None
 ) -> list[Told]:
     """Work with workers of which ``worker`` says what each run comes to."""
-    return list(work(at, submitting(worker), slots, stop or Stop(), lambda outcome, reason, fingerprint: "closed"))
+    return list(work(at, submitting(worker), slots, stop or Stop(), lambda outcome, reason, fingerprint: "closed", str))
 
 
 def by_value(name: str, best: float) -> Worker:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 
-from harness.tracking.claims import owner_tag
+from harness.tracking.liveness import owner_tag, this_process
 from studies import handover
 from studies.findings import findings
 from studies.handover import AGAIN, OWNER, begun, take_over
@@ -26,7 +27,7 @@ from studies.plan import Run
 from studies.storage import DRIVER
 from studies.trials import OpenTrial
 from tests.studies.support import QUICK, desk, done, drive, quick, states
-from tests.support import all_runs, environment
+from tests.support import all_runs, environment, gone
 
 SLOW = {"epochs": "100000", "problem": "poisson_1d_sin", "seeds": "1", "workers": "1"}
 
@@ -128,18 +129,21 @@ def test_a_driver_takes_over_the_trial_of_another_that_dies_while_it_is_at_work(
     any_storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("studies.driver.ASK_S", 0.01)
-    gone = "elsewhere/1/1.00"
+    other_driver = str(gone())
     at = desk(quick(any_storage, trials=3))
 
     def worker(opened: OpenTrial, run: Run) -> Measured:
         if opened.number == 0:
             other = at.study.ask({name: d.distribution() for name, d in at.plan.study.space.items()})
-            other.set_user_attr(OWNER, gone)
+            other.set_user_attr(OWNER, other_driver)
         return done(run)
 
     drive(at, worker)
     assert [state for state in states(at).values() if state != "FAIL"] == ["COMPLETE"] * 3
     assert begun(at.study) == 3
+
+
+ELSEWHERE = str(replace(this_process(), host="elsewhere"))
 
 
 def left(owner: str | None, any_storage: str) -> Any:
@@ -151,40 +155,61 @@ def left(owner: str | None, any_storage: str) -> Any:
     return at
 
 
-def test_a_trial_of_a_driver_on_another_machine_is_taken_over_once_that_is_silent(any_storage: str) -> None:
-    at = left("elsewhere/1/1.00", any_storage)
-    at.study.set_user_attr(f"{DRIVER}elsewhere/1/1.00", time.time() - 10)
-    assert take_over(at.study) == 0
-    at.study.set_user_attr(f"{DRIVER}elsewhere/1/1.00", time.time() - 600)
-    assert take_over(at.study) == 1
+def test_a_trial_of_a_driver_on_another_machine_is_taken_over_once_that_is_silent(
+    any_storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = left(ELSEWHERE, any_storage)
+    for sign in ("600", "500", "400"):  # its clock runs backwards, and is decades behind
+        at.study.set_user_attr(DRIVER + ELSEWHERE, sign)
+        undecided = take_over(at.study, at.watch)
+        assert list(states(at).values()) == ["RUNNING"]
+    assert undecided == 0, "it is at work"
+    monkeypatch.setattr("harness.tracking.liveness.SILENCE_S", 0.0)
+    assert take_over(at.study, at.watch) == 0
     assert list(states(at).values()) == ["FAIL", "WAITING"]
+
+
+def test_a_study_does_not_end_before_it_is_known_whether_another_driver_will_tell_its_trial(
+    any_storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"ASK_S": 0.01, "POLL_S": 0.01}.items():
+        monkeypatch.setattr(f"studies.driver.{name}", value)
+    at = left(ELSEWHERE, any_storage)
+    at.study.set_user_attr(DRIVER + ELSEWHERE, "600")
+    monkeypatch.setattr("harness.tracking.liveness.SILENCE_S", 0.5)
+    drive(at)
+    assert [state for state in states(at).values() if state != "FAIL"] == ["COMPLETE"] * 3
 
 
 def test_a_trial_that_its_driver_had_no_time_to_claim_is_taken_over(any_storage: str) -> None:
     at = left(None, any_storage)
-    assert take_over(at.study) == 1
+    take_over(at.study, at.watch)
+    assert list(states(at).values()) == ["FAIL", "WAITING"]
 
 
 def test_a_trial_that_another_driver_may_be_claiming_is_left_to_it(any_storage: str) -> None:
     at = left(None, any_storage)
-    at.study.set_user_attr(f"{DRIVER}elsewhere/1/1.00", time.time())
-    assert take_over(at.study) == 0
+    at.study.set_user_attr(DRIVER + ELSEWHERE, time.time())
+    assert take_over(at.study, at.watch) == 1, "it is to be seen"
+    assert list(states(at).values()) == ["RUNNING"]
 
 
 def test_a_trial_of_our_own_is_not_taken_over(any_storage: str) -> None:
-    assert take_over(left(owner_tag()["owner"], any_storage).study) == 0
+    at = left(owner_tag()["owner"], any_storage)
+    assert take_over(at.study, at.watch) == 0
+    assert list(states(at).values()) == ["RUNNING"]
 
 
 def test_a_process_that_dies_while_it_hands_over_leaves_no_trial_twice(
     any_storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = left("elsewhere/1/1.00", any_storage)
+    at = left(str(gone()), any_storage)
     with monkeypatch.context() as patch:
         patch.setattr(type(at.study), "tell", lambda *args, **kwargs: os_error())
         with pytest.raises(OSError, match="killed"):
-            take_over(at.study)
+            take_over(at.study, at.watch)
     assert list(states(at).values()) == ["RUNNING", "WAITING"]
-    assert take_over(at.study) == 1
+    take_over(at.study, at.watch)
     assert list(states(at).values()) == ["FAIL", "WAITING"]
     assert [t.user_attrs[AGAIN] for t in at.study.get_trials(states=(TrialState.WAITING,))] == [0]
     assert handover.begun(at.study) == 0

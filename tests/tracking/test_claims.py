@@ -2,94 +2,127 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import psutil
 import pytest
 from mlflow import MlflowClient
 
-from harness.tracking.claims import (
-    ORPHAN_AGE_S,
-    SILENCE_S,
-    Busy,
-    Claimed,
-    Done,
-    Heartbeat,
-    claim,
-    close,
-    close_left_behind,
-    owner_tag,
-    unfinished,
-)
-from harness.tracking.store import experiment_of
-from tests.support import all_runs, environment, only_run
+from harness.errors import BadInput
+from harness.tracking.claims import Busy, Claimed, Done, adopt, claim, close, close_left_behind, unfinished
+from harness.tracking.liveness import owner_tag, this_process
+from tests.support import all_runs, environment, gone, only_run
+from tests.tracking.test_liveness import start_of
+
+LONG_AGO = 1_000_000_000_000
+"""A start time, in milliseconds: 2001."""
 
 
-def exited_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", "pass"])
-    process.wait(timeout=60)
-    return process.pid
-
-
-def test_runs_of_dead_processes_and_old_orphans_count_as_left_behind_and_no_others(store: MlflowClient) -> None:
-    experiment = experiment_of(store, "section1_1").experiment_id
-    host, pid, started = owner_tag()["owner"].rsplit("/", 2)
-    now = int(time.time() * 1000)
-
-    def owner(*parts: str) -> dict[str, str]:
-        return {"owner": "/".join(parts)}
-
-    cases: dict[str, tuple[dict[str, str], int, bool]] = {
-        "at work": (owner(host, pid, started), now, False),
-        "of a dead process": (owner(host, str(exited_pid()), started), now, True),
-        "of a process whose number was given away": (owner(host, pid, "1.00"), now, True),
-        "of another machine": (owner("elsewhere", "1", started), now, False),
-        "of another machine, silent": (owner("elsewhere", "1", started), now - int(1000 * (SILENCE_S + 60)), True),
-        "of another machine, heard": (
-            owner("elsewhere", "1", started) | {"heartbeat": f"{time.time():.0f}"},
-            now - int(1000 * (SILENCE_S + 60)),
-            False,
-        ),
-        "not claimed yet": ({}, now, False),
-        "never claimed": ({}, now - int(1000 * (ORPHAN_AGE_S + 60)), True),
-        "with somebody's own tag of that name": ({"owner": "alice"}, now, False),
+def foreign(store: MlflowClient) -> dict[str, dict[str, Any]]:
+    """Runs of other people, of every status and old enough to be anything, with all that they hold."""
+    named = {
+        "plain": {},
+        "with somebody's own owner": {"owner": "alice", "fingerprint": "f1"},
+        "with an owner of an earlier form": {"owner": "host/12/1.00", "fingerprint": "f1"},
+        "with our owner and no mark of ours": {"owner": str(gone())},
+        "with our mark and no owner": {"fingerprint": "f1", "benchmark": "b", "heartbeat": "1"},
     }
-    for name, (tags, start, _) in cases.items():
-        store.create_run(experiment, start_time=start, tags=tags, run_name=name)
-    done = store.create_run(experiment, run_name="done", tags=owner(host, str(exited_pid()), started))
-    store.set_terminated(done.info.run_id)
-    found = {each.run.info.run_name: each.left_behind for each in unfinished(store)}
-    assert found == {name: left_behind for name, (_, _, left_behind) in cases.items()}
+    for name, tags in named.items():
+        for status in ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"):
+            run = store.create_run("0", run_name=f"{name}, {status}", tags=tags, start_time=LONG_AGO)
+            store.update_run(run.info.run_id, status=status)
+    return held(store)
 
 
-def test_closing_ends_a_run_as_interrupted(store: MlflowClient) -> None:
-    tags = {"owner": f"{socket.gethostname()}/{exited_pid()}/1.00"}
-    run_id = store.create_run(experiment_of(store, "section1_1").experiment_id, tags=tags).info.run_id
-    (left,) = unfinished(store)
-    close(store, left.run, f"Left behind: {left.state}.")
+def held(store: MlflowClient) -> dict[str, dict[str, Any]]:
+    """Everything that the store has of each run, by its name."""
+    return {run.info.run_name: run.to_dictionary() for run in all_runs(store)}
+
+
+def test_other_peoples_runs_are_neither_seen_nor_touched(any_store: MlflowClient) -> None:
+    before = foreign(any_store)
+    ours = any_store.create_run("0", run_name="ours", tags={"owner": str(gone()), "fingerprint": "f1"})
+    assert [each.run.info.run_id for each in unfinished(any_store)] == [ours.info.run_id]
+    assert close_left_behind(any_store) == 1
+    assert isinstance(claim(any_store, "f1", "0", "claimed", {}), Claimed)
+    after = held(any_store)
+    assert {name: after[name] for name in before} == before
+    assert after["ours"]["info"]["status"] == "KILLED"
+
+
+def test_a_run_whose_process_is_gone_ends_as_interrupted(store: MlflowClient) -> None:
+    run_id = store.create_run("0", tags={"owner": str(gone()), "study": "s"}).info.run_id
+    assert close_left_behind(store) == 1
     run = store.get_run(run_id)
     assert (run.info.status, run.data.tags["outcome"]) == ("KILLED", "interrupted")
     assert "is gone" in run.data.tags["outcome.reason"]
     assert list(unfinished(store)) == []
 
 
-def test_the_owner_tag_names_this_process() -> None:
-    host, pid, started = owner_tag()["owner"].rsplit("/", 2)
-    assert host == socket.gethostname()
-    assert pid == str(os.getpid())
-    assert float(started) == pytest.approx(psutil.Process().create_time(), abs=0.01)
+def test_a_run_that_ended_between_the_look_and_the_write_keeps_its_end(store: MlflowClient) -> None:
+    store.create_run("0", tags={"owner": str(gone()), "fingerprint": "f1"})
+    (seen,) = unfinished(store)
+    run_id = seen.run.info.run_id
+    store.set_tag(run_id, "outcome", "completed")
+    store.set_terminated(run_id)
+    ended = store.get_run(run_id).to_dictionary()
+    assert close(store, run_id, "Too late.") is False
+    assert store.get_run(run_id).to_dictionary() == ended
+
+
+def test_a_run_that_lacked_no_more_than_its_status_gets_that_of_its_outcome(store: MlflowClient) -> None:
+    tags = {"owner": str(gone()), "fingerprint": "f1", "outcome": "completed", "outcome.reason": "All was done."}
+    run_id = store.create_run("0", tags=tags).info.run_id
+    assert close_left_behind(store) == 1
+    run = store.get_run(run_id)
+    assert (run.info.status, run.data.tags["outcome.reason"]) == ("FINISHED", "All was done.")
+    assert isinstance(claim(store, "f1", "0", "x", {}), Done)
+
+
+@pytest.mark.parametrize(
+    ("status", "tags", "params", "why"),
+    [
+        ("FINISHED", {}, {}, "it is FINISHED"),
+        ("FAILED", {}, {}, "it is FAILED"),
+        ("KILLED", {}, {}, "it is KILLED"),
+        ("RUNNING", {"outcome": "completed"}, {}, "it has an outcome"),
+        ("RUNNING", {}, {"cfg/model": "siren"}, "it holds another run's configuration"),
+    ],
+)
+def test_a_run_that_holds_something_is_refused_and_stays_as_it_is(
+    store: MlflowClient, status: str, tags: dict[str, str], params: dict[str, str], why: str
+) -> None:
+    run_id = store.create_run("0", tags=tags).info.run_id
+    for name, value in params.items():
+        store.log_param(run_id, name, value)
+    store.update_run(run_id, status=status)
+    before = store.get_run(run_id).to_dictionary()
+    with pytest.raises(BadInput, match=f"MLFLOW_RUN_ID = '{run_id}' can't be used: {why}"):
+        adopt(store, run_id)
+    assert store.get_run(run_id).to_dictionary() == before
+
+
+def test_a_run_that_is_deleted_or_not_there_is_refused(store: MlflowClient) -> None:
+    run_id = store.create_run("0").info.run_id
+    assert adopt(store, run_id).info.run_id == run_id
+    store.delete_run(run_id)
+    with pytest.raises(BadInput, match="it is deleted"):
+        adopt(store, run_id)
+    with pytest.raises(BadInput, match="MLFLOW_RUN_ID = 'nobody'"):
+        adopt(store, "nobody")
 
 
 def at_work(store: MlflowClient, fingerprint: str) -> str:
     """A run of a process that is alive, which is not this one."""
     other = psutil.Process().parent()
     assert other is not None
-    tags = {"fingerprint": fingerprint, "owner": f"{socket.gethostname()}/{other.pid}/{other.create_time():.2f}"}
+    owner = replace(this_process(), pid=other.pid, start=start_of(other.pid))
+    tags = {"fingerprint": fingerprint, "owner": str(owner)}
     return str(store.create_run("0", tags=tags).info.run_id)
 
 
@@ -121,7 +154,7 @@ def test_only_completed_and_diverged_are_results(store: MlflowClient, outcome: s
 
 
 def test_what_a_dead_process_left_is_closed_and_its_fingerprint_can_be_claimed(store: MlflowClient) -> None:
-    tags = {"fingerprint": "f1", "owner": f"{socket.gethostname()}/{exited_pid()}/1.00"}
+    tags = {"fingerprint": "f1", "owner": str(gone())}
     left = store.create_run("0", tags=tags).info.run_id
     assert isinstance(claim(store, "f1", "0", "x", {}), Claimed)
     assert store.get_run(left).info.status == "KILLED"
@@ -178,17 +211,6 @@ def test_of_several_processes_that_claim_at_the_same_moment_at_most_one_gets_it(
 
 def test_closing_what_was_left_behind_leaves_the_others_alone(store: MlflowClient) -> None:
     alive = at_work(store, "f1")
-    gone = store.create_run("0", tags={"owner": f"{socket.gethostname()}/{exited_pid()}/1.00"}).info.run_id
+    left = store.create_run("0", tags={"fingerprint": "f2", "owner": str(gone())}).info.run_id
     assert close_left_behind(store) == 1
-    assert [store.get_run(each).info.status for each in (alive, gone)] == ["RUNNING", "KILLED"]
-
-
-def test_a_heartbeat_is_heard_while_it_lasts(store: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.tracking.claims.HEARTBEAT_S", 0.05)
-    run_id = store.create_run("0").info.run_id
-    heartbeat = Heartbeat(store, run_id)
-    deadline = time.monotonic() + 10
-    while "heartbeat" not in store.get_run(run_id).data.tags and time.monotonic() < deadline:
-        time.sleep(0.05)
-    heartbeat.stop()
-    assert abs(float(store.get_run(run_id).data.tags["heartbeat"]) - time.time()) < 60
+    assert [store.get_run(each).info.status for each in (alive, left)] == ["RUNNING", "KILLED"]

@@ -60,6 +60,23 @@ def test_a_run_that_mlflow_started_is_resumed_and_no_other_is_made(
     assert run.info.experiment_id == given.info.experiment_id
 
 
+def test_a_finished_run_of_that_id_stays_as_it_is(store: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    with recorder() as recording:
+        recording.conclude(DONE)
+    before = only_run(store).to_dictionary()
+    monkeypatch.setenv("MLFLOW_RUN_ID", recording.run_id)
+    with pytest.raises(BadInput, match="it is FINISHED"):
+        recorder()
+    assert only_run(store).to_dictionary() == before
+
+
+def test_an_empty_run_id_is_none(store: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "")
+    with recorder() as recording:
+        recording.conclude(DONE)
+    assert only_run(store).info.status == "FINISHED"
+
+
 def test_a_run_id_that_is_not_there_is_bad_input(store: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     with pytest.raises(BadInput, match="MLFLOW_RUN_ID"):
