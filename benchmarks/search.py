@@ -79,7 +79,7 @@ def drive(at: Desk, worker: Callable[[OpenTrial, Run], Measured]) -> list[float]
         return future
 
     clock = [time.perf_counter()]
-    for _ in work(at, submit, 1, Stop(), lambda outcome, reason, fingerprint: ""):
+    for _ in work(at, submit, 1, Stop(), lambda outcome, reason, fingerprint: "", str):
         clock.append(time.perf_counter())  # noqa: PERF401  # the clock is read between two trials
     return clock
 

@@ -16,7 +16,7 @@ from harness.config import RunConfig
 from harness.fingerprint import fingerprint_of
 from harness.run import run
 from harness.tracking.parent import child_tags, end_parent, open_parent, write_table
-from harness.tracking.store import experiment_of, open_store
+from harness.tracking.store import open_store
 from tests.conftest import MLFLOW_VARIABLES
 from tests.support import small
 
@@ -52,9 +52,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def plan_and_run(client: MlflowClient, name: str, planned: list[RunConfig], made: list[RunConfig]) -> str:
     """A benchmark as the driver leaves it, without its worker processes. Gives the parent's id."""
-    experiment = experiment_of(client, "tiny")
     tags = {"benchmark": name, "suite": "tiny"}
-    parent = open_parent(client, experiment.experiment_id, name, tags)
+    parent = str(open_parent(client, "tiny", name, tags).info.run_id)
     rows = [
         {field: getattr(config, field) for field in ("model", "problem", "preset", "seed", "epochs")}
         | {"fingerprint": fingerprint_of(config)}

@@ -18,6 +18,7 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 
+from harness.tracking.claims import owner_of
 from harness.tracking.liveness import owner_tag, this_process
 from studies import handover
 from studies.findings import findings
@@ -59,7 +60,7 @@ def until(true: Callable[[], object], seconds: float = 60.0) -> None:
 def at_work(store: MlflowClient) -> list[int]:
     """The processes of the runs of trials that are RUNNING and have written something."""
     found = [r for r in all_runs(store) if r.info.status == "RUNNING" and "trial" in r.data.tags]
-    return [int(r.data.tags["owner"].split("/")[1]) for r in found if "cfg/lr" in r.data.params]
+    return [owner.pid for r in found if "cfg/lr" in r.data.params and (owner := owner_of(r)) is not None]
 
 
 def test_after_kill_9_of_the_driver_the_trial_is_done_once_by_the_next(any_storage: str, store: MlflowClient) -> None:

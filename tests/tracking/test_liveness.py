@@ -76,9 +76,14 @@ def start_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
-@pytest.mark.parametrize("place", [{"host": "elsewhere"}, {"boot": "another"}, {"namespace": "1"}])
-def test_a_process_of_another_machine_boot_or_container_is_not_looked_for_here(place: dict[str, str]) -> None:
-    owner = replace(this_process(), pid=2**22 + 1, **place)
+HERE = replace(this_process(), pid=2**22 + 1)
+
+
+@pytest.mark.parametrize(
+    "owner", [replace(HERE, host="elsewhere"), replace(HERE, boot="another"), replace(HERE, namespace="1")], ids=str
+)
+def test_a_process_of_another_machine_boot_or_container_is_not_looked_for_here(owner: Owner) -> None:
+    assert presence(HERE).gone is True
     assert presence(owner).gone is None
     assert presence(owner, Watched(silent=SILENCE_S - 1)).gone is None
     assert presence(owner, Watched(silent=SILENCE_S + 1)).gone is True
