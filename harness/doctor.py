@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from harness import __version__
+from harness.addresses import masked
 from harness.errors import BadInput
 
 PACKAGES = ("torch", "mlflow", "pykan", "numpy")
@@ -32,15 +33,28 @@ def examine(*, fix: bool) -> Iterator[Check]:
             yield Check(package, "is not installed; pip install -r requirements.txt -e .", ok=False)
     yield _devices()
     from harness.tracking.claims import close, unfinished
-    from harness.tracking.store import open_store
+    from harness.tracking.store import (
+        check_writable,
+        look_at_store,
+        lost_in_one_sentence,
+        open_store,
+        reads_only,
+        store_address,
+    )
 
     try:
-        client = open_store()
+        if not look_at_store(reading=not fix):
+            yield Check("store", f"{masked(store_address())} is not there yet; the first run makes it")
+            return
+        client = open_store(reading=not fix)
+        check_writable(client.tracking_uri)
     except BadInput as error:
         yield Check("store", str(error), ok=False)
         return
-    yield Check("store", f"{client.tracking_uri} can be read and written")
-    found = list(unfinished(client))
+    can = "read, and is opened read-only" if reads_only(client.tracking_uri) else "read and written"
+    yield Check("store", f"{masked(client.tracking_uri)} can be {can}")
+    with lost_in_one_sentence():
+        found = list(unfinished(client))
     for each in found:
         if each.left_behind and fix:
             close(client, each.run, f"Left behind: {each.state}; closed by doctor.")

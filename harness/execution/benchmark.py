@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness import suites
+from harness.addresses import clean
 from harness.config import RunConfig
 from harness.errors import BadInput
 from harness.execution.attempt import Attempted, Task, attempt_isolated
@@ -24,7 +25,14 @@ from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close, close_left_behind, unfinished
 from harness.tracking.parent import child_tags, end_parent, open_parent, write_progress, write_table
 from harness.tracking.results import Result, results
-from harness.tracking.store import experiment_of, lost_in_one_sentence, open_store, run_page
+from harness.tracking.store import (
+    experiment_of,
+    look_at_store,
+    lost_in_one_sentence,
+    open_store,
+    run_page,
+    store_address,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -139,20 +147,19 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
     behind, when the store, the scheduler or the suite can't be used, and StoreLost when the store fails in the middle.
     """
     cells = plan(config)
-    client = open_store()
-    refuse_unsuitable_store(config, client.tracking_uri)
+    look_at_store()
+    refuse_unsuitable_store(config, store_address())
     with lost_in_one_sentence():
-        return _compute_what_is_missing(config, cells, client, listener)
+        return _compute_what_is_missing(config, cells, listener)
 
 
-def _compute_what_is_missing(
-    config: BenchmarkConfig, cells: Mapping[str, Cell], client: MlflowClient, listener: Listener
-) -> BenchmarkResult:
+def _compute_what_is_missing(config: BenchmarkConfig, cells: Mapping[str, Cell], listener: Listener) -> BenchmarkResult:
     name = suites.title(config.suite)
     identity = f"{name}-{_hash(cells)}"
     state = BenchmarkState(cells)
     since = time.time() if config.force else 0.0
     with stop_on_signals() as stop, executor(config) as pool:
+        client = open_store()  # not before the scheduler is there: what is refused leaves no store
         experiment_id = experiment_of(client, name).experiment_id
         close_left_behind(client)
         tags = {"benchmark": identity, "suite": name}
@@ -242,7 +249,7 @@ def _ending(future: Future[Attempted], cell: Cell, client: MlflowClient, losses:
     error = future.exception()
     if error is None:
         return future.result()
-    outcome, reason = Outcome.ERROR, f"{type(error).__name__}: {error}"
+    outcome, reason = Outcome.ERROR, clean(f"{type(error).__name__}: {error}")
     if isinstance(error, DeadlinePassed):
         outcome, reason = Outcome.TIMEOUT, str(error)
     elif is_loss(error):
