@@ -99,7 +99,8 @@ def clean(text: str) -> str:
     spelled = {each for secret in found for each in _spellings(secret)}
     for secret in sorted(spelled, key=len, reverse=True):
         if len(secret) >= _SHORT and secret in text:
-            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+            before, after = (r"(?<!\w)" if secret[0].isalnum() else ""), (r"(?!\w)" if secret[-1].isalnum() else "")
+            text = re.sub(f"{before}{re.escape(secret)}{after}", MASK, text)  # a word, and no part of one
     return _IN_TEXT.sub(_masked_in_text, text)
 
 
