@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(came.status, kept, content)
         server.close()
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":

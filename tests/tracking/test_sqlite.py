@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sqlite3
@@ -157,7 +156,7 @@ def test_a_new_store_stays_open_under_no_other_name(outside: Path) -> None:
     client = open_store()
     assert [each.name for each in client.search_experiments()] == ["Default"]
     assert not any(".new" in address for address in SqlAlchemyStore._engine_map)
-    opened = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.exists()]
+    opened = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.exists()]
     assert not any(".new" in path for path in opened)
 
 
