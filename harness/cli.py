@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
 
 from harness import __version__
+from harness.addresses import clean
 from harness.errors import BadInput, StoreLost
 
 FIELD_COMMAND = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
@@ -26,12 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         fail(str(error), code=1)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except Exception:
+        # A mistake of ours, or of a plug-in. What is raised may quote an address.
+        click.echo(clean(traceback.format_exc()), err=True, nl=False)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def fail(sentence: str, code: int = 2) -> NoReturn:
     """One sentence on standard error, and the exit code."""
-    click.echo(f"harness: {sentence}", err=True)
+    click.echo(f"harness: {clean(sentence)}", err=True)
     sys.exit(code)
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from harness import __version__
+from harness.addresses import masked
 from harness.errors import BadInput
 
 if TYPE_CHECKING:
@@ -42,18 +43,31 @@ def examine(*, fix: bool) -> Iterator[Check]:
     yield _devices()
     from harness.tracking.claims import close, left_behind, unfinished
     from harness.tracking.liveness import SILENCE_S
-    from harness.tracking.store import open_store
+    from harness.tracking.store import (
+        check_writable,
+        look_at_store,
+        lost_in_one_sentence,
+        open_store,
+        reads_only,
+        store_address,
+    )
 
     try:
-        client = open_store()
+        if not look_at_store(reading=not fix):
+            yield Check("store", f"{masked(store_address())} is not there yet; the first run makes it")
+            return
+        client = open_store(reading=not fix)
+        check_writable(client.tracking_uri)
     except BadInput as error:
         yield Check("store", str(error), ok=False)
         return
-    yield Check("store", f"{client.tracking_uri} can be read and written")
-    found = list(unfinished(client))
-    if fix and any(each.process.gone is None for each in found):
-        yield Check("runs elsewhere", f"watching their heartbeats for {SILENCE_S:.0f} s")
-        found = _watched(client, {each.run.info.run_id for each in found})
+    can = "read, and is opened read-only" if reads_only(client.tracking_uri) else "read and written"
+    yield Check("store", f"{masked(client.tracking_uri)} can be {can}")
+    with lost_in_one_sentence():
+        found = list(unfinished(client))
+        if fix and any(each.process.gone is None for each in found):
+            yield Check("runs elsewhere", f"watching their heartbeats for {SILENCE_S:.0f} s")
+            found = _watched(client, {each.run.info.run_id for each in found})
     for each in found:
         ending = "left alone"
         if each.process.gone:

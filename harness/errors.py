@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.addresses import clean
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -12,12 +14,18 @@ if TYPE_CHECKING:
 class BadInput(Exception):
     """The input can't be used; the message is one sentence that says what was given and what is allowed.
 
-    The command line prints that sentence, without a traceback, and exits with status 2.
+    The command line prints that sentence, without a traceback, and exits with status 2. Passwords in it are masked.
     """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(clean(sentence))
 
 
 class StoreLost(Exception):
-    """The store could not be used any more in the middle of the work; the message is one sentence."""
+    """The store could not be used any more in the middle of the work; the message is one sentence, without passwords."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(clean(sentence))
 
 
 def refusal(error: ValidationError) -> BadInput:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from harness.addresses import clean
+
 
 class Outcome(Enum):
     """The closed set of outcomes; the value is what the user reads (contract: tag ``outcome``)."""
@@ -23,8 +25,15 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Ending:
-    """An outcome with its reason in one sentence, and the exception behind it where there was one."""
+    """An outcome with its reason in one sentence, and the exception behind it where there was one.
+
+    The reason may quote an exception, so what is secret in it is masked.
+    """
 
     outcome: Outcome
     reason: str
     error: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        """Mask what is secret."""
+        object.__setattr__(self, "reason", clean(self.reason))

@@ -26,7 +26,7 @@ from harness.outcome import Ending, Outcome
 from harness.problems import Problem
 from harness.symbolic import find_formula
 from harness.tracking.recorder import Findings, Recorder
-from harness.tracking.store import run_page
+from harness.tracking.store import lost_in_one_sentence, run_page
 from harness.training import BaseStarted, Diverged, Epoch, Event, train
 
 
@@ -80,8 +80,8 @@ def run(
 
     ``run_id`` is a run of the store to record into, else a new one is made; ``twin`` saves training it once more.
     Raises BadInput, with nothing left behind, for a problem, device or store that can't be used, or a network that is too
-    large for its optimizer. Whatever else goes wrong is the outcome of the run: a NaN, an exception, a signal or a
-    deadline ends it, and what there is gets recorded.
+    large for its optimizer, and StoreLost when the store fails for good. Whatever else goes wrong is the outcome of the
+    run: a NaN, an exception, a signal or a deadline ends it, and what there is gets recorded.
     """
     tags = {**(tags or {}), **({"twin_run": twin.run_id} if twin else {})}
     problem = problems.get(config.problem)
@@ -92,7 +92,11 @@ def run(
     )
     model = build(config, problem, data.train).to(device)
     events = train(model, data, config)
-    with stop_on_signals() as stop, Recorder(config, problem, data, model.state_dict(), tags, run_id) as recorder:
+    with (
+        lost_in_one_sentence(),
+        stop_on_signals() as stop,
+        Recorder(config, problem, data, model.state_dict(), tags, run_id) as recorder,
+    ):
         stop.deadline = None if config.timeout is None else time.monotonic() + config.timeout
 
         def listen(event: Event) -> None:

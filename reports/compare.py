@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.tracking.store import open_store, store_exists
+from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store
 from reports.evidence import Evidence, Selection, gather
 from reports.histories import Artifacts
 from reports.judging import judge
@@ -77,16 +77,18 @@ def compare(before: str, after: str, any_version: bool = False, out: str | None 
     Raises BadInput for an unknown id, for benchmarks without a model and problem in common, for a file that can't be written,
     and, unless ``any_version``, for two that follow different rules (comparability versions).
     """
-    if not store_exists():
+    if not look_at_store(reading=True):
         raise BadInput("there is no store here to compare in; name one with MLFLOW_TRACKING_URI.")
-    client = open_store()
-    first, second = (gather(client, Selection(benchmark)) for benchmark in (before, after))
+    client = open_store(reading=True)
+    with lost_in_one_sentence():
+        first, second = (gather(client, Selection(benchmark)) for benchmark in (before, after))
     if first.comparability != second.comparability and not any_version:
         raise BadInput(
             f"benchmarks {before!r} and {after!r} have comparability versions {first.comparability} and "
             f"{second.comparability}: their numbers do not mean the same; --any-version compares them all the same."
         )
-    found = held_against(first, second, Artifacts(client))
+    with lost_in_one_sentence():
+        found = held_against(first, second, Artifacts(client))
     if out:
         try:
             Path(out).write_text(found.text + "\n", encoding="utf-8")

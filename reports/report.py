@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlparse
+from urllib.parse import quote
 
+from harness.addresses import clean, fault, masked, page_of
 from harness.errors import BadInput
-from harness.tracking.store import open_store, store_exists
+from harness.tracking.store import is_server, look_at_store, lost_in_one_sentence, open_store, reads_only
 from reports.evidence import Selection, gather
 from reports.export import as_json, tables_csv, verdicts_csv
 from reports.histories import Artifacts
@@ -58,25 +59,27 @@ def report(selection: Selection, out: str = "report", ui: str | None = None) -> 
     can't be written or the address is none.
     """
     ui = ui or None
-    if ui is not None and urlparse(ui).scheme not in ("http", "https"):
-        raise BadInput(f"ui = {ui!r} is not an address; give one such as http://127.0.0.1:5000.")
-    if not store_exists():
-        raise BadInput("there is no store here to report on; name one with MLFLOW_TRACKING_URI, or make runs first.")
+    if ui is not None and (not ui.startswith(("http://", "https://")) or fault(ui)):
+        raise BadInput(f"ui = {masked(ui)!r} is not an address; give one such as http://127.0.0.1:5000.")
     folder = writable(Path(out))
-    client = open_store()
-    evidence = gather(client, selection)
-    made = make(evidence, Artifacts(client))
+    if not look_at_store(reading=True):
+        raise BadInput("there is no store here to report on; name one with MLFLOW_TRACKING_URI, or make runs first.")
+    with lost_in_one_sentence():
+        client = open_store(reading=True)
+        evidence = gather(client, selection)
+        made = make(evidence, Artifacts(client))
     runs = {cell.run.run_id: cell.run.experiment_id for cell in evidence.cells if cell.run is not None}
-    server = client.tracking_uri if client.tracking_uri.startswith("http") else None
+    server = client.tracking_uri if is_server(client.tracking_uri) else None
     names = write(made, folder, link_to(ui or server, runs))
     return Written(made, folder, _keep(client, evidence.parent, folder, names))
 
 
 def writable(folder: Path) -> Path:
-    """The folder, made if it is not there. Raises BadInput when it can't be made or written."""
+    """The folder, which is not made yet. Raises BadInput when it can't be made or written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(
+            dir=next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        ):
             pass
     except OSError as error:
         raise BadInput(f"out = {str(folder)!r} can't be written: {error.strerror}.") from error
@@ -90,7 +93,7 @@ def link_to(ui: str | None, experiments: Mapping[str, str]) -> Link:
         if ui is None or run_id not in experiments:
             return ""
         where = f"{quote(experiments[run_id])}/runs/{quote(run_id)}"
-        return f"{ui.rstrip('/')}/#/experiments/{where}?workflowType=machine_learning"
+        return f"{page_of(ui)}/#/experiments/{where}?workflowType=machine_learning"
 
     return link
 
@@ -111,7 +114,7 @@ def write(made: Report, folder: Path, link: Link) -> list[str]:
     }
     contents |= {f"figures/{picture.name}.png": picture.png for picture in made.pictures}
     try:
-        (folder / "figures").mkdir(exist_ok=True)
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             partial = folder / f"{name}.part"
             partial.write_bytes(content)
@@ -124,11 +127,15 @@ def write(made: Report, folder: Path, link: Link) -> list[str]:
 def _keep(client: MlflowClient, parent: str | None, folder: Path, names: Sequence[str]) -> str:
     if parent is None:
         return "not kept in the store: the selection is no benchmark"
+    if reads_only(client.tracking_uri):
+        return "not kept in the store: it is opened read-only"
     try:
         log_files(client, parent, folder, names, INTO)
     except Exception as error:
         # The report is there; that the store did not take a copy of it is worth a word, and no failure.
-        return f"not kept in the store: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return clean(
+            f"not kept in the store: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        )
     return f"artifacts {INTO}/ of run {parent}"
 
 

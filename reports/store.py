@@ -20,6 +20,7 @@ from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLatestMetric
 from sqlalchemy import Connection, create_engine, select
 
 from harness.tracking.claims import search
+from harness.tracking.store import is_server
 
 TAGS = (
     "fingerprint",
@@ -103,7 +104,7 @@ def heads(client: MlflowClient, further_tags: Iterable[str] = ()) -> list[Run]:
 
     From a tracking server, which has no cheaper way, they come with everything, a page of a thousand at a time.
     """
-    if client.tracking_uri.startswith("http"):
+    if is_server(client.tracking_uri):
         names = {each.experiment_id: each.name for each in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)}
         return [_of_server(run, names) for run in search(client, "")]
     with _connected(client) as connection:
@@ -143,7 +144,7 @@ def heads(client: MlflowClient, further_tags: Iterable[str] = ()) -> list[Run]:
 
 def fill(client: MlflowClient, runs: Sequence[Run]) -> None:
     """Read the params and final metrics of these runs into them, a thousand runs a query."""
-    if client.tracking_uri.startswith("http"):
+    if is_server(client.tracking_uri):
         return
     with _connected(client) as connection:
         for start in range(0, len(runs), AT_ONCE):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.addresses import as_typed
 from harness.config import Names, OrNone, RunConfig, field
 from harness.errors import BadInput, refusal
 from harness.execution.config import BenchmarkConfig
@@ -63,9 +63,9 @@ class StudyConfig(BaseModel):
         return range(self.first_seed, self.first_seed + self.seeds)
 
     def command(self) -> str:
-        """The command that makes this study, to be typed again."""
+        """The command that makes this study, to be typed again; what is secret in it is masked."""
         words = [word for name, value in self.given.items() for word in (f"--{name}", value)]
-        return shlex.join(["harness", "study", *words])
+        return as_typed(["harness", "study", *words])
 
 
 class ExportConfig(BaseModel):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
+from harness.addresses import clean
 from harness.errors import BadInput
 from harness.execution.attempt import Task
 from harness.execution.benchmark import BUSY_S, POLL_S, RETRIES, STOP_S, SUMMARY_S, close_ours
@@ -23,7 +24,7 @@ from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close_if_gone
 from harness.tracking.liveness import HEARTBEAT_S, Heartbeat, Watch, owner_tag
 from harness.tracking.parent import child_tags, end_parent, open_parent
-from harness.tracking.store import lost_in_one_sentence, open_store, run_page
+from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 from studies.config import StudyConfig
 from studies.findings import Findings, findings, write_findings, write_note
 from studies.handover import OWNER, begun, hand_over, take_over
@@ -32,7 +33,7 @@ from studies.plan import Plan, Run, make_plan
 from studies.rungs import Earlier
 from studies.runs import Order, measure_isolated
 from studies.space import distributions
-from studies.storage import alone, give_sign, open_storage, open_study
+from studies.storage import alone, give_sign, look_at_storage, open_storage, open_study, storage_lost
 from studies.trials import RECORD, OpenTrial, Told, judge, refuse, tell
 
 if TYPE_CHECKING:
@@ -83,17 +84,14 @@ def tune(config: StudyConfig, listener: Listener = lambda told: None) -> StudyRe
     used, and StoreLost when the store fails in the middle.
     """
     plan = make_plan(config)
-    client = open_store()
-    refuse_unsuitable_store(config.where, client.tracking_uri)
-    storage = open_storage(config.storage)
-    study = open_study(storage, plan, config)
-    with lost_in_one_sentence():
-        return _tune(plan, config, client, study, listener)
+    look_at_store()
+    refuse_unsuitable_store(config.where, store_address())
+    look_at_storage(config.storage)
+    with lost_in_one_sentence(), storage_lost():
+        return _tune(plan, config, listener)
 
 
-def _tune(
-    plan: Plan, config: StudyConfig, client: MlflowClient, study: optuna.Study, listener: Listener
-) -> StudyResult:
+def _desk(plan: Plan, config: StudyConfig, study: optuna.Study) -> Desk:
     desk = Desk(plan, config, study)
     if config.timeout is not None:
         desk.deadline = time.monotonic() + config.timeout
@@ -101,7 +99,15 @@ def _tune(
         for problem, runs in trial.user_attrs.get(RECORD, {}).get("rungs", {}).items():
             for errors in runs:
                 desk.earlier.add(problem, {int(epoch): error for epoch, error in errors.items()})
+    return desk
+
+
+def _tune(plan: Plan, config: StudyConfig, listener: Listener) -> StudyResult:
     with stop_on_signals() as stop, executor(config.where) as pool, ExitStack() as beating:
+        # Not before the scheduler is there, and the store after the study: what is refused leaves nothing.
+        study = open_study(open_storage(config.storage), plan, config)
+        client = open_store()
+        desk = _desk(plan, config, study)
         opened = open_parent(client, plan.name, plan.name, {"study": plan.name})
         parent, experiment_id = opened.info.run_id, opened.info.experiment_id
         beating.enter_context(Heartbeat(client, parent))
@@ -239,7 +245,7 @@ def _measured(future: Future[Measured], run: Run, losses: Counter[str], close_lo
         if measured.outcome is not Outcome.INTERRUPTED or measured.cut:
             return measured
         error = WorkerLost(measured.reason)
-    outcome, reason = Outcome.ERROR, f"{type(error).__name__}: {error}"
+    outcome, reason = Outcome.ERROR, clean(f"{type(error).__name__}: {error}")
     if isinstance(error, DeadlinePassed):
         outcome, reason = Outcome.TIMEOUT, str(error)
     elif is_loss(error):

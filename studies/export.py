@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from optuna.trial import FrozenTrial
 
+from harness.addresses import masked
 from harness.errors import BadInput
 from harness.execution.attempt import Task
 from harness.execution.executors import executor, refuse_unsuitable_store
@@ -21,7 +22,7 @@ from harness.explanation import comments
 from harness.fingerprint import COMPARABILITY
 from harness.presets import load, text_of
 from harness.tracking.parent import child_tags, open_parent, write_table
-from harness.tracking.store import open_store
+from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, store_address
 from studies.config import ExportConfig, StudyConfig
 from studies.confirmation import Confirmation, best_trial, confirm
 from studies.findings import findings
@@ -29,7 +30,7 @@ from studies.measures import Measured
 from studies.plan import Plan, Run, difference, make_plan
 from studies.runs import Order, measure_isolated
 from studies.space import fields
-from studies.storage import find_study, open_storage
+from studies.storage import find_study, look_at_storage, open_storage, storage_lost
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,18 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
     Raises BadInput for a study that is not there, is of another definition, or has nothing to export.
     """
     plan = make_plan(config)
+    look_at_store()
+    refuse_unsuitable_store(config.where, store_address())
+    if not look_at_storage(config.storage, reading=True):
+        raise BadInput(f"storage = {masked(config.storage)!r} is not there; name the one that the study is kept in.")
     study = find_study(open_storage(config.storage), plan.name)
     if (what := difference(study.user_attrs.get("definition", {}), plan.described)) is not None:
         raise BadInput(f"name = {plan.name!r} is a study of another definition: {what}.")
     found = findings(plan, study)
     trial = best_trial(found, wanted.trial)
     seeds = range(wanted.first_fresh, wanted.first_fresh + wanted.fresh)
-    client = open_store()
-    refuse_unsuitable_store(config.where, client.tracking_uri)
-    with executor(config.where) as pool:
+    with lost_in_one_sentence(), storage_lost(), executor(config.where) as pool:
+        client = open_store()
         opened = open_parent(client, plan.name, f"{plan.name}-export", {"study_export": plan.name})
         parent, experiment = opened.info.run_id, opened.info.experiment_id
         tags = {"study": plan.name, "trial": "export"} | child_tags(parent)

@@ -13,6 +13,7 @@ import optuna
 from mlflow.entities import Metric
 from optuna.trial import FrozenTrial, TrialState
 
+from harness.addresses import as_typed
 from harness.tracking.parent import progress_tags, write_table
 from studies.config import StudyConfig
 from studies.handover import AGAIN
@@ -136,7 +137,7 @@ def note(plan: Plan, config: StudyConfig, found: Findings) -> str:
     """The study in Markdown: what it was, the command, the best trials, what counts."""
     lines = [f"**{plan.name}**: {plan.study.summary}", "", found.sentence(), ""]
     lines += [f"Problems: {', '.join(plan.problems)}; seeds {plan.seeds.start} to {plan.seeds.stop - 1}.", ""]
-    lines += [f"    {config.command()}", f"    optuna-dashboard {config.storage}", ""]
+    lines += [f"    {config.command()}", f"    {as_typed(['optuna-dashboard', config.storage])}", ""]
     if found.best:
         names = [o.name for o in plan.study.objectives] + list(plan.study.space)
         lines += [f"| best trial | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]

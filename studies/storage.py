@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import logging
+import os
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import urlparse
 
 import optuna
-from filelock import FileLock
-from optuna.exceptions import ExperimentalWarning, OptunaError
+from optuna.exceptions import ExperimentalWarning, OptunaError, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.storages.journal._file import get_lock_file
 from optuna.study import StudyDirection
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from harness.errors import BadInput
+from harness.addresses import fault, guard, masked
+from harness.errors import BadInput, StoreLost
 from harness.registry import nearest
 from harness.seeds import generator
 from harness.tracking import store
 from harness.tracking.liveness import owner_tag
+from harness.tracking.sqlite import SqliteFile, check_place, is_sqlite, make_whole, sqlite_file
 from studies.config import StudyConfig
 from studies.plan import Plan, difference
 
+_JOURNAL = b'{"op_code":'
+"""How each line of Optuna's journal begins."""
 DRIVER = "driver "
 """Prefix of a study's attributes that say when each driver last gave a sign (Unix time)."""
 
@@ -43,17 +47,71 @@ def open_storage(url: str) -> BaseStorage:
 
     Raises BadInput when it can't be reached or written, when it is of another version of Optuna, or somebody else's.
     """
-    scheme = urlparse(url).scheme if "://" in url else ""
-    if scheme not in ("", "sqlite", "postgresql+psycopg"):
-        raise BadInput(
-            f"storage = {url!r} can't be used: give the path of a journal file, sqlite:///file, or "
-            "postgresql+psycopg://address."
-        )
-    try:
+    look_at_storage(url)
+    with _refused(url):
+        if is_sqlite(url):
+            return _sqlite(sqlite_file(url))
         with alone(url):
-            return _database(url) if scheme else _journal(Path(url))
+            return _database(url) if "://" in url else _journal(Path(url))
+
+
+def look_at_storage(url: str, *, reading: bool = False) -> bool:
+    """Whether the storage is there that opening it would make. Nothing is made or changed.
+
+    Raises BadInput for an address that no storage can be at, for one that can't be reached, and for somebody else's file or
+    database; without ``reading`` also for a database that the address opens read-only.
+    """
+    guard(url)
+    with _refused(url):
+        if is_sqlite(url):
+            file = sqlite_file(url)
+            if file.reads_only and not reading:
+                raise ValueError("it is opened read-only, and a study writes its trials there")
+            check_place(file)
+            return file.is_there and _has_tables(create_engine(file.untouched()))
+        if "://" in url:
+            if url.partition("://")[0] != "postgresql+psycopg":
+                raise ValueError("give the path of a journal file, sqlite:///file, or postgresql+psycopg://address")
+            if make_url(url).host and (wrong := fault(url)) is not None:
+                raise ValueError(wrong)
+            return _has_tables(create_engine(url, connect_args={"connect_timeout": 10}))
+        return _is_journal(Path(url))
+
+
+@contextmanager
+def _refused(url: str) -> Iterator[None]:
+    """What fails in here is the user's to see: this storage can't be used."""
+    try:
+        yield
     except (OSError, SQLAlchemyError, OptunaError, ImportError, RuntimeError, ValueError, KeyError) as error:
-        raise BadInput(f"storage = {url!r} can't be used: {_sentence(error)}.") from error
+        raise BadInput(f"storage = {masked(url)!r} can't be used: {_sentence(error)}.") from error
+
+
+@contextmanager
+def storage_lost() -> Iterator[None]:
+    """A storage that fails in here is StoreLost."""
+    try:
+        yield
+    except StorageInternalError as error:
+        why = _sentence(error.__cause__ or error)
+        raise StoreLost(
+            f"The storage of the study failed: {why}; when it can be written again, the same command goes on."
+        ) from error
+
+
+def _is_journal(path: Path) -> bool:
+    """Whether a file is there and a journal of Optuna; raises OSError or ValueError for any other file, or no place for one."""
+    if not path.resolve().parent.is_dir():
+        raise OSError(f"there is no folder {str(path.resolve().parent)!r}")
+    if not path.exists():
+        if not os.access(path.resolve().parent, os.W_OK):
+            raise OSError(f"the folder {str(path.resolve().parent)!r} can't be written")
+        return False
+    with path.open("rb") as file:
+        first = file.read(len(_JOURNAL))
+    if first and not _JOURNAL.startswith(first):
+        raise ValueError("it is a file of something else, not a journal of Optuna")
+    return bool(first)
 
 
 def _journal(path: Path) -> BaseStorage:
@@ -70,21 +128,39 @@ def _drop_half_a_line(path: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def _database(url: str) -> BaseStorage:
-    engine = create_engine(url)
+def _has_tables(engine: Engine) -> bool:
+    """Whether Optuna's tables are there. Raises RuntimeError for those of another program."""
     try:
-        tables = inspect(engine).get_table_names()
-        if engine.dialect.name == "sqlite":
-            with engine.connect() as connection:
-                # A commit then waits for the disk once; a trial has a dozen (sqlite.org/wal.html).
-                connection.execute(text("PRAGMA journal_mode=WAL"))
+        tables = set(inspect(engine).get_table_names())
     finally:
         engine.dispose()
-    if "alembic_version" in tables and "version_info" not in tables:
-        # Optuna would take the revision there for one of its own, and so would its owner the other way round.
+    if tables and not {"studies", "trials"} <= tables:
+        # Optuna would add its own, and take a revision there for one of its own; so would its owner the other way round.
         raise RuntimeError("it is the database of another program, such as MLflow; give one of its own")
-    wait = {"timeout": 60} if url.startswith("sqlite") else {"connect_timeout": 10}
-    return RDBStorage(url, engine_kwargs={"connect_args": wait})
+    return bool(tables)
+
+
+def _sqlite(file: SqliteFile) -> BaseStorage:
+    if not file.is_there:
+        with store.exclusive(file.address):
+            if not file.is_there:
+                make_whole(file, _make_tables)
+    elif not file.reads_only:
+        with closing(sqlite3.connect(file.path, timeout=60)) as connection:
+            # A commit then waits for the disk once; a trial has a dozen (sqlite.org/wal.html).
+            connection.execute("PRAGMA journal_mode=WAL")
+    return RDBStorage(file.address, engine_kwargs={"connect_args": {"timeout": 60}})
+
+
+def _make_tables(address: str) -> None:
+    """Optuna's tables in a database that then gets another name: nothing keeps it open."""
+    made = RDBStorage(address, engine_kwargs={"connect_args": {"timeout": 60}})
+    made.remove_session()
+    made.engine.dispose()
+
+
+def _database(url: str) -> BaseStorage:
+    return RDBStorage(url, engine_kwargs={"connect_args": {"connect_timeout": 10}})
 
 
 @contextmanager
@@ -95,9 +171,7 @@ def alone(url: str) -> Iterator[None]:
             yield
         return
     path = Path(url).resolve()
-    if not path.parent.is_dir():
-        raise OSError(f"there is no folder {str(path.parent)!r}")
-    with FileLock(f"{path}.driver.lock", timeout=120):
+    with store.lock_file(path.with_name(f"{path.name}.driver.lock")):
         yield
 
 
@@ -111,7 +185,9 @@ def open_study(storage: BaseStorage, plan: Plan, config: StudyConfig) -> optuna.
         if plan.name in optuna.get_all_study_names(storage):
             study = optuna.load_study(study_name=plan.name, storage=storage)
             if not config.resume:
-                raise BadInput(f"name = {plan.name!r} is taken in {config.storage!r}; resume it, or give another name.")
+                raise BadInput(
+                    f"name = {plan.name!r} is taken in {masked(config.storage)!r}; resume it, or give another name."
+                )
             found = study.user_attrs.get("definition")
             if found is None:
                 raise BadInput(f"name = {plan.name!r} is a study of another program; give another name.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from harness.addresses import as_typed
 from studies.config import StudyConfig
 from studies.driver import StudyResult
 from studies.trials import Told
@@ -32,7 +33,7 @@ def summarise(result: StudyResult, config: StudyConfig, console: Console) -> Non
         rows.append(("best", f"trial {trial.number}: {values}; {chosen}", "green"))
     for objective, parts in found.importance.items():
         rows.append(("importance", f"{objective}: " + ", ".join(f"{n} {part:.0%}" for n, part in parts.items()), ""))
-    rows.append(("storage", f"optuna-dashboard {config.storage}", ""))
+    rows.append(("storage", as_typed(["optuna-dashboard", config.storage]), ""))
     rows += (
         [("look", result.ui_command, ""), ("page", result.url, "")] if result.ui_command else [("look", result.url, "")]
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from harness import __version__, cli
 from harness.config import RunConfig
@@ -234,3 +238,128 @@ def test_help_of_a_benchmark_names_every_field(capsys: Captured) -> None:
     assert call("benchmark", "--help") == 0
     out = capsys.readouterr().out
     assert all(f"--{name}" in out for name in BenchmarkConfig.model_fields if name != "fields")
+
+
+COMMANDS = {
+    "run": ("--epochs", "1"),
+    "benchmark": ("--suite", "smoke"),
+    "benchmark --dry_run": ("--suite", "smoke"),
+    "report": (),
+    "report compare": ("a", "b"),
+    "study": ("--problem", "poisson_1d_sin"),
+    "study export": ("--problem", "poisson_1d_sin"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://me:MARKER@[::bad",
+        "http://me:MARKER@127.0.0.1:notaport",
+        "nonsense://me:MARKER@host/db",
+        "postgresql+psycopg://me:MARKER@127.0.0.1:9/none",
+        "sqlite:///theirs.db",
+    ],
+)
+def test_every_command_refuses_a_store_that_can_not_be_used_in_one_line_without_its_password(
+    command: str, uri: str, outside: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    with closing(sqlite3.connect("theirs.db")) as database:
+        database.execute("CREATE TABLE recipes (name)")
+    before = Path("theirs.db").read_bytes()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert call(*command.split(), *COMMANDS[command]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("harness: MLFLOW_TRACKING_URI = ")
+    assert said.err.count("\n") == 1
+    assert "MARKER" not in said.err
+    assert [path.name for path in outside.iterdir()] == ["theirs.db"]
+    assert Path("theirs.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [("report",), ("report", "--benchmark", "nope"), ("report", "compare", "a", "b")])
+def test_a_report_on_no_store_leaves_nothing(command: tuple[str, ...], outside: Path, capsys: Captured) -> None:
+    assert call(*command) == 2
+    assert capsys.readouterr().err.startswith("harness: there is no store here")
+    assert list(outside.iterdir()) == []
+
+
+def test_a_report_on_an_unknown_benchmark_leaves_no_folder(
+    store: MlflowClient, outside: Path, capsys: Captured
+) -> None:
+    assert call("report", "--benchmark", "nope") == 2
+    assert "'nope'" in capsys.readouterr().err
+    assert [path.name for path in outside.iterdir()] == ["mlflow.db"]
+
+
+@pytest.mark.parametrize("kind", ["benchmark", "study"])
+@pytest.mark.parametrize(
+    "scheduler",
+    ["tcp://me:MARKER@[::bad", "127.0.0.1:notaport", "nonsense://h:1", "tcp://me:MARKER@127.0.0.1:9", "tcp://"],
+)
+def test_a_scheduler_that_can_not_be_used_is_refused_and_leaves_nothing(
+    kind: str, scheduler: str, outside: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr("harness.execution.executors.CONNECT_S", 0.2)
+    what = ("--suite", "smoke") if kind == "benchmark" else ("--problem", "poisson_1d_sin")
+    assert call(kind, *what, "--executor", "dask", "--scheduler", scheduler) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("harness: scheduler = ")
+    assert err.count("\n") == 1
+    assert "MARKER" not in err
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "storage", ["redis://h", "sqlite://", "nowhere/x.journal", "postgresql+psycopg://u:MARKER@[::bad/x"]
+)
+@pytest.mark.parametrize("command", [("study",), ("study", "export")])
+def test_a_storage_that_can_not_be_used_is_refused_and_leaves_nothing(
+    command: tuple[str, ...], storage: str, outside: Path, capsys: Captured
+) -> None:
+    assert call(*command, "--problem", "poisson_1d_sin", "--storage", storage) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("harness: storage = ")
+    assert err.count("\n") == 1
+    assert "MARKER" not in err
+    assert list(outside.iterdir()) == []
+
+
+def test_a_dry_run_and_the_doctor_make_no_store(outside: Path, capsys: Captured) -> None:
+    assert call("benchmark", "--suite", "smoke", "--dry_run") == 0
+    assert call("doctor") == 0
+    assert "is not there yet" in capsys.readouterr().out
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["run", "report", "report compare", "study", "doctor"])
+def test_a_store_that_is_lost_is_one_sentence(
+    command: str, store: MlflowClient, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    def lost(*arguments: object, **named: object) -> NoReturn:
+        raise MlflowException("the connection to postgresql://me:MARKER@host/db was lost\nat a place in the code")
+
+    for name in ("harness.tracking.recorder._start", "harness.tracking.claims.search", "studies.driver.experiment_of"):
+        monkeypatch.setattr(name, lost)
+    for name in ("reports.report.gather", "reports.compare.gather"):
+        monkeypatch.setattr(name, lost)
+    arguments = COMMANDS.get(command, ())
+    assert call(*command.split(), *arguments) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("harness: The store failed: the connection to postgresql://me:***@host/db was lost; ")
+    assert err.count("\n") == 1
+
+
+def test_what_nobody_expected_shows_its_traceback_without_a_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    def broken(*arguments: object) -> NoReturn:
+        raise RuntimeError("at http://me:MARKER@host/")
+
+    monkeypatch.setattr("harness.cli.table", broken)
+    assert call("list") == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback")
+    assert err.endswith("RuntimeError: at http://me:***@host/\n")

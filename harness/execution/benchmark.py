@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness import suites
+from harness.addresses import clean
 from harness.config import RunConfig
 from harness.errors import BadInput
 from harness.execution.attempt import Attempted, Task, attempt_isolated
@@ -26,7 +27,7 @@ from harness.tracking.claims import close, close_if_gone, unfinished
 from harness.tracking.liveness import Heartbeat, Watch
 from harness.tracking.parent import child_tags, end_parent, open_parent, write_progress, write_table
 from harness.tracking.results import Result, results
-from harness.tracking.store import lost_in_one_sentence, open_store, run_page
+from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -141,20 +142,19 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
     behind, when the store, the scheduler or the suite can't be used, and StoreLost when the store fails in the middle.
     """
     cells = plan(config)
-    client = open_store()
-    refuse_unsuitable_store(config, client.tracking_uri)
+    look_at_store()
+    refuse_unsuitable_store(config, store_address())
     with lost_in_one_sentence():
-        return _compute_what_is_missing(config, cells, client, listener)
+        return _compute_what_is_missing(config, cells, listener)
 
 
-def _compute_what_is_missing(
-    config: BenchmarkConfig, cells: Mapping[str, Cell], client: MlflowClient, listener: Listener
-) -> BenchmarkResult:
+def _compute_what_is_missing(config: BenchmarkConfig, cells: Mapping[str, Cell], listener: Listener) -> BenchmarkResult:
     name = suites.title(config.suite)
     identity = f"{name}-{_hash(cells)}"
     state = BenchmarkState(cells)
     since = time.time() if config.force else 0.0
     with stop_on_signals() as stop, executor(config) as pool, ExitStack() as beating:
+        client = open_store()  # not before the scheduler is there: what is refused leaves no store
         tags = {"benchmark": identity, "suite": name}
         opened = open_parent(client, name, identity, tags)
         parent, experiment_id = opened.info.run_id, opened.info.experiment_id
@@ -245,7 +245,7 @@ def compute(
 def _ending(future: Future[Attempted], cell: Cell, client: MlflowClient, losses: Counter[str]) -> Attempted | None:
     """How the cell ended, with its run closed where its process could not do that; None if it is to be tried again."""
     error = future.exception()
-    outcome, reason = Outcome.ERROR, f"{type(error).__name__}: {error}"
+    outcome, reason = Outcome.ERROR, clean(f"{type(error).__name__}: {error}")
     if error is None:
         ended = future.result()
         if ended.outcome is not Outcome.INTERRUPTED:

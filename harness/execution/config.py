@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from harness.addresses import fault, masked
 from harness.config import Names, OrNone, RunConfig, field
 from harness.errors import BadInput, refusal
 from harness.families import FAMILIES
 from harness.registry import load_plugins, nearest
 
+SCHEDULERS = ("tcp", "tls", "ws", "wss", "ucx")
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -81,13 +83,27 @@ class BenchmarkConfig(BaseModel):
             raise ValueError(f"workers = {workers} can't be used: give a number from 1 to 100000, or auto")
         return workers
 
+    @field_validator("scheduler")
+    @classmethod
+    def _an_address(cls, scheduler: str | None) -> str | None:
+        if scheduler is None:
+            return None
+        scheme, mark, _ = scheduler.partition("://")
+        if mark and scheme not in SCHEDULERS:
+            raise ValueError(f"scheduler = {masked(scheduler)!r} can't be used: it begins with none of {SCHEDULERS}")
+        if (wrong := fault(scheduler if mark else f"tcp://{scheduler}")) is not None:
+            raise ValueError(
+                f"scheduler = {masked(scheduler)!r} can't be used: {wrong}; give one such as tcp://node1:8786"
+            )
+        return scheduler
+
     @model_validator(mode="after")
     def _fits_together(self) -> BenchmarkConfig:
         if self.executor == "process":
             for name in ("scheduler", "cluster", "cluster_config"):
                 if getattr(self, name) is not None:
                     raise ValueError(
-                        f"{name} = {getattr(self, name)!r} belongs to executor=dask, not to executor=process"
+                        f"{name} = {masked(getattr(self, name))!r} belongs to executor=dask, not to executor=process"
                     )
             if isinstance(self.workers, int) and self.workers * self.threads > cores():
                 raise ValueError(
@@ -98,7 +114,7 @@ class BenchmarkConfig(BaseModel):
             raise ValueError("workers = 'auto' can't be used with cluster: say how many jobs to submit")
         if self.scheduler is not None and self.cluster is not None:
             raise ValueError(
-                f"cluster = {self.cluster!r} can't be used with scheduler = {self.scheduler!r}; give one of them"
+                f"cluster = {self.cluster!r} can't be used with scheduler = {masked(self.scheduler)!r}; give one of them"
             )
         if self.cluster_config is not None and self.cluster is None:
             raise ValueError(f"cluster_config = {self.cluster_config!r} needs cluster=slurm or cluster=pbs")

@@ -10,7 +10,7 @@ from statistics import median
 from harness.execution.benchmark import Cell
 from harness.execution.config import BenchmarkConfig
 from harness.tracking.results import Result, results
-from harness.tracking.store import open_store, store_exists
+from harness.tracking.store import look_at_store, open_store
 
 RECORDING_S = 0.5
 """What a run takes besides its training (`benchmarks/overhead.py`)."""
@@ -53,7 +53,7 @@ class Estimate:
 
 def estimate(cells: Mapping[str, Cell], config: BenchmarkConfig) -> Estimate:
     """Group the plan by model and preset. Raises BadInput when the store can't be used; makes none."""
-    known = results(open_store()) if store_exists() else {}
+    known = results(open_store(reading=True)) if look_at_store(reading=True) else {}
     taken: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for result in known.values():
         if result.epochs:

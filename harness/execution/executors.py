@@ -8,14 +8,15 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import psutil
 import yaml
 
+from harness.addresses import masked
 from harness.errors import BadInput
 from harness.execution.config import BenchmarkConfig
 from harness.execution.isolation import WorkerLost, end_children
+from harness.tracking.sqlite import is_sqlite, sqlite_file
 
 NETWORK_FILE_SYSTEMS = (
     "nfs",
@@ -75,7 +76,7 @@ def _dask(config: BenchmarkConfig) -> Iterator[Executor]:
             client = Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise BadInput(
-                f"scheduler = {config.scheduler!r} can't be reached: {str(error) or type(error).__name__}; "
+                f"scheduler = {masked(config.scheduler or '')!r} can't be reached: {str(error) or type(error).__name__}; "
                 "start it with `dask scheduler`, or leave it out for a cluster of our own."
             ) from error
         with client:
@@ -129,18 +130,18 @@ def is_loss(error: BaseException) -> bool:
 
 def refuse_unsuitable_store(config: BenchmarkConfig, uri: str) -> None:
     """Raise BadInput for a SQLite store that other machines would have to write to, or could only over a network."""
-    if urlparse(uri).scheme != "sqlite" or config.executor == "process":
+    if not is_sqlite(uri) or config.executor == "process":
         return
     instead = "use postgresql+psycopg://... or the address of an MLflow tracking server."
     if config.cluster is not None:
         raise BadInput(
-            f"MLFLOW_TRACKING_URI = {uri!r} can't be used with cluster={config.cluster}: jobs on other "
+            f"MLFLOW_TRACKING_URI = {masked(uri)!r} can't be used with cluster={config.cluster}: jobs on other "
             f"machines can't write safely to a SQLite file; {instead}"
         )
-    kind = file_system(Path(uri.removeprefix("sqlite:///")))
+    kind = file_system(sqlite_file(uri).path)
     if kind.startswith(NETWORK_FILE_SYSTEMS):
         raise BadInput(
-            f"MLFLOW_TRACKING_URI = {uri!r} can't be used with executor=dask: it lies on a network file system "
+            f"MLFLOW_TRACKING_URI = {masked(uri)!r} can't be used with executor=dask: it lies on a network file system "
             f"({kind}), whose locks SQLite can't rely on; {instead}"
         )
 

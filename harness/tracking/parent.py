@@ -13,6 +13,7 @@ from mlflow.entities import Metric, Run, RunTag
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from harness.addresses import clean
 from harness.tracking.claims import WITHDRAWAL_S, adopt, close_left_behind, owner_of, search
 from harness.tracking.liveness import owner_tag
 from harness.tracking.store import exclusive, experiment_of
@@ -91,7 +92,7 @@ def write_table(client: MlflowClient, run_id: str, name: str, rows: Table) -> No
     """A table that MLflow's UI opens, in the place of an earlier one of that name (MLflow's ``log_table`` appends)."""
     columns = list(rows[0]) if rows else []
     table = {"columns": columns, "data": [[row[column] for column in columns] for row in rows]}
-    client.log_text(run_id, json.dumps(table), name)
+    client.log_text(run_id, clean(json.dumps(table)), name)
     shown = json.loads(client.get_run(run_id).data.tags.get("mlflow.loggedArtifacts", "[]"))
     if not any(each["path"] == name for each in shown):
         client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([*shown, {"path": name, "type": "table"}]))

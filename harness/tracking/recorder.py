@@ -23,6 +23,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from torch import Tensor
 
+from harness.addresses import clean
 from harness.config import RunConfig
 from harness.data import Data
 from harness.fingerprint import COMPARABILITY, fingerprint
@@ -246,7 +247,7 @@ class Recorder:
         try:
             if faults:
                 text = "\n".join("".join(traceback.format_exception(fault)) for fault in faults)
-                self.client.log_text(self.run_id, text, "error/traceback.txt")
+                self.client.log_text(self.run_id, clean(text), "error/traceback.txt")
         except OSError as error:
             ending = _with_fault(ending, f"Could not write the traceback: {error}", error)
         try:
@@ -272,7 +273,7 @@ class Recorder:
         self.client.log_figure(self.run_id, draw(), f"figures/{name}")
 
     def _write_text(self, path: str, text: str) -> None:
-        self.client.log_text(self.run_id, text, path)
+        self.client.log_text(self.run_id, clean(text), path)
 
     def _stop_monitor(self) -> None:
         """A run shorter than the sampling interval gets the one sample that was taken at its start."""

@@ -6,27 +6,35 @@ import logging
 import os
 import sqlite3
 import tempfile
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from typing import Any
+from urllib.parse import urlparse
 
 import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Experiment
+from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.file_utils import local_file_uri_to_path
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from harness.addresses import as_typed, clean, fault, guard, masked, page_of
 from harness.errors import BadInput, StoreLost
+from harness.tracking.schema import has_tables
+from harness.tracking.sqlite import SqliteFile, check_place, is_sqlite, make_whole, sqlite_file
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 """What a store raises that can't be used any more; OSError where artifacts are files."""
+SERVERS = frozenset({"http", "https"})
+KINDS = frozenset({"sqlite", "postgresql", "mysql", "mssql"}) | SERVERS
+"""The kinds of stores, as an address begins; a database may add its driver after a plus."""
 
 
 @contextmanager
@@ -72,6 +80,8 @@ patiently = retry(
 class PatientClient(MlflowClient):
     """MLflow's client, which outlasts a database that is away for a while. For a server MLflow does so itself.
 
+    It writes no tag that shows a password: tags quote commands, addresses and exceptions.
+
     Each call may be made twice: they are repeated with the same arguments, time stamps included, and of a run that was
     made twice :func:`harness.tracking.claims.claim` closes one.
     """
@@ -84,7 +94,6 @@ class PatientClient(MlflowClient):
     search_runs = patiently(MlflowClient.search_runs)
     search_experiments = patiently(MlflowClient.search_experiments)
     get_experiment_by_name = patiently(MlflowClient.get_experiment_by_name)
-    log_batch = patiently(MlflowClient.log_batch)
     log_inputs = patiently(MlflowClient.log_inputs)
     log_artifact = patiently(MlflowClient.log_artifact)
     log_artifacts = patiently(MlflowClient.log_artifacts)
@@ -92,8 +101,25 @@ class PatientClient(MlflowClient):
     log_table = patiently(MlflowClient.log_table)
     log_text = patiently(MlflowClient.log_text)
     set_experiment_tag = patiently(MlflowClient.set_experiment_tag)
-    set_tag = patiently(MlflowClient.set_tag)
     set_terminated = patiently(MlflowClient.set_terminated)
+
+    @patiently
+    def log_batch(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] = (),
+        tags: Sequence[RunTag] = (),
+        synchronous: bool | None = None,
+    ) -> Any:
+        """Write metrics, params and tags of a run at once."""
+        shown = [RunTag(tag.key, clean(tag.value)) for tag in tags]
+        return super().log_batch(run_id, metrics, params, shown, synchronous)
+
+    @patiently
+    def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:
+        """Write one tag of a run."""
+        return super().set_tag(run_id, key, clean(str(value)), synchronous)
 
 
 _trusted: set[str] = set()
@@ -106,70 +132,171 @@ def trust(uri: str) -> None:
     _trusted.add(uri)
 
 
-def open_store() -> MlflowClient:
+def open_store(*, reading: bool = False) -> MlflowClient:
     """The store that MLflow's own settings name (``MLFLOW_TRACKING_URI``; by default ``sqlite:///mlflow.db`` here).
 
-    Raises BadInput, before anything is created, when it can't be reached or written. A SQLite database is made and
-    migrated under a file lock, because processes that find a fresh one at the same time break it.
+    It is made if it is not there, and then made ready: a SQLite database for readers and writers of several processes, an
+    index for fingerprints. With ``reading`` nothing is made and nothing changed, and an address that opens a database
+    read-only will do. Raises BadInput, before anything is created, when it can't be reached or used.
     """
+    _quieten()
+    given = mlflow.get_tracking_uri()
+    if given in _trusted:
+        return PatientClient(given)
+    with _refused(given):
+        uri, file = _understood(given)
+        there = _look(uri, file, reading)
+        if reading and not there:
+            raise BadInput(f"there is no store at {masked(given)!r} yet; make runs first, or name another one.")
+        if reading:
+            return PatientClient(uri)
+        if file is None:
+            with exclusive(uri):
+                MlflowClient(uri).search_experiments(max_results=1)
+        else:
+            _open_sqlite(file)
+        _index_fingerprints(uri)
+    _trusted.update((given, uri))
+    return PatientClient(uri)
+
+
+def look_at_store(*, reading: bool = False) -> bool:
+    """Whether the store is there that opening it would make. Nothing is made or changed.
+
+    Raises BadInput when it can't be reached, or is none: the database of another program, or of another MLflow.
+    """
+    _quieten()
+    given = mlflow.get_tracking_uri()
+    if given in _trusted:
+        return True
+    with _refused(given):
+        return _look(*_understood(given), reading)
+
+
+def store_address() -> str:
+    """The address of the store that :func:`open_store` opens; :func:`look_at_store` has found it usable."""
+    return _understood(mlflow.get_tracking_uri())[0]
+
+
+def _quieten() -> None:
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # They say a lot about each fault of the database, also about those that a second call overcomes.
     for noisy in ("mlflow.store.db.utils", "mlflow.system_metrics", "psycopg"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # we say where to look ourselves
-    uri = mlflow.get_tracking_uri()
-    if uri in _trusted:
-        return PatientClient(uri)
+
+
+@contextmanager
+def _refused(given: str) -> Iterator[None]:
+    """What fails in here is the user's to see: this store can't be used."""
     try:
-        scheme = urlparse(uri).scheme
-        if scheme in ("http", "https"):
-            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
-                pass
-        with exclusive(uri):
-            if scheme == "sqlite":
-                _open_sqlite(_sqlite_path(uri))
-            MlflowClient(uri).search_experiments(max_results=1)
-            _index_fingerprints(uri)
-    except (OSError, sqlite3.Error, SQLAlchemyError, MlflowException, ImportError) as error:
+        yield
+    except (OSError, ValueError, sqlite3.Error, SQLAlchemyError, MlflowException, ImportError) as error:
         raise BadInput(
-            f"MLFLOW_TRACKING_URI = {uri!r} can't be used: {_first_line(error)}; name a store that can be reached and written."
+            f"MLFLOW_TRACKING_URI = {masked(given)!r} can't be used: {_first_line(error)}; "
+            "name a store that can be reached and written."
         ) from error
-    _trusted.add(uri)
-    return PatientClient(uri)
+
+
+def _understood(given: str) -> tuple[str, SqliteFile | None]:
+    """The address as everything that opens it understands it, and the file that it names, if it does.
+
+    Raises ValueError or SQLAlchemyError for one that is malformed, or that no store of ours can be at.
+    """
+    guard(given)
+    if not mlflow.is_tracking_uri_set() and is_sqlite(given):
+        given = "sqlite:///mlflow.db"  # MLflow's own spelling of it makes a folder where the path has a space in it
+    if is_sqlite(given):
+        file = sqlite_file(given)
+        return file.address, file
+    kind = given.partition(":")[0].partition("+")[0].lower()
+    if "://" not in given or kind not in KINDS:
+        raise ValueError("give sqlite:///file.db, postgresql+psycopg://..., or the http address of a tracking server")
+    if kind in SERVERS and (wrong := fault(given)) is not None:
+        raise ValueError(wrong)
+    if kind not in SERVERS and fault(given) is not None and make_url(given).host:
+        raise ValueError(fault(given))
+    return given, None
+
+
+def _look(uri: str, file: SqliteFile | None, reading: bool) -> bool:
+    """Whether MLflow's tables are there. Nothing is changed, and left, where they are not, or are others."""
+    if is_server(uri):
+        with _impatiently():
+            MlflowClient(uri).search_experiments(max_results=1)
+        return True
+    if file is not None:
+        if file.reads_only and not reading:
+            raise OSError("it is opened read-only, which will do only for report, compare, doctor and a dry run")
+        check_place(file)
+        if not file.is_there:
+            _refuse_identities_of_nothing()
+            return False
+    engine = create_engine(uri if file is None else file.untouched(), connect_args=_patience_to_connect(uri))
+    try:
+        with engine.connect() as connection:
+            there = has_tables(connection)
+    finally:
+        engine.dispose()
+    if not there:
+        _refuse_identities_of_nothing()
+    return there
+
+
+def _refuse_identities_of_nothing() -> None:
+    """What is not there has no run or experiment for the caller to name; 0 is the one that it is made with."""
+    for name, made in (("MLFLOW_RUN_ID", ()), ("MLFLOW_EXPERIMENT_ID", ("0",))):
+        if (value := os.environ.get(name)) and value not in made:
+            raise BadInput(f"{name} = {value!r} can't be used: the store that it should be in is not there yet.")
+
+
+@contextmanager
+def _impatiently() -> Iterator[None]:
+    """A server that is not there is refused within seconds; during the work MLflow's own patience holds."""
+    brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    ours = {name: value for name, value in brief.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
+
+
+def _patience_to_connect(uri: str) -> dict[str, Any]:
+    return {"connect_timeout": 10} if uri.startswith("postgresql") and "connect_timeout" not in uri else {}
+
+
+def is_server(uri: str) -> bool:
+    """Whether a store is a tracking server, rather than a database that this process opens itself."""
+    return uri.partition(":")[0].lower() in SERVERS
+
+
+def reads_only(uri: str) -> bool:
+    """Whether the address of a store opens it read-only."""
+    return is_sqlite(uri) and sqlite_file(uri).reads_only
 
 
 @cache
 def database(uri: str) -> Engine | None:
     """The database behind a store, for questions that MLflow's interface answers slowly; None for a tracking server."""
-    return None if uri.startswith("http") else create_engine(uri, pool_pre_ping=True)
-
-
-def store_exists() -> bool:
-    """False for a SQLite store whose file is not there yet, which opening would make."""
-    uri = mlflow.get_tracking_uri()
-    return urlparse(uri).scheme != "sqlite" or _sqlite_path(uri).is_file()
-
-
-def _sqlite_path(uri: str) -> Path:
-    return Path(unquote(uri.removeprefix("sqlite:///"))).resolve()
+    return None if is_server(uri) else create_engine(uri, pool_pre_ping=True)
 
 
 @contextmanager
 def exclusive(uri: str) -> Iterator[None]:
     """While this is open, nobody else is inside of it for the same store; a tracking server has no such lock to offer.
 
-    Raises what the database raises when it can't be reached.
+    Raises what the database raises when it can't be reached. What is refused in here leaves no lock file of its own.
     """
-    scheme = urlparse(uri).scheme
-    if scheme == "sqlite":
-        path = _sqlite_path(uri)
-        if not path.parent.is_dir():
-            raise OSError(f"there is no folder {str(path.parent)!r}")
-        with FileLock(f"{path}.lock", timeout=120):
+    if is_sqlite(uri):
+        file = sqlite_file(uri)
+        check_place(file)
+        with lock_file(file.path.with_name(f"{file.path.name}.lock")):
             yield
-    elif scheme.partition("+")[0] in ("postgresql", "mysql", "mssql"):
-        engine = create_engine(uri)
+    elif uri.partition(":")[0].partition("+")[0] in KINDS - SERVERS:
+        engine = create_engine(uri, connect_args=_patience_to_connect(uri))
         try:
             with engine.connect() as connection:
                 if engine.dialect.name == "postgresql":
@@ -182,12 +309,47 @@ def exclusive(uri: str) -> Iterator[None]:
         yield
 
 
-def _open_sqlite(path: Path) -> None:
-    with closing(sqlite3.connect(path, timeout=60)) as database:
+@contextmanager
+def lock_file(path: Path) -> Iterator[None]:
+    """Hold a lock file, which stays for the next one, unless it was made for what then failed.
+
+    Whoever waited for a file that is gone by then takes a new one (filelock looks).
+    """
+    new = not path.exists()
+    with FileLock(path, timeout=120):
+        try:
+            yield
+        except BaseException:
+            if new:
+                path.unlink(missing_ok=True)
+            raise
+
+
+def _open_sqlite(file: SqliteFile) -> None:
+    if not file.is_there:
+        with exclusive(file.address):
+            if not file.is_there:
+                make_whole(file, _make_tables)
+    with closing(sqlite3.connect(file.path, timeout=60)) as database:
         # Readers and writers of several processes get past one another (sqlite.org/wal.html).
         database.execute("PRAGMA journal_mode=WAL")
+    check_writable(file.address)
+    MlflowClient(file.address).search_experiments(max_results=1)
+
+
+def check_writable(uri: str) -> None:
+    """Raise BadInput for a SQLite store that can't be written now, though its address is not a read-only one."""
+    if not is_sqlite(uri) or (file := sqlite_file(uri)).reads_only:
+        return
+    with _refused(uri), closing(sqlite3.connect(file.path, timeout=60)) as database:
         database.execute("BEGIN IMMEDIATE")
         database.rollback()
+
+
+def _make_tables(address: str) -> None:
+    """MLflow's tables and its default experiment in a database that then gets another name: nothing keeps it open."""
+    SqlAlchemyStore(address, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
+    SqlAlchemyStore._engine_map.pop(address).dispose()
 
 
 def _index_fingerprints(uri: str) -> None:
@@ -266,6 +428,6 @@ def _refuse_unwritable(artifact_location: str) -> None:
 def run_page(client: MlflowClient, experiment_id: str, run_id: str) -> tuple[str, str | None]:
     """The address of a run's page in the MLflow UI, and for an embedded store the command that makes it answer there."""
     uri = client.tracking_uri
-    server = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
+    server = page_of(uri) if is_server(uri) else "http://127.0.0.1:5000"
     page = f"{server}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
-    return page, None if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+    return page, None if is_server(uri) else as_typed(["mlflow", "ui", "--backend-store-uri", uri])

@@ -13,7 +13,8 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.errors import BadInput
-from studies.storage import find_study, open_storage
+from studies import storage as storage_module
+from studies.storage import find_study, look_at_storage, open_storage
 from tests.studies.support import desk, drive, quick, states
 from tests.support import environment
 
@@ -80,6 +81,12 @@ def test_a_study_of_another_program_is_refused(any_storage: str) -> None:
         ("sqlite:///nowhere/studies.db", "can't be used: there is no folder '.*nowhere'"),
         ("nowhere/studies.journal", "can't be used: there is no folder '.*nowhere'"),
         ("redis://localhost", "can't be used: give the path of a journal file, sqlite:///file"),
+        ("http://[::bad", "can't be used: give the path of a journal file"),
+        ("postgresql+psycopg://[::bad/none", "can't be used: "),
+        ("postgresql+psycopg://127.0.0.1:notaport/none", "can't be used: "),
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite:///missing.db?mode=ro", "no such file"),
         (".", "can't be used: .*directory"),
     ],
 )
@@ -90,7 +97,45 @@ def test_a_storage_that_can_not_be_used_is_one_sentence_and_leaves_nothing(
         open_storage(url)
     assert f"storage = {url!r}" in str(refused.value)
     assert "\n" not in str(refused.value)
-    assert [p for p in outside.iterdir() if p.suffix != ".lock"] == []
+    assert list(outside.iterdir()) == []
+
+
+def test_a_look_makes_nothing(any_storage: str, outside: Path) -> None:
+    assert not look_at_storage(any_storage)
+    assert list(outside.iterdir()) == []
+    open_storage(any_storage)
+    desk(quick(any_storage))
+    assert look_at_storage(any_storage)
+
+
+def test_a_read_only_database_is_refused_where_trials_would_be_written(outside: Path) -> None:
+    drive(desk(quick("sqlite:///studies.db")))
+    with pytest.raises(BadInput, match="it is opened read-only"):
+        open_storage("sqlite:///studies.db?mode=ro")
+    assert look_at_storage("sqlite:///studies.db?mode=ro", reading=True)
+
+
+def test_a_new_database_takes_its_place_when_it_is_whole(outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_tables = storage_module._make_tables
+
+    def killed(address: str) -> None:
+        make_tables(address)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(storage_module, "_make_tables", killed)
+    with pytest.raises(KeyboardInterrupt):
+        open_storage("sqlite:///studies.db")
+    assert list(outside.iterdir()) == []
+
+
+def test_a_password_is_shown_neither_in_a_refusal_nor_in_the_command_of_a_study(outside: Path) -> None:
+    address = "postgresql+psycopg://me:MARKER@127.0.0.1:9/none"
+    with pytest.raises(BadInput) as refused:
+        open_storage(address)
+    assert "MARKER" not in str(refused.value)
+    assert "storage = 'postgresql+psycopg://me:***@127.0.0.1:9/none'" in str(refused.value)
+    assert "'postgresql+psycopg://me:***@127.0.0.1:9/none'" in quick(address).command()
+    assert "MARKER" not in quick(address).command()
 
 
 def test_an_older_schema_is_refused_and_says_how_to_upgrade(outside: Path) -> None:
@@ -109,10 +154,12 @@ def test_mlflow_s_database_is_left_alone(any_store: MlflowClient) -> None:
 
 
 def test_a_file_that_is_no_journal_is_refused(outside: Path) -> None:
-    Path("notes.txt").write_text("Dear diary,\nnothing today.\n")
-    with pytest.raises(BadInput, match=r"storage = 'notes\.txt' can't be used"):
-        open_storage("notes.txt")
-    assert Path("notes.txt").read_text() == "Dear diary,\nnothing today.\n"
+    for text in ("Dear diary,\nnothing today.\n", "Without a line's end, which half an entry lacks too."):
+        Path("notes.txt").write_text(text)
+        with pytest.raises(BadInput, match=r"storage = 'notes\.txt' can't be used"):
+            open_storage("notes.txt")
+        assert Path("notes.txt").read_text() == text
+    assert list(outside.iterdir()) == [outside / "notes.txt"]
 
 
 def test_half_a_line_at_the_end_of_a_journal_costs_nothing_else(outside: Path) -> None:

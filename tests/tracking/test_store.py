@@ -21,9 +21,11 @@ from mlflow.entities import DatasetInput, Run
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy import create_engine, inspect
 
 from harness.errors import BadInput
-from harness.tracking.store import PatientClient, experiment_of, open_store, run_page
+from harness.tracking.store import PatientClient, experiment_of, look_at_store, open_store, run_page
+from tests.postgres import Server
 from tests.support import ROOT, environment
 
 
@@ -36,7 +38,17 @@ from tests.support import ROOT, environment
         "http://127.0.0.1:9",
         "postgresql://nobody@127.0.0.1:9/none",
         "postgresql+psycopg://nobody@127.0.0.1:9/none",
+        "postgresql+psycopg://[::bad/none",
+        "postgresql+psycopg://127.0.0.1:notaport/none",
         "nonsense+driver://x/y",
+        "nonsense",
+        "databricks",
+        "file:./runs",
+        "sqlite:x.db",
+        "http://[::bad",
+        "http://127.0.0.1:notaport",
+        "http://",
+        "://",
     ],
 )
 def test_a_store_that_can_not_be_used_is_refused_in_one_sentence_and_nothing_is_made(
@@ -50,7 +62,9 @@ def test_a_store_that_can_not_be_used_is_refused_in_one_sentence_and_nothing_is_
     sentence = str(refused.value)
     assert sentence.startswith(f"MLFLOW_TRACKING_URI = '{uri}' can't be used: ")
     assert "\n" not in sentence
-    assert [path for path in sorted(outside.iterdir()) if path.suffix != ".lock"] == before
+    assert sorted(outside.iterdir()) == before
+    with pytest.raises(BadInput):
+        look_at_store(reading=True)
 
 
 def test_a_locked_database_is_refused(store: MlflowClient, outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,8 +140,32 @@ def test_the_address_of_a_run_opens_the_training_view(store: MlflowClient) -> No
     page = "/#/experiments/7/runs/abc?workflowType=machine_learning"
     ui = f"mlflow ui --backend-store-uri {store.tracking_uri}"
     assert run_page(store, "7", "abc") == (f"http://127.0.0.1:5000{page}", ui)
-    server = MlflowClient("http://example.org:8080/")
+    server = MlflowClient("http://me:MARKER@example.org:8080/")
     assert run_page(server, "7", "abc") == (f"http://example.org:8080{page}", None)
+
+
+def test_runs_and_experiments_of_a_store_that_is_not_there_are_refused_and_it_is_not_made(
+    outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
+        monkeypatch.setenv(name, "424242")
+        with pytest.raises(BadInput, match=f"{name} = '424242' can't be used: the store"):
+            open_store()
+        monkeypatch.delenv(name)
+    assert list(outside.iterdir()) == []
+
+
+def test_an_empty_database_of_a_server_is_no_store_to_read_and_is_left_empty(
+    postgres: Server, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = postgres.fresh_database()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert not look_at_store()
+    with pytest.raises(BadInput, match="there is no store at"):
+        open_store(reading=True)
+    engine = create_engine(uri)
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
 
 
 def test_a_database_that_is_locked_for_a_while_is_outlasted(
