@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +13,7 @@ from reports.histories import Artifacts
 from reports.pictures import DPI, LEAST, Picture, colour, margins, png, said
 from reports.plots import fits, heatmaps, loss_curves
 from reports.tables import Group, chosen, final_errors, groups_of
-from reports.targets import target
+from reports.targets import target_of
 from reports.verdicts import median_figure
 
 
@@ -20,8 +21,8 @@ def pictures(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Pict
     """All pictures of a preset, those over all problems first."""
     groups = groups_of(evidence, preset)
     found = [pareto(preset, groups), nan_timeline(preset, groups)] if groups else []
-    for problem, group in groups.items():
-        known = target(problem)
+    for group in groups.values():
+        known = target_of(itertools.chain(*group.values()))
         if known is None:
             continue
         found.append(loss_curves(known, preset, chosen(group), artifacts))

@@ -111,7 +111,10 @@ def heatmaps(known: Target, preset: str, group: Group, artifacts: Artifacts) -> 
     figure = Figure(figsize=(2.3 * (1 + len(models)), 6.6), dpi=DPI)
     grid = figure.add_gridspec(3, 1 + len(models), hspace=0.18, wspace=0.08)
     side = DENSE_POINTS[2]
-    truth = next((each.target.reshape(side, side) for each in found.values()), None)
+    shown = next(iter(found.values()), None)
+    truth = None if shown is None else shown.target.reshape(side, side)
+    first, last = (-1.0, 1.0) if shown is None else (float(shown.x.min()), float(shown.x.max()))
+    extent = (first, last, first, last)
     for column, model in enumerate(["target", *models]):
         top = figure.add_subplot(grid[0, column])
         top.set_title(model, fontsize=10)
@@ -124,7 +127,6 @@ def heatmaps(known: Target, preset: str, group: Group, artifacts: Artifacts) -> 
         values = truth if model == "target" else found[model].values.reshape(side, side)
         low, high = float(truth.min()), float(truth.max())
         scale: Any = {"vmin": low, "vmax": high if high > low else low + 1.0}
-        extent = (-1.0, 1.0, -1.0, 1.0)
         top.imshow(values.T, origin="lower", extent=extent, cmap="viridis", interpolation="nearest", **scale)
         top.set(xticks=[], yticks=[])
         if model != "target":
@@ -135,7 +137,7 @@ def heatmaps(known: Target, preset: str, group: Group, artifacts: Artifacts) -> 
             middle.set_title(f"error up to {largest:.1e}", fontsize=8)
             middle.set(xticks=[], yticks=[])
         surface = figure.add_subplot(grid[2, column], projection="3d")
-        axis = np.linspace(-1, 1, side)[::5]
+        axis = np.linspace(first, last, side)[::5]
         x, y = np.meshgrid(axis, axis, indexing="ij")
         clipped = np.clip(values[::5, ::5], low - (high - low), high + (high - low))
         surface.plot_surface(x, y, clipped, cmap="viridis", rstride=1, cstride=1, linewidth=0, **scale)

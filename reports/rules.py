@@ -75,9 +75,9 @@ def _if_absent(cell: Cell, name: str) -> str:
 
 
 def _target(cell: Cell) -> Target:
-    known = target(cell.problem)
+    known = target(cell)
     if known is None:
-        raise Gone(f"problem {cell.problem!r} is not known here; name its plug-in with --plugins")
+        raise Gone(f"no run says what problem {cell.problem!r} is; name its plug-in with --plugins")
     return known
 
 
@@ -137,8 +137,8 @@ def rate_schedule(rates: Floats, base: float, planned: int) -> Finding:
 def has_no_spike(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """K1. No loss above 10 times the least before it in its stage, nor at the end above 10 times that before the cut."""
     history = artifacts.history(run)
-    brief = run.field("retrain_briefly") if run.field("prune_mode") == "greedy" else ""
-    stages = stages_of(history.stage, history["train/mse"], int(brief) if brief.isdigit() else None)
+    brief = run.whole("retrain_briefly") if run.field("prune_mode") == "greedy" else None
+    stages = stages_of(history.stage, history["train/mse"], brief)
     return spike(stages, _target(cell).floor)
 
 

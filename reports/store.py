@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +32,7 @@ TAGS = (
     "nan.occurred",
     "nan.kind",
     "stages",
+    "problem.facts",
     "benchmark",
     "suite",
     "mlflow.parentRunId",
@@ -96,6 +98,11 @@ class Run:
     def field(self, name: str) -> str:
         """A field of its configuration, as it was logged; empty if it was not."""
         return self.params.get(f"cfg/{name}", "")
+
+    def whole(self, name: str) -> int | None:
+        """A field of its configuration that is a whole number of up to nine digits; None if it is not."""
+        text = self.field(name)
+        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 def heads(client: MlflowClient, further_tags: Iterable[str] = ()) -> list[Run]:
