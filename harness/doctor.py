@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from harness import __version__
 from harness.errors import BadInput
+from harness.escaping import visible
 
 PACKAGES = ("torch", "mlflow", "pykan", "numpy")
 
@@ -52,8 +53,8 @@ def examine(*, fix: bool) -> Iterator[Check]:
             else "left alone"
         )
         yield Check(
-            f"run {each.run.info.run_id}",
-            f"{each.run.info.run_name} is unfinished: {each.state}; {ending}",
+            visible(f"run {each.run.info.run_id}"),
+            visible(f"{each.run.info.run_name} is unfinished: {each.state}; {ending}"),
             ok=fix or not each.left_behind,
         )
     if not found:

@@ -24,7 +24,7 @@ LATEX = {
     "]": "{]}",
     "*": "{*}",
 } | {c: f"\\{c}" for c in "&%$#_{}"}
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  (full width, as Excel takes them)
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def visible(text: object) -> str:
@@ -83,4 +83,6 @@ def quoted(value: str) -> str:
     for mark in "'\"":
         if mark not in value:
             return f"{mark}{value}{mark}"
-    raise BadInput(f"{value!r} can't be searched for: MLflow's filters take no text with both kinds of quotation marks.")
+    raise BadInput(
+        f"{value!r} can't be searched for: MLflow's filters take no text with both kinds of quotation marks."
+    )

@@ -77,7 +77,9 @@ class Registry(Generic[T]):
             try:
                 self._things[name] = entry_point.load()
             except BadInput as error:
-                raise BadInput(f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: {error}") from error
+                raise BadInput(
+                    f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: {error}"
+                ) from error
             except Exception as error:
                 raise BadInput(
                     f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: "

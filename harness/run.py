@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from harness import problems
 from harness.config import PrunedKANConfig, RunConfig

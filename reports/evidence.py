@@ -244,7 +244,9 @@ def _cells(runs: list[Run], plan: Mapping[str, Planned] | None) -> list[Cell]:
 
 def _with_facts(cells: list[Cell]) -> list[Cell]:
     """The cells, each with what its run has recorded of its problem, or the latest run of that problem."""
-    runs = sorted((cell for cell in cells if cell.run is not None), key=lambda cell: cell.run.started if cell.run else 0)
+    runs = sorted(
+        (cell for cell in cells if cell.run is not None), key=lambda cell: cell.run.started if cell.run else 0
+    )
     latest = {cell.problem: facts for cell in runs if cell.run and (facts := cell.run.tags.get("problem.facts"))}
     return [
         replace(cell, facts=(cell.run.tags if cell.run else {}).get("problem.facts", latest.get(cell.problem, "")))

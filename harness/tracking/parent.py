@@ -15,6 +15,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from harness.errors import BadInput
+from harness.escaping import quoted
 from harness.tracking.claims import owner_tag, search
 from harness.tracking.store import exclusive
 
@@ -31,7 +32,7 @@ def open_parent(client: MlflowClient, experiment_id: str, name: str, identity: M
     given = os.environ.get("MLFLOW_RUN_ID")
     with exclusive(client.tracking_uri):
         if given is None:
-            condition = " AND ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
+            condition = " AND ".join(f"tags.`{key}` = {quoted(value)}" for key, value in identity.items())
             found = [run for run in search(client, condition) if MLFLOW_PARENT_RUN_ID not in run.data.tags]
             given = found[0].info.run_id if found else client.create_run(experiment_id, run_name=name).info.run_id
         try:
