@@ -72,10 +72,10 @@ def drawn(text: object) -> str:
 
 def file_name(text: str) -> str:
     """The name of a file for a text, in its folder whatever is in the text; two texts have two names."""
-    inert = re.sub(r"[^A-Za-z0-9_.-]", "_", text)
-    if inert == text and len(text) <= 120 and not text.startswith("."):
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}", text):
         return text
-    return f"{inert[:100].lstrip('.')}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
+    told_apart = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', text)[:100]}-{told_apart}"
 
 
 def quoted(value: str) -> str:

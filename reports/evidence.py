@@ -7,10 +7,10 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from harness.errors import BadInput
 from harness.fingerprint import COMPARABILITY
@@ -185,15 +185,23 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return nearest(name, known) if (known := set(known)) else "it has none."
 
 
+def _text(value: str) -> str:
+    value.encode()  # JSON can spell half of a surrogate pair, which no file could hold
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+
+
 class Planned(BaseModel):
     """A row of a plan."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    fingerprint: str
-    model: str
-    problem: str
-    preset: str
+    fingerprint: Text
+    model: Text
+    problem: Text
+    preset: Text
     seed: int
     epochs: int
 

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from harness.models import LARGEST_STATE
 from reports.evidence import Cell
 from reports.histories import Artifacts, Floats, Gone
 from reports.store import Run
@@ -266,8 +267,11 @@ def keeps_what_it_had(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
 
 
 def _check_finite(folder: Path) -> None:
+    path = folder / "state.safetensors"
     try:
-        state = load_file(folder / "state.safetensors")
+        if path.stat().st_size > LARGEST_STATE:
+            raise Gone(f"checkpoint/state.safetensors has {path.stat().st_size} bytes, more than any that was saved")
+        state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise Gone(f"checkpoint/state.safetensors can't be read: {error}") from error
     if not all(np.isfinite(values).all() for values in state.values() if values.dtype.kind == "f"):

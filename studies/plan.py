@@ -134,8 +134,10 @@ def make_plan(config: StudyConfig) -> Plan:
     return plan
 
 
-def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
-    """The first thing in which two descriptions differ, in words."""
+def difference(there: object, here: Mapping[str, Any]) -> str | None:
+    """The first thing in which what a storage holds differs from a description, in words."""
+    if not isinstance(there, Mapping):
+        return "it is not one of this program"
     for key in {**here, **there}:
         if there.get(key) != here.get(key):
             return f"{key} is {there.get(key, 'absent')!r} there and {here.get(key, 'absent')!r} here"

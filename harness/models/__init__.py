@@ -133,7 +133,7 @@ class _Allowance(TorchDispatchMode):
     """While this is open, no more than so many numbers are computed; memory that is only asked for costs nothing yet."""
 
     def __init__(self, numbers: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types there
         self._left = numbers
 
     def __torch_dispatch__(
