@@ -13,6 +13,7 @@ import os
 import statistics
 import tempfile
 import time
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from harness.data import sample
 from harness.models import build
 from harness.outcome import Ending, Outcome
 from harness.presets import resolve
-from harness.run import draw
+from harness.run import draw, predict
 from harness.tracking.recorder import Recorder
 from harness.training import train
 
@@ -66,9 +67,10 @@ def measure(model: str, epochs: int) -> tuple[float, float, float]:
             recorder.record(event)
         tracked = time.perf_counter() - started
         ending = Ending(Outcome.COMPLETED, "Benchmark.")
-        figures = draw(network, problem, data, config, recorder, ending)
+        prediction = cache(partial(predict, network, data, recorder))
+        figures = draw(network, problem, data, config, recorder, ending, prediction)
         started = time.perf_counter()
-        recorder.conclude(ending, figures=figures, model=network)
+        recorder.conclude(ending, figures=figures, prediction=prediction, model=network)
     return bare, tracked, time.perf_counter() - started
 
 

@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def fail(sentence: str, code: int = 2) -> NoReturn:
     """One sentence on standard error, and the exit code."""
-    click.echo(f"harness: {clean(sentence)}", err=True)
+    from harness.escaping import visible
+
+    click.echo(f"harness: {visible(clean(sentence))}", err=True)
     sys.exit(code)
 
 

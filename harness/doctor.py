@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness import __version__
 from harness.addresses import masked
 from harness.errors import BadInput
+from harness.escaping import visible
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -77,8 +78,8 @@ def examine(*, fix: bool) -> Iterator[Check]:
                 ending = "closed as interrupted"
         elif each.process.gone is None:
             ending = "doctor --fix watches whether it is at work"
-        said = f"{each.run.info.run_name} is unfinished: {each.process.sentence}; {ending}"
-        yield Check(f"run {each.run.info.run_id}", said, ok=fix or not each.process.gone)
+        said = visible(f"{each.run.info.run_name} is unfinished: {each.process.sentence}; {ending}")
+        yield Check(visible(f"run {each.run.info.run_id}"), said, ok=fix or not each.process.gone)
     if not found:
         yield Check("runs", "none of this project's is unfinished")
 

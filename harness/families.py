@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from harness.config import FourierMLPConfig, KANConfig, MLPConfig, PrunedKANConfig, RunConfig, SirenConfig
-from harness.registry import Registry
+from harness.registry import Registry, check_name
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Family:
     network: str | Callable[..., Any]
     summary: str
     plan: str | Callable[..., Any] = "harness.training.plans:single_stage"
+
+    def __post_init__(self) -> None:
+        check_name("model", self.name)
 
     def resolve(self, part: str) -> Callable[..., Any]:
         """The function of that ``part``: ``"network"`` or ``"plan"``."""

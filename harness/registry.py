@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable
 from importlib.metadata import entry_points
@@ -19,6 +20,22 @@ from typing import Any, Generic, TypeVar
 from harness.errors import BadInput
 
 T = TypeVar("T")
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def check_name(kind: str, name: object) -> None:
+    """Raise BadInput for what can't be the name of a ``kind`` of thing, such as a problem or a suite.
+
+    Names become parts of file names, experiments, filters and pages. A ``+`` may end one of 99 characters or fewer: the
+    criteria have an ``S2+``.
+    """
+    if not isinstance(name, str) or len(name) > 100 or not NAME.fullmatch(name.removesuffix("+")):
+        raise BadInput(
+            f"{kind} = {name!r} can't be a name; allowed: up to 100 letters, digits, '_', '.' and '-', the first a letter "
+            "or digit, and a '+' at the end."
+        )
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -37,7 +54,10 @@ class Registry(Generic[T]):
         self._things: dict[str, T] = {}
 
     def register(self, name: str, thing: T) -> T:
-        """Add ``thing``. Raises BadInput when the name is taken, so that a plug-in can't silently replace another."""
+        """Add ``thing``. Raises BadInput for what can't be a name (:func:`check_name`), and when the name is taken, so that a
+        plug-in can't silently replace another.
+        """
+        check_name(self.kind, name)
         if name in self._things:
             raise BadInput(f"{self.kind} {name!r} is registered twice; give one of the two another name.")
         self._things[name] = thing
@@ -53,8 +73,13 @@ class Registry(Generic[T]):
             entry_point = self._entry_points().get(name)
             if entry_point is None:
                 raise BadInput(f"{self.kind} = {name!r} is not known; {nearest(name, self.names())}")
+            check_name(self.kind, name)
             try:
                 self._things[name] = entry_point.load()
+            except BadInput as error:
+                raise BadInput(
+                    f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: {error}"
+                ) from error
             except Exception as error:
                 raise BadInput(
                     f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: "

@@ -9,11 +9,13 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache, partial
 from types import FrameType
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from harness import problems
 from harness.config import PrunedKANConfig, RunConfig
@@ -112,8 +114,11 @@ def run(
         if ending.outcome is Outcome.COMPLETED and isinstance(config, PrunedKANConfig) and config.symbolic:
             findings = formulate(model, problem, data, stop)
             metrics |= findings.metrics
-        figures = draw(model, problem, data, config, recorder, ending)
-        ending = recorder.conclude(ending, metrics=metrics, figures=figures, model=model, findings=findings)
+        prediction = cache(partial(predict, model, data, recorder))
+        figures = draw(model, problem, data, config, recorder, ending, prediction)
+        ending = recorder.conclude(
+            ending, metrics=metrics, figures=figures, prediction=prediction, model=model, findings=findings
+        )
         page = run_page(recorder.client, recorder.run.info.experiment_id, recorder.run_id)
         return RunResult(recorder.run_id, ending, metrics, *page, findings.tags)
 
@@ -198,8 +203,21 @@ def formulate(model: Regressor, problem: Problem, data: Data, stop: Stop) -> Fin
     return findings
 
 
+def predict(model: Regressor, data: Data, recorder: Recorder) -> Tensor:
+    """Values ``(points, 1)`` of the model's last finite state on the dense grid, in raw units. The model stays in that state."""
+    model.load_state_dict(recorder.last_finite)
+    with torch.no_grad():
+        return model(data.dense.x)  # type: ignore[no-any-return]  # a module's call has no type
+
+
 def draw(
-    model: Regressor, problem: Problem, data: Data, config: RunConfig, recorder: Recorder, ending: Ending
+    model: Regressor,
+    problem: Problem,
+    data: Data,
+    config: RunConfig,
+    recorder: Recorder,
+    ending: Ending,
+    prediction: Callable[[], Tensor],
 ) -> dict[str, Callable[[], Figure]]:
     """The figures of a run by file name, not drawn yet. Those of a run that failed show its last finite state."""
     title = f"{config.model} on {config.problem}, seed {config.seed}"
@@ -210,10 +228,7 @@ def draw(
     }
 
     def fit() -> Figure:
-        model.load_state_dict(recorder.last_finite)
-        with torch.no_grad():
-            prediction = model(data.dense.x)
-        return (fit_figure if problem.dimension == 1 else heatmap_figure)(problem, data, prediction, title)
+        return (fit_figure if problem.dimension == 1 else heatmap_figure)(problem, data, prediction(), title)
 
     figures["fit.png" if problem.dimension == 1 else "heatmap.png"] = fit
     if isinstance(network := model.network, KAN):

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.config import RunConfig
+from harness.escaping import visible
 
 if TYPE_CHECKING:
     from harness.execution.attempt import Attempted
@@ -119,7 +120,7 @@ def summarise(config: RunConfig, result: RunResult, console: Console) -> None:
     rows += _where(result)
     for name, value, style in rows:
         # A line that is longer than the window is wrapped by the terminal, so that an address can still be copied.
-        console.print(Text.assemble((f"{name:<12}", "dim"), (value, style)), soft_wrap=True)
+        console.print(Text.assemble((f"{name:<12}", "dim"), (visible(value), style)), soft_wrap=True)
 
 
 @contextmanager
@@ -179,7 +180,7 @@ def _print_cell(state: BenchmarkState, ended: Attempted | None, console: Console
             f"{len(state.settled)}/{len(state.cells)}  {state.cells[ended.fingerprint]}  "
             f"{outcome}  {error}{ended.seconds:.1f} s{why}"
         )
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
@@ -214,7 +215,7 @@ def summarise_benchmark(result: BenchmarkResult, console: Console) -> None:
         rows.append((outcome, f"{cell}: {ended.reason}", "red"))
     rows += _where(result)
     for name, value, style in rows:
-        console.print(Text.assemble((f"{name:<12}", "dim"), (value, style)), soft_wrap=True)
+        console.print(Text.assemble((f"{name:<12}", "dim"), (visible(value), style)), soft_wrap=True)
 
 
 def _where(result: RunResult | BenchmarkResult) -> list[tuple[str, str, str]]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BadInput
+from harness.escaping import markdown
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store
 from reports.evidence import Evidence, Selection, gather
 from reports.histories import Artifacts
 from reports.judging import judge
-from reports.render import markdown, number
+from reports.render import number
 from reports.statistics import Estimate, better, estimate
 from reports.tables import chosen, final_errors, groups_of
 from reports.verdicts import Verdict
@@ -153,7 +154,10 @@ def _text(
     counted = ", ".join(f"{len(some)} {name}" for name, some in by_direction.items())
     lines += [f"Final NMSE of {len(changes)} models on problems: {counted}. {len(flips)} verdicts flipped."]
     if first.comparability != second.comparability:
-        lines += ["", f"**Different rules**: versions {first.comparability} and {second.comparability}."]
+        lines += [
+            "",
+            f"**Different rules**: versions {markdown(first.comparability)} and {markdown(second.comparability)}.",
+        ]
     fewest = min((seeds for c in changes for seeds in (c.before.seeds, c.after.seeds)), default=0)
     if fewest < 4:
         lines += ["", f"With {fewest} seeds no difference can be told from noise; the test needs four on each side."]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.registry import Registry
+from harness.registry import Registry, check_name
 from reports import rules
 from reports.deciding import Decide, best_family_is_exact, every_family_learns, every_run, median_seed, spectral_bias
 from reports.evidence import Cell
@@ -33,6 +33,9 @@ class Criterion:
     bound: float | None = None
     """The threshold as a number, where figures can be drawn beside it."""
 
+    def __post_init__(self) -> None:
+        check_name("criterion", self.id)
+
 
 CRITERIA: Registry[Criterion] = Registry("criterion", "harness.criteria")
 
@@ -47,12 +50,12 @@ def _of(model: str, *problems: str) -> Callable[[Cell], bool]:
 
 
 def _is_2d(cell: Cell) -> bool:
-    known = target(cell.problem)
+    known = target(cell)
     return known.dimension == 2 if known else cell.metric("final/roughness_ratio") is not None
 
 
 def _is_smooth(cell: Cell) -> bool:
-    known = target(cell.problem)
+    known = target(cell)
     return known is not None and known.smooth
 
 

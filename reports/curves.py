@@ -51,7 +51,7 @@ def errors_at(cells: Iterable[Cell], artifacts: Artifacts, clock: str, budget: f
 
 
 def _nmse_at(cell: Cell, artifacts: Artifacts, clock: str, budget: float) -> float | None:
-    known = target(cell.problem)
+    known = target(cell)
     if cell.run is None or cell.outcome == "running" or known is None:
         return None
     try:
@@ -64,7 +64,7 @@ def costs_to(cells: Iterable[Cell], artifacts: Artifacts, clock: str, nmse: floa
     """What each cell spent until its NMSE on the test points was first as small; infinite if it never was."""
     costs: list[float | None] = []
     for cell in cells:
-        known = target(cell.problem)
+        known = target(cell)
         if cell.run is None or cell.outcome == "running" or known is None:
             costs.append(None)
             continue
@@ -79,7 +79,7 @@ def errors_by_grid(cells: Iterable[Cell], artifacts: Artifacts) -> dict[int, lis
     """The NMSE on the test points at the end of each grid of a KAN, of each cell that reached the grid."""
     found: dict[int, list[float | None]] = defaultdict(list)
     for cell in cells:
-        known = target(cell.problem)
+        known = target(cell)
         if cell.run is None or known is None:
             continue
         try:

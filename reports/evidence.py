@@ -6,10 +6,11 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from harness.errors import BadInput
 from harness.fingerprint import COMPARABILITY
@@ -53,6 +54,8 @@ class Cell:
     """The latest ``completed`` or ``diverged`` run, else the latest that ended, else the one at work; None if there is none."""
     running: bool = False
     """Whether a run of the cell is at work, or was left open."""
+    facts: str = ""
+    """What its run, or the latest of its problem that says so, has recorded of the problem (tag ``problem.facts``)."""
     variant: str = ""
     """The fields, with their values, by which it differs from other cells of its model, problem and preset."""
 
@@ -182,15 +185,36 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return nearest(name, known) if (known := set(known)) else "it has none."
 
 
-def _plan(client: MlflowClient, parent: Run) -> dict[str, dict[str, Any]] | None:
+def _text(value: str) -> str:
+    value.encode()  # JSON can spell half of a surrogate pair, which no file could hold
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+
+
+class Planned(BaseModel):
+    """A row of a plan."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    fingerprint: Text
+    model: Text
+    problem: Text
+    preset: Text
+    seed: int
+    epochs: int
+
+
+def _plan(client: MlflowClient, parent: Run) -> dict[str, Planned] | None:
     """The planned cells by fingerprint; None when the plan is gone or damaged."""
     text = read_text(client, parent.run_id, "plan.json")
     try:
         table = json.loads(text or "")
-        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
-        return {str(row["fingerprint"]): row for row in rows}
-    except (ValueError, KeyError, TypeError):
+        rows = [Planned.model_validate(dict(zip(table["columns"], row, strict=True))) for row in table["data"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+    return {row.fingerprint: row for row in rows}
 
 
 def _is_selected(run: Run, selection: Selection, plan: Mapping[str, Any] | None) -> bool:
@@ -212,7 +236,7 @@ def _of_one_version(runs: list[Run]) -> tuple[list[Run], str, dict[str, int]]:
     return kept, version, {other: count for other, count in sorted(counts.items()) if other != version}
 
 
-def _cells(runs: list[Run], plan: Mapping[str, Mapping[str, Any]] | None) -> list[Cell]:
+def _cells(runs: list[Run], plan: Mapping[str, Planned] | None) -> list[Cell]:
     found: dict[str, list[Run]] = {} if plan is None else {fingerprint: [] for fingerprint in plan}
     for run in sorted(runs, key=lambda run: run.started):
         found.setdefault(run.tags["fingerprint"], []).append(run)
@@ -220,12 +244,22 @@ def _cells(runs: list[Run], plan: Mapping[str, Mapping[str, Any]] | None) -> lis
     for fingerprint, attempts in found.items():
         row = (plan or {}).get(fingerprint)
         best = max(attempts, key=_weight, default=None)
-        fields = (
-            {name: row[name] for name in ("model", "problem", "preset", "seed", "epochs")} if row else _fields(best)
-        )
+        fields = row.model_dump(exclude={"fingerprint"}) if row else _fields(best)
         running = any(run.outcome == "running" for run in attempts)
         cells.append(Cell(fingerprint, **fields, run=best, running=running))
-    return cells
+    return _with_facts(cells)
+
+
+def _with_facts(cells: list[Cell]) -> list[Cell]:
+    """The cells, each with what its run has recorded of its problem, or the latest run of that problem."""
+    runs = sorted(
+        (cell for cell in cells if cell.run is not None), key=lambda cell: cell.run.started if cell.run else 0
+    )
+    latest = {cell.problem: facts for cell in runs if cell.run and (facts := cell.run.tags.get("problem.facts"))}
+    return [
+        replace(cell, facts=(cell.run.tags if cell.run else {}).get("problem.facts", latest.get(cell.problem, "")))
+        for cell in cells
+    ]
 
 
 def _weight(run: Run) -> tuple[int, float]:
@@ -235,7 +269,7 @@ def _weight(run: Run) -> tuple[int, float]:
 def _fields(run: Run | None) -> dict[str, Any]:
     """The fields of a cell that is in no plan, from its run."""
     assert run is not None
-    numbers = {name: int(run.field(name)) if run.field(name).isdigit() else 0 for name in ("seed", "epochs")}
+    numbers = {name: run.whole(name) or 0 for name in ("seed", "epochs")}
     return {name: run.field(name) or "unknown" for name in ("model", "problem", "preset")} | numbers
 
 
@@ -254,4 +288,4 @@ def _with_variants(cells: list[Cell]) -> list[Cell]:
         differing = sorted(name for name, several in values.items() if len(several) > 1)
         for fingerprint, params in settings.items():
             labels[fingerprint] = ", ".join(f"{n.removeprefix('cfg/')}={params[n]}" for n in differing if n in params)
-    return [Cell(**{**vars(cell), "variant": labels.get(cell.fingerprint, "")}) for cell in cells]
+    return [replace(cell, variant=labels.get(cell.fingerprint, "")) for cell in cells]

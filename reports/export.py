@@ -6,11 +6,12 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from harness.escaping import spreadsheet
 from reports.making import FACTORS, Choice, Report
 from reports.statistics import Estimate
 from reports.tables import Table
@@ -151,6 +152,13 @@ def _verdict_rows(report: Report) -> Iterator[tuple[object, ...]]:
                 yield (*head, found.problem, found.verdict.value, w.model, w.variant, w.seed, *said, w.run_id)
 
 
+def runs_csv(report: Report) -> str:
+    """A line for each cell. A metric that is absent and one that is NaN are both empty; ``nan_metrics`` tells them apart."""
+    frame = report.evidence.frame()
+    rows = frame.astype(object).where(frame.notna(), "").itertuples(index=False)
+    return _csv(tuple(frame.columns), rows)
+
+
 def tables_csv(report: Report) -> str:
     """A line for each entry of each table."""
     names = ("table", "preset", "row", "row_detail", "column", "text", *Estimate.__dataclass_fields__)
@@ -167,14 +175,9 @@ def _table_rows(report: Report) -> Iterator[tuple[object, ...]]:
                     yield (table.number, table.preset, *row[: table.heads], column, text, *numbers)
 
 
-def _csv(names: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> str:
+def _csv(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows([_harmless(value) for value in row] for row in rows)
+    writer.writerows([spreadsheet(value) for value in row] for row in rows)
     return buffer.getvalue()
-
-
-def _harmless(value: object) -> object:
-    """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 CURVES = ("train/mse", "test/mse", "lr", "time/train_s", "evals", "kan/grid")
+MOST_ROWS = 1_000_000
+"""The most epochs that a run can have."""
+MOST_PIXELS = 20_000
+"""Of a row of a picture."""
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Of a pixel, by the colour type of a PNG."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -60,7 +66,10 @@ class Artifacts:
 
     def path(self, run: Run, name: str) -> Path:
         """Where an artifact, file or folder, can be read. Raises Gone when it is not there."""
-        place = urlparse(run.artifact_uri)
+        try:
+            place = urlparse(run.artifact_uri)
+        except ValueError as error:
+            raise Gone(f"its artifacts have no address: {error}") from error
         if place.scheme in ("", "file"):
             path = Path(unquote(place.path)) / name
             if not path.exists():
@@ -69,9 +78,8 @@ class Artifacts:
                 raise Gone("its artifacts are gone", all_of_them=True)
             return path
         try:
-            folder = Path(self._folder.name, run.run_id)
-            folder.mkdir(exist_ok=True)
-            return download(self._client, run.run_id, name, folder)
+            # Not by the run's id: that is what the server says it is.
+            return download(self._client, run.run_id, name, Path(tempfile.mkdtemp(dir=self._folder.name)))
         except OSError as error:
             raise Gone(str(error)) from error
 
@@ -97,26 +105,46 @@ class Artifacts:
 
 def read_history(path: Path) -> History:
     """The history in a file. Raises Gone when it can't be read, or is not one."""
+    table = _read(path, ["epoch", "stage"], CURVES)
     try:
-        # Not read_table, which sets up a data set of files first: five times the time for one this small.
-        with pq.ParquetFile(path) as file:
-            names = set(file.schema_arrow.names)
-            wanted = ["epoch", "stage", *(name for name in CURVES if name in names)]
-            table = file.read(columns=wanted, use_threads=False)
-        epoch = table["epoch"].to_numpy()
+        epoch = table["epoch"].to_numpy().astype(np.int64)
         stage = table["stage"].to_pylist()
-        curves = {name: _floats(table[name]) for name in CURVES if name in names}
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise Gone(f"history.parquet can't be read: {str(error).splitlines()[0]}") from error
+        curves = {name: _floats(table[name]) for name in CURVES if name in table.column_names}
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise Gone(f"{path.name} can't be read: {str(error).splitlines()[0]}") from error
     if "train/mse" not in curves:
         raise Gone("history.parquet has no train/mse")
     done = np.array([isinstance(name, str) for name in stage], dtype=bool)
     return History(
-        epoch[done].astype(np.int64),
+        epoch[done],
         [sys.intern(name) for name in stage if isinstance(name, str)],  # a name a stage, not one an epoch
         {name: values[done] for name, values in curves.items()},
         len(epoch),
     )
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, Floats]:
+    """Columns of numbers in a file. Raises Gone when it can't be read, or lacks one."""
+    table = _read(path, names)
+    try:
+        return {name: _floats(table[name]) for name in names}
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise Gone(f"{path.name} can't be read: {str(error).splitlines()[0]}") from error
+
+
+def _read(path: Path, names: Sequence[str], further: Sequence[str] = ()) -> pa.Table:
+    """These columns of a file, and of ``further`` ones those that are there."""
+    try:
+        # Not read_table, which sets up a data set of files first: five times the time for one this small.
+        with pq.ParquetFile(path) as file:
+            if file.metadata.num_rows > MOST_ROWS:
+                raise Gone(f"{path.name} has {file.metadata.num_rows} rows, more than any run can have")
+            there = set(file.schema_arrow.names)
+            if lacking := [name for name in names if name not in there]:
+                raise Gone(f"{path.name} has no column {lacking[0]!r}")
+            return file.read(columns=[*names, *(name for name in further if name in there)], use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise Gone(f"{path.name} can't be read: {str(error).splitlines()[0]}") from error
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:
@@ -134,8 +162,9 @@ def check_png(content: bytes) -> None:
     width, bits, packed, ended = 0, 0, [], False
     for kind, data in _chunks(content):
         if kind == b"IHDR":
-            width = int.from_bytes(data[:4])
-            bits = data[8] * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[data[9]]
+            width, bits = int.from_bytes(data[:4]), data[8] * SAMPLES.get(data[9], 0) if len(data) == 13 else 0
+            if not 0 < width <= MOST_PIXELS or not bits:
+                raise ValueError("has a header that is of no picture")
         elif kind == b"IDAT":
             packed.append(data)
         ended = kind == b"IEND"

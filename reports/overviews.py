@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from harness.escaping import drawn
 from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
 from reports.pictures import DPI, LEAST, Picture, colour, margins, png, said
 from reports.plots import fits, heatmaps, loss_curves
 from reports.tables import Group, chosen, final_errors, groups_of
-from reports.targets import target
+from reports.targets import target_of
 from reports.verdicts import median_figure
 
 
@@ -20,8 +22,8 @@ def pictures(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Pict
     """All pictures of a preset, those over all problems first."""
     groups = groups_of(evidence, preset)
     found = [pareto(preset, groups), nan_timeline(preset, groups)] if groups else []
-    for problem, group in groups.items():
-        known = target(problem)
+    for group in groups.values():
+        known = target_of(itertools.chain(*group.values()))
         if known is None:
             continue
         found.append(loss_curves(known, preset, chosen(group), artifacts))
@@ -49,14 +51,14 @@ def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
                 mark = {"color": colour(model, list(group)), "linestyle": "none"}
                 axes.plot(x[:200], y[:200], ".", markersize=3, alpha=0.4, **mark)
                 point = (median_figure(x) or 1.0, median_figure(y) or math.inf)
-                axes.plot(*point, "o", markersize=7, label=None if model in seen else model, **mark)
+                axes.plot(*point, "o", markersize=7, label=None if model in seen else drawn(model), **mark)
                 seen[model] = None
                 points.append(point)
         front = [p for p in sorted(points) if not any(q[0] <= p[0] and q[1] < p[1] for q in points)]
         axes.plot(*zip(*front, strict=True), color="#8c8c8c", linewidth=0.8, zorder=0) if front else None
         axes.set(xscale="log", yscale="log")
         axes.minorticks_off()
-        axes.set_title(problem, fontsize=8)
+        axes.set_title(drawn(problem), fontsize=8)
         axes.tick_params(labelsize=7)
         axes.grid(visible=True, alpha=0.25)
     for axes in panels[len(groups) :]:
@@ -105,10 +107,16 @@ def nan_timeline(preset: str, groups: Mapping[str, Group]) -> Picture:
             known += sum(cell.metric("nan/first_step") is not None for cell in cells)
             events += len(first)
             axes.plot(
-                first, [row] * len(first), "X", color=colour(model, list(group)), markersize=7, label=model, alpha=0.7
+                first,
+                [row] * len(first),
+                "X",
+                color=colour(model, list(group)),
+                markersize=7,
+                label=drawn(model),
+                alpha=0.7,
             )
     axes.set(xlim=(0, 1.02), ylim=(len(groups) - 0.5, -0.5), xlabel="part of the planned epochs")
-    axes.set_yticks(range(len(groups)), list(groups), fontsize=8)
+    axes.set_yticks(range(len(groups)), [drawn(problem) for problem in groups], fontsize=8)
     axes.grid(visible=True, alpha=0.25)
     if events:
         by_label = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))

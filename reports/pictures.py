@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.escaping import drawn, file_name
+
 # Okabe and Ito 2008, "Color Universal Design": told apart with any kind of colour vision.
 COLOURS = {"mlp": "#0072B2", "mlp_fourier": "#56B4E9", "siren": "#E69F00", "kan": "#009E73", "kan_pruned": "#D55E00"}
 FURTHER = ("#CC79A7", "#8c8c8c", "#000000")
@@ -23,10 +25,16 @@ class Picture:
     """A picture as a PNG. ``drawn`` is whether it is of lines, whose colours a dark page may turn round."""
 
     name: str
+    """Of the problem and the preset that it shows; :attr:`file` is one for a file."""
     title: str
     description: str
     png: bytes
     drawn: bool = True
+
+    @property
+    def file(self) -> str:
+        """The name of its file, which is in its folder whatever the names in the store are."""
+        return f"{file_name(self.name)}.png"
 
 
 def colour(model: str, models: Sequence[str]) -> str:
@@ -40,7 +48,7 @@ def legend(figure: Figure, axes: Axes, missing: Sequence[str]) -> None:
     handles, labels = axes.get_legend_handles_labels()
     for each in missing:
         handles.append(axes.plot([], [], "x", color="#8c8c8c")[0])
-        labels.append(f"not shown: {each[:110]}")
+        labels.append(drawn(f"not shown: {each[:110]}"))
     rows = len(labels) if missing else 1
     height = figure.get_figheight() + 0.19 * rows
     figure.set_figheight(height)
@@ -63,8 +71,7 @@ def said(sentence: str, missing: Sequence[str]) -> str:
 
 def png(figure: Figure, title: str) -> bytes:
     """The figure with its title, as a PNG."""
-    # A formula or reason is text, not mathematics of matplotlib's.
-    figure.suptitle(title.replace("$", r"\$"), fontsize=10)
+    figure.suptitle(drawn(title), fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

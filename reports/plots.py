@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.data import DENSE_POINTS
+from harness.escaping import drawn
 from reports.evidence import Cell
 from reports.histories import Artifacts, Floats, Gone
 from reports.pictures import DPI, LEAST, STYLES, Picture, colour, legend, margins, png, said
@@ -36,7 +37,7 @@ def loss_curves(known: Target, preset: str, group: Group, artifacts: Artifacts) 
         curve = np.maximum(history["test/mse"] / known.scale2, LEAST)
         marker = "o" if len(curve) == 1 else None
         by_epoch.plot(history.epoch, curve, marker=marker, **style)
-        by_time.plot(history["time/train_s"], curve, marker=marker, label=_label(model, cells), **style)
+        by_time.plot(history["time/train_s"], curve, marker=marker, label=drawn(_label(model, cells)), **style)
         band = _band(cells, artifacts, history.planned, known.scale2)
         if band is not None:
             by_epoch.fill_between(
@@ -84,7 +85,7 @@ def fits(known: Target, preset: str, group: Group, artifacts: Artifacts) -> Pict
             _on_targets_scale(top, prediction.target)
         style = {"color": colour(model, list(group)), "linestyle": STYLES.get(model, "-"), "linewidth": 1.2}
         nmse = prediction.mse / known.scale2
-        top.plot(x[order], prediction.values[order], label=f"{model} ({nmse:.1e})", **style)
+        top.plot(x[order], prediction.values[order], label=drawn(f"{model} ({nmse:.1e})"), **style)
         bottom.plot(x[order], np.maximum(np.abs(prediction.values - prediction.target)[order], 1e-16), **style)
     top.set(ylabel="value")
     bottom.set(xlabel="x", ylabel="|residual|", yscale="log")
@@ -111,31 +112,35 @@ def heatmaps(known: Target, preset: str, group: Group, artifacts: Artifacts) -> 
     figure = Figure(figsize=(2.3 * (1 + len(models)), 6.6), dpi=DPI)
     grid = figure.add_gridspec(3, 1 + len(models), hspace=0.18, wspace=0.08)
     side = DENSE_POINTS[2]
-    truth = next((each.target.reshape(side, side) for each in found.values()), None)
+    shown = next(iter(found.values()), None)
+    truth = None if shown is None else shown.target.reshape(side, side)
+    first, last = (-1.0, 1.0) if shown is None else (float(shown.x.min()), float(shown.x.max()))
+    extent = (first, last, first, last)
     for column, model in enumerate(["target", *models]):
         top = figure.add_subplot(grid[0, column])
-        top.set_title(model, fontsize=10)
+        top.set_title(drawn(model), fontsize=10)
         if truth is None or (model != "target" and model not in found):
             for row in range(3):
                 axes = top if row == 0 else figure.add_subplot(grid[row, column])
                 axes.axis("off")
-            top.text(0.5, 0.5, _wrapped(_reason(model, missing)), ha="center", va="center", fontsize=7, wrap=True)
+            top.text(
+                0.5, 0.5, _wrapped(drawn(_reason(model, missing))), ha="center", va="center", fontsize=7, wrap=True
+            )
             continue
         values = truth if model == "target" else found[model].values.reshape(side, side)
         low, high = float(truth.min()), float(truth.max())
         scale: Any = {"vmin": low, "vmax": high if high > low else low + 1.0}
-        extent = (-1.0, 1.0, -1.0, 1.0)
         top.imshow(values.T, origin="lower", extent=extent, cmap="viridis", interpolation="nearest", **scale)
         top.set(xticks=[], yticks=[])
         if model != "target":
-            top.set_title(f"{model}\nNMSE {found[model].mse / known.scale2:.1e}", fontsize=9)
+            top.set_title(f"{drawn(model)}\nNMSE {found[model].mse / known.scale2:.1e}", fontsize=9)
             error, middle = values - truth, figure.add_subplot(grid[1, column])
             largest = float(np.abs(error).max()) or 1.0
             middle.imshow(error.T, origin="lower", extent=extent, cmap="PuOr", vmin=-largest, vmax=largest)
             middle.set_title(f"error up to {largest:.1e}", fontsize=8)
             middle.set(xticks=[], yticks=[])
         surface = figure.add_subplot(grid[2, column], projection="3d")
-        axis = np.linspace(-1, 1, side)[::5]
+        axis = np.linspace(first, last, side)[::5]
         x, y = np.meshgrid(axis, axis, indexing="ij")
         clipped = np.clip(values[::5, ::5], low - (high - low), high + (high - low))
         surface.plot_surface(x, y, clipped, cmap="viridis", rstride=1, cstride=1, linewidth=0, **scale)

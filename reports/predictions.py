@@ -1,4 +1,4 @@
-"""What a model of the store predicts on the dense grid, from its checkpoint."""
+"""What a model of the store predicts on the dense grid, as its run has recorded it: no model is loaded for a report."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from harness import problems
-from harness.data import dense_points
-from harness.errors import BadInput
-from harness.models import load_checkpoint
+from harness.data import DENSE_POINTS
 from reports.evidence import Cell
-from reports.histories import Artifacts, Floats, Gone
+from reports.histories import Artifacts, Floats, Gone, read_columns
+from reports.targets import target
 
 
 @dataclass(frozen=True)
@@ -54,15 +51,12 @@ def why_missing(cells: Sequence[Cell]) -> str:
 
 
 def predict(cell: Cell, artifacts: Artifacts) -> Prediction:
-    """Load the checkpoint of a cell's run and evaluate it. Raises Gone when it is not there or can't be loaded."""
-    if cell.run is None:
-        raise Gone("there is no run")
-    try:
-        config, model = load_checkpoint(artifacts.path(cell.run, "checkpoint"))
-        problem = problems.get(config.problem)
-    except BadInput as error:
-        raise Gone(str(error)) from error
-    x = dense_points(problem)
-    with torch.no_grad():
-        values = model(x.to(model.mean.dtype)).double()
-    return Prediction(cell, x.numpy(), problem.target(x).flatten().numpy(), values.flatten().numpy())
+    """What a cell's run has in ``dense.parquet``. Raises Gone when that is not there or not on the dense grid."""
+    known = target(cell)
+    if cell.run is None or known is None:
+        raise Gone("there is no run" if cell.run is None else "no run says what problem this is")
+    axes = list("xy"[: known.dimension])
+    columns = read_columns(artifacts.path(cell.run, "dense.parquet"), [*axes, "target", "prediction"])
+    if len(columns["target"]) != DENSE_POINTS[known.dimension] ** known.dimension:
+        raise Gone(f"dense.parquet has {len(columns['target'])} points, which is not the dense grid")
+    return Prediction(cell, np.stack([columns[name] for name in axes], 1), columns["target"], columns["prediction"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from harness.escaping import latex, markdown, visible
 from reports.making import FACTORS, Report
 from reports.statistics import Estimate
 from reports.strips import strip
@@ -20,9 +21,6 @@ from reports.verdicts import ProblemVerdict, Verdict, Witness
 SHOWN = 12
 """Runs listed for a problem in the HTML: those that fail first. All of them are in the CSV."""
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✕", Verdict.NO_DATA: "?", Verdict.NOT_APPLICABLE: "–", Verdict.EXPECTED: "i"}
-TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    c: f"\\{c}" for c in "&%$#_{}"
-}
 
 Link = Callable[[str], str]
 """From a run's id to its page in the tracking UI; empty where the address of the UI is not known."""
@@ -48,19 +46,6 @@ def entry(value: Entry) -> str:
     if value.seeds == 1 or value.low == value.high:
         return number(value.median)
     return f"{number(value.median)} [{number(value.low)}, {number(value.high)}]"
-
-
-def markdown(text: object) -> str:
-    """A text inside a Markdown table: nothing in it is markup, and it stays on its line."""
-    flat = re.sub(r"\s+", " ", str(text))
-    return re.sub(
-        r"([\\`*_{}\[\]()#|!~$])", r"\\\1", flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    )
-
-
-def latex(text: object) -> str:
-    """A text inside LaTeX."""
-    return "".join(TEX.get(character, character) for character in re.sub(r"\s+", " ", str(text)))
 
 
 def witnesses(found: ProblemVerdict) -> list[Witness]:
@@ -96,9 +81,15 @@ def _environment(autoescape: bool = False) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_seen if autoescape else None,
     )
     environment.filters |= {"number": number, "entry": entry, "md": markdown, "tex": latex, "b64": _base64}
     return environment
+
+
+def _seen(value: Any) -> Any:
+    """Whatever goes into the page: a text without what can't be seen, and markup of our own as it is."""
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _names(report: Report, link: Link) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from harness.addresses import clean, fault, masked, page_of
 from harness.errors import BadInput
+from harness.escaping import visible
 from harness.tracking.store import is_server, look_at_store, lost_in_one_sentence, open_store, reads_only
 from reports.evidence import Selection, gather
-from reports.export import as_json, tables_csv, verdicts_csv
+from reports.export import as_json, runs_csv, tables_csv, verdicts_csv
 from reports.histories import Artifacts
 from reports.making import Report, make
 from reports.render import Link, html, tex, text
@@ -103,16 +104,17 @@ def write(made: Report, folder: Path, link: Link) -> list[str]:
 
     Raises BadInput when one can't be written.
     """
-    contents: dict[str, bytes] = {
-        "report.html": html(made, link).encode(),
-        "report.md": text(made, link).encode(),
-        "report.json": as_json(made).encode(),
-        "verdicts.csv": verdicts_csv(made).encode(),
-        "tables.csv": tables_csv(made).encode(),
-        "runs.csv": made.evidence.frame().to_csv(index=False).encode(),
-        "tables.tex": tex(made).encode(),
+    pages = {
+        "report.html": html(made, link),
+        "report.md": text(made, link),
+        "report.json": as_json(made),
+        "verdicts.csv": verdicts_csv(made),
+        "tables.csv": tables_csv(made),
+        "runs.csv": runs_csv(made),
+        "tables.tex": tex(made),
     }
-    contents |= {f"figures/{picture.name}.png": picture.png for picture in made.pictures}
+    contents = {name: page.encode() for name, page in pages.items()}
+    contents |= {f"figures/{picture.file}": picture.png for picture in made.pictures}
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
@@ -143,14 +145,14 @@ def summary(written: Written) -> str:
     """What the terminal says of a report."""
     made = written.report
     evidence = made.evidence
-    lines = [f"report      {evidence.selection}: {len(evidence.cells)} cells"]
+    lines = [f"report      {visible(evidence.selection)}: {len(evidence.cells)} cells"]
     if evidence.unsettled:
         lines.append(f"partial     {len(evidence.unsettled)} cells are at work, left open, or not computed yet")
     if evidence.left_out:
         lines.append(f"left out    {sum(evidence.left_out.values())} runs of other comparability versions")
     for preset in evidence.presets:
         counts = {verdict: ids for verdict, ids in made.counts(preset).items() if ids}
-        lines.append(f"{preset:<11} " + ", ".join(f"{len(ids)} {verdict}" for verdict, ids in counts.items()))
+        lines.append(f"{visible(preset):<11} " + ", ".join(f"{len(ids)} {verdict}" for verdict, ids in counts.items()))
         lines += [f"            {name}: {', '.join(counts[name])}" for name in ("FAIL", "NO DATA") if name in counts]
-    lines += [f"look        {(written.folder / 'report.html').resolve()}", f"kept        {written.logged}"]
+    lines += [f"look        {(written.folder / 'report.html').resolve()}", f"kept        {visible(written.logged)}"]
     return "\n".join(lines)

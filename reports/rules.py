@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from harness.models import LARGEST_STATE
 from reports.evidence import Cell
 from reports.histories import Artifacts, Floats, Gone
 from reports.store import Run
@@ -75,9 +76,9 @@ def _if_absent(cell: Cell, name: str) -> str:
 
 
 def _target(cell: Cell) -> Target:
-    known = target(cell.problem)
+    known = target(cell)
     if known is None:
-        raise Gone(f"problem {cell.problem!r} is not known here; name its plug-in with --plugins")
+        raise Gone(f"no run says what problem {cell.problem!r} is; name its plug-in with --plugins")
     return known
 
 
@@ -137,8 +138,8 @@ def rate_schedule(rates: Floats, base: float, planned: int) -> Finding:
 def has_no_spike(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """K1. No loss above 10 times the least before it in its stage, nor at the end above 10 times that before the cut."""
     history = artifacts.history(run)
-    brief = run.field("retrain_briefly") if run.field("prune_mode") == "greedy" else ""
-    stages = stages_of(history.stage, history["train/mse"], int(brief) if brief.isdigit() else None)
+    brief = run.whole("retrain_briefly") if run.field("prune_mode") == "greedy" else None
+    stages = stages_of(history.stage, history["train/mse"], brief)
     return spike(stages, _target(cell).floor)
 
 
@@ -266,8 +267,11 @@ def keeps_what_it_had(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
 
 
 def _check_finite(folder: Path) -> None:
+    path = folder / "state.safetensors"
     try:
-        state = load_file(folder / "state.safetensors")
+        if path.stat().st_size > LARGEST_STATE:
+            raise Gone(f"checkpoint/state.safetensors has {path.stat().st_size} bytes, more than any that was saved")
+        state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise Gone(f"checkpoint/state.safetensors can't be read: {error}") from error
     if not all(np.isfinite(values).all() for values in state.values() if values.dtype.kind == "f"):

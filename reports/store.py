@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,7 @@ TAGS = (
     "nan.occurred",
     "nan.kind",
     "stages",
+    "problem.facts",
     "benchmark",
     "suite",
     "mlflow.parentRunId",
@@ -65,6 +67,8 @@ NOT_A_RESULT = ("cfg/device", "cfg/threads", "cfg/timeout", "cfg/plugins")
 LARGEST = 1.797e308
 """An SQL store has no infinity and keeps the largest float in its place."""
 AT_ONCE = 1000
+MOST_TEXT = 2**28
+"""Bytes of a text; the plan of a million cells has half as many."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,11 @@ class Run:
     def field(self, name: str) -> str:
         """A field of its configuration, as it was logged; empty if it was not."""
         return self.params.get(f"cfg/{name}", "")
+
+    def whole(self, name: str) -> int | None:
+        """A field of its configuration that is a whole number of up to nine digits; None if it is not."""
+        text = self.field(name)
+        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 def heads(client: MlflowClient, further_tags: Iterable[str] = ()) -> list[Run]:
@@ -196,10 +205,11 @@ def _of_server(run: MlflowRun, names: dict[str, str]) -> Run:
 
 
 def read_text(client: MlflowClient, run_id: str, path: str) -> str | None:
-    """A text artifact of a run; None when it is not there."""
+    """A text artifact of a run; None when it is not there, or is larger than any that is written."""
     try:
         with tempfile.TemporaryDirectory() as folder:
-            return download(client, run_id, path, Path(folder)).read_text(encoding="utf-8")
+            file = download(client, run_id, path, Path(folder))
+            return file.read_text(encoding="utf-8") if file.stat().st_size <= MOST_TEXT else None
     except (OSError, UnicodeDecodeError):
         return None
 
@@ -209,7 +219,8 @@ def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set("false")
     try:
         return Path(client.download_artifacts(run_id, path, str(folder)))
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, ImportError, ValueError) as error:
+        # The last two for an address of artifacts that needs a client which is not installed, or that is none.
         raise OSError(f"{path} can't be fetched: {error}") from error
 
 

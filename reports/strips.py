@@ -6,6 +6,7 @@ import math
 
 from markupsafe import Markup, escape
 
+from harness.escaping import visible
 from reports.judging import Judgement
 from reports.verdicts import ProblemVerdict, Verdict
 
@@ -44,7 +45,7 @@ def strip(judgement: Judgement) -> Markup:
     ]
     for index, (each, figures) in enumerate(rows):
         y = 14 + ROW * index
-        parts.append(f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(each.problem)}</text>')
+        parts.append(f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(visible(each.problem))}</text>')
         parts.append(f'<line class="rule" x1="{LEFT}" x2="{WIDTH}" y1="{y}" y2="{y}"/>')
         for figure, verdict in figures:
             shape = f'cx="{x(figure):.1f}" cy="{y}" r="4.5"'

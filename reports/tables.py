@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from reports.deciding import chosen_variant
 from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
 from reports.statistics import Estimate, estimate
-from reports.targets import in_order, target
+from reports.targets import in_order, target_of
 from reports.verdicts import median_figure
 
 Entry = str | Estimate | None
@@ -63,7 +64,7 @@ def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]
     models = list(dict.fromkeys(cell.model for cell in evidence.cells if cell.preset == preset))
 
     def section(number: int, title: str, name: str) -> Table:
-        some = {problem: group for problem, group in groups.items() if name in _sections(problem)}
+        some = {problem: group for problem, group in groups.items() if name in _sections(group)}
         return _accuracy(number, title, preset, some, models, artifacts)
 
     return [
@@ -77,8 +78,8 @@ def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]
     ]
 
 
-def _sections(problem: str) -> tuple[str, ...]:
-    known = target(problem)
+def _sections(group: Group) -> tuple[str, ...]:
+    known = target_of(itertools.chain(*group.values()))
     return known.sections if known else ()
 
 
@@ -193,8 +194,8 @@ def _depths(preset: str, groups: Mapping[str, Group]) -> Table:
         for model, cells in group.items():
             by_depth: dict[int, list[Cell]] = defaultdict(list)
             for cell in cells:
-                if cell.run is not None and cell.run.field("depth").isdigit():
-                    by_depth[int(cell.run.field("depth"))].append(cell)
+                if cell.run is not None and (depth := cell.run.whole("depth")) is not None:
+                    by_depth[depth].append(cell)
             if len(by_depth) > 1:
                 found[problem, model] = by_depth
                 depths |= set(by_depth)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from harness import problems
 from harness.data import dense_points, scale2
 from harness.errors import BadInput
+from reports.evidence import Cell
 from reports.verdicts import FLOOR
 
 
@@ -29,9 +33,40 @@ class Target:
         return FLOOR * self.scale2
 
 
+def target(cell: Cell) -> Target | None:
+    """The problem of a cell as its run, or another run of it, has recorded it, else as this process declares it.
+
+    None when neither says anything of it.
+    """
+    return _recorded(cell.problem, cell.facts) or _declared(cell.problem)
+
+
+def target_of(cells: Iterable[Cell]) -> Target | None:
+    """The problem of cells that are all about one."""
+    return next((known for cell in cells if (known := target(cell)) is not None), None)
+
+
 @cache
-def target(name: str) -> Target | None:
-    """The problem of that name; None when this process does not know it, as that of a plug-in that was not named."""
+def _recorded(name: str, facts: str) -> Target | None:
+    """From the tag ``problem.facts``; None where there is none, or it is of another form."""
+    try:
+        known = json.loads(facts)
+        found = Target(
+            name,
+            known["dimension"],
+            float(known["scale2"]),
+            known["smooth"],
+            str(known["formula"]),
+            tuple(map(str, known["sections"])),
+        )
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+    usable = found.dimension in (1, 2) and isinstance(found.smooth, bool) and 0 < found.scale2 < math.inf
+    return found if usable else None
+
+
+@cache
+def _declared(name: str) -> Target | None:
     try:
         problem = problems.get(name)
     except BadInput:

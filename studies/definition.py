@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import BadInput
-from harness.registry import Registry
+from harness.registry import Registry, check_name
 from studies.measures import Measured
 from studies.space import Space, described
 
@@ -35,7 +35,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Study:
-    """A study. Raises BadInput for a search space that can't be searched."""
+    """A study. Raises BadInput for a name or a search space that can't be used."""
 
     name: str
     model: str
@@ -47,6 +47,7 @@ class Study:
     """Fields of the run configuration that are the same in all trials."""
 
     def __post_init__(self) -> None:
+        check_name("study", self.name)
         for name, dimension in self.space.items():
             if fault := dimension.fault():
                 raise BadInput(f"study {self.name!r} can't be used: {name} {fault}.")

@@ -14,6 +14,7 @@ from mlflow.entities import Metric
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.addresses import as_typed
+from harness.escaping import markdown
 from harness.tracking.parent import progress_tags, write_table
 from studies.config import StudyConfig
 from studies.handover import AGAIN
@@ -135,18 +136,19 @@ def write_note(client: MlflowClient, run_id: str, plan: Plan, config: StudyConfi
 
 def note(plan: Plan, config: StudyConfig, found: Findings) -> str:
     """The study in Markdown: what it was, the command, the best trials, what counts."""
-    lines = [f"**{plan.name}**: {plan.study.summary}", "", found.sentence(), ""]
+    lines = [f"**{plan.name}**: {markdown(plan.study.summary)}", "", markdown(found.sentence()), ""]
     lines += [f"Problems: {', '.join(plan.problems)}; seeds {plan.seeds.start} to {plan.seeds.stop - 1}.", ""]
     lines += [f"    {config.command()}", f"    {as_typed(['optuna-dashboard', config.storage])}", ""]
     if found.best:
         names = [o.name for o in plan.study.objectives] + list(plan.study.space)
-        lines += [f"| best trial | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+        lines += [f"| best trial | {' | '.join(map(markdown, names))} |", "|---" * (len(names) + 1) + "|"]
         for trial in found.best:
             cells = [*trial.values, *(trial.params[name] for name in plan.study.space)]
-            lines.append(f"| {trial.number} | {' | '.join(_short(cell) for cell in cells)} |")
+            lines.append(f"| {trial.number} | {' | '.join(markdown(_short(cell)) for cell in cells)} |")
         lines.append("")
     for objective, parts in found.importance.items():
-        lines.append(f"Importance for {objective}: " + ", ".join(f"{n} {part:.0%}" for n, part in parts.items()) + ".")
+        weights = ", ".join(f"{n} {part:.0%}" for n, part in parts.items())
+        lines.append(markdown(f"Importance for {objective}: {weights}."))
     return "\n".join(lines)
 
 

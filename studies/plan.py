@@ -13,6 +13,7 @@ from harness.config import RunConfig
 from harness.errors import BadInput
 from harness.fingerprint import COMPARABILITY, fingerprint_of
 from harness.presets import resolve
+from harness.registry import check_name
 from studies.catalogue import STUDIES
 from studies.config import SUITE, StudyConfig
 from studies.definition import Study
@@ -119,7 +120,9 @@ def make_plan(config: StudyConfig) -> Plan:
         "plugins": config.plugins,
     }
     problems = tuple(suites.problem_names(wanted))
-    plan = Plan(config.name or f"{study.name}-{label}", study, problems, config.seed_range(), given)
+    name = config.name or f"{study.name}-{label}"
+    check_name("name", name)
+    plan = Plan(name, study, problems, config.seed_range(), given)
     first = {name: dimension.some()[0] for name, dimension in study.space.items()}
     for name, dimension in study.space.items():
         if clash := sorted({key for v in dimension.some() for key in dimension.fields(name, v)} & set(config.fields)):
@@ -131,8 +134,10 @@ def make_plan(config: StudyConfig) -> Plan:
     return plan
 
 
-def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
-    """The first thing in which two descriptions differ, in words."""
+def difference(there: object, here: Mapping[str, Any]) -> str | None:
+    """The first thing in which what a storage holds differs from a description, in words."""
+    if not isinstance(there, Mapping):
+        return "it is not one of this program"
     for key in {**here, **there}:
         if there.get(key) != here.get(key):
             return f"{key} is {there.get(key, 'absent')!r} there and {here.get(key, 'absent')!r} here"

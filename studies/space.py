@@ -9,6 +9,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from harness.errors import BadInput
+
 
 @dataclass(frozen=True)
 class Real:
@@ -118,7 +120,10 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 
 def fields(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a run that a point of the space stands for."""
+    """The fields of a run that a point of the space stands for. Raises BadInput for what is not in the space."""
+    for name in values:
+        if name not in space:
+            raise BadInput(f"{name} = {values[name]!r} is not searched by this study; it searches {', '.join(space)}.")
     return {key: value for name in values for key, value in space[name].fields(name, values[name]).items()}
 
 

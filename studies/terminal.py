@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.addresses import as_typed
+from harness.escaping import visible
 from studies.config import StudyConfig
 from studies.driver import StudyResult
 from studies.trials import Told
@@ -16,7 +17,7 @@ def print_trial(told: Told, config: StudyConfig, console: Console) -> None:
     values = "".join(f"  {value:.4g}" for value in told.values)
     why = f": {told.reason}" if told.reason else ""
     line = f"trial {told.number} of {config.trials}  {told.state.name.lower()}{values}  {told.seconds:.1f} s{why}"
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def summarise(result: StudyResult, config: StudyConfig, console: Console) -> None:
@@ -38,4 +39,4 @@ def summarise(result: StudyResult, config: StudyConfig, console: Console) -> Non
         [("look", result.ui_command, ""), ("page", result.url, "")] if result.ui_command else [("look", result.url, "")]
     )
     for name, value, style in rows:
-        console.print(Text.assemble((f"{name:<12}", "dim"), (value, style)), soft_wrap=True)
+        console.print(Text.assemble((f"{name:<12}", "dim"), (visible(value), style)), soft_wrap=True)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness import problems
+from harness import presets, problems, suites
 from harness.errors import BadInput
 from harness.families import FAMILIES
 from harness.presets import resolve
 from harness.problems import PROBLEMS
-from harness.registry import Registry, load_plugins, nearest
+from harness.registry import Registry, check_name, load_plugins, nearest
+from reports.criteria import CRITERIA
+from studies.catalogue import STUDIES
+from studies.config import configure
+from studies.plan import make_plan
 
 # What CONTRIBUTING.md shows.
 PROBLEM = """
@@ -158,3 +164,79 @@ def test_names_keep_the_order_of_registration_and_nothing_is_replaced() -> None:
 def test_nearest_names_one_or_all() -> None:
     assert nearest("sirn", ["siren", "kan"]) == "did you mean 'siren'?"
     assert nearest("zzz", ["siren", "kan"]) == "allowed: kan, siren."
+
+
+BAD_NAMES = (
+    "",
+    "a/b",
+    "it's",
+    "a b",
+    "a\n",
+    "..",
+    ".a",
+    "-a",
+    "_a",
+    "a|b",
+    "a`b",
+    "é",
+    "a+b",
+    "a" * 101,
+    "a" * 100 + "+",
+)
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_what_can_not_be_a_name_is_refused_wherever_something_is_named(name: str) -> None:
+    makers: list[Callable[[], object]] = [
+        lambda: check_name("thing", name),
+        lambda: Registry[int]("thing", "harness.nothing").register(name, 1),
+        lambda: replace(problems.get("piecewise"), name=name),
+        lambda: replace(problems.get("piecewise"), sections=(name,)),
+        lambda: replace(FAMILIES.get("mlp"), name=name),
+        lambda: replace(CRITERIA.get("S1"), id=name),
+        lambda: replace(STUDIES.get("siren"), name=name),
+    ]
+    for make in makers:
+        with pytest.raises(BadInput) as refused:
+            make()
+        assert f"= {name!r} can't be a name; allowed: " in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", [5, None, b"a", ["a"]])
+def test_what_is_no_text_can_not_be_a_name(name: object) -> None:
+    with pytest.raises(BadInput, match="can't be a name"):
+        check_name("thing", name)
+
+
+@pytest.mark.parametrize("name", ["a", "S2+", "9.a_b-C", "a" * 100, "poisson_1d_sin"])
+def test_names_of_letters_digits_and_three_marks_are_taken(name: str) -> None:
+    assert Registry[int]("thing", "harness.nothing").register(name, 1) == 1
+
+
+def test_everything_that_comes_with_the_project_has_a_name() -> None:
+    for names in (
+        PROBLEMS.names(),
+        FAMILIES.names(),
+        CRITERIA.names(),
+        STUDIES.names(),
+        presets.names(),
+        suites.names(),
+    ):
+        for name in names:
+            check_name("thing", name)
+
+
+def test_a_suite_file_of_a_bad_name_and_a_study_of_a_bad_name_are_refused(outside: Path) -> None:
+    (outside / "it's.yaml").write_text("summary: A suite.\nproblems: [poisson_1d_sin]\n")
+    with pytest.raises(BadInput, match="suite = \"it's\" can't be a name"):
+        suites.load("it's.yaml")
+    with pytest.raises(BadInput, match="name = \"it's\" can't be a name"):
+        make_plan(configure({"name": "it's"}))
+
+
+def test_an_entry_point_of_a_bad_name_is_refused(installed: Path, registries: None) -> None:
+    info = installed / "their_package-1.0.dist-info" / "entry_points.txt"
+    info.write_text("[harness.problems]\na/b = their_package:cosine\n")
+    with pytest.raises(BadInput, match="problem = 'a/b' can't be a name"):
+        problems.get("a/b")

@@ -16,6 +16,7 @@ from harness import suites
 from harness.addresses import clean
 from harness.config import RunConfig
 from harness.errors import BadInput
+from harness.escaping import markdown, quoted
 from harness.execution.attempt import Attempted, Task, attempt_isolated
 from harness.execution.config import BenchmarkConfig
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
@@ -278,9 +279,9 @@ def _stop(state: BenchmarkState, futures: dict[Future[Attempted], Cell], client:
 
 def close_ours(client: MlflowClient, outcome: Outcome, reason: str, fingerprint: str | None = None) -> str:
     """Close what this driver's workers left RUNNING, of one cell or at all, and give the last one's id."""
-    of = f"tags.driver = '{child_tags('')['driver']}'"
+    of = f"tags.driver = {quoted(child_tags('')['driver'])}"
     if fingerprint is not None:
-        of += f" AND tags.fingerprint = '{fingerprint}'"
+        of += f" AND tags.fingerprint = {quoted(fingerprint)}"
     run_id = ""
     for found in unfinished(client, of):
         run_id = str(found.run.info.run_id)
@@ -327,13 +328,13 @@ def _summarise(client: MlflowClient, parent: str, config: BenchmarkConfig, state
     models = sorted({model for row in best.values() for model in row})
     counts = state.counts()
     ended = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    lines = [f"**{config.suite}**: {len(state.cells)} cells, {ended}.", ""]
+    lines = [f"**{markdown(config.suite)}**: {len(state.cells)} cells, {ended}.", ""]
     if models:
         lines += [f"| best log10 NMSE | {' | '.join(models)} |", "|---|" + "---|" * len(models)]
         for problem, row in best.items():
             lines.append(f"| {problem} | {' | '.join(f'{row[m]:.1f}' if m in row else '' for m in models)} |")
     for cell, lost in state.failed()[:20]:
-        lines += ["", f"- {cell}: {lost.outcome.value if lost.outcome else ''}. {lost.reason}"]
+        lines += ["", f"- {cell}: {lost.outcome.value if lost.outcome else ''}. {markdown(lost.reason)}"]
     write_progress(client, parent, counts, "\n".join(lines))
     rows = [
         {"problem": problem, **{model: round(row[model], 2) if model in row else None for model in models}}

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from harness.config import KANConfig, PrunedKANConfig, RunConfig
 from harness.data import Sample
-from harness.errors import BadInput
+from harness.errors import BadInput, refusal
 from harness.families import FAMILIES
 from harness.models.kan import KAN
 from harness.models.regressor import Regressor
-from harness.presets import resolve
 from harness.problems import Problem
 from harness.seeds import generator
 
@@ -31,6 +35,11 @@ __all__ = [
     "parameters",
     "save_checkpoint",
 ]
+
+LARGEST_CONFIG, LARGEST_STATE = 2**20, 2**31
+"""Bytes that the two files of a checkpoint may have."""
+ALLOWANCE = 20_000_000
+"""Numbers that building the smallest network of a checkpoint may compute; a KAN fits its first splines."""
 
 
 def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> Regressor:
@@ -80,20 +89,58 @@ def save_checkpoint(folder: Path, config: RunConfig, state: dict[str, Tensor]) -
 
 
 def load_checkpoint(folder: Path) -> tuple[RunConfig, Regressor]:
-    """The configuration and the model of a checkpoint folder. Raises BadInput when a file is missing or damaged."""
+    """The configuration and the model of a checkpoint folder.
+
+    What a checkpoint names is not imported: its ``plugins`` are left out, so that the family and the problem of a plug-in
+    have to be registered before. Raises BadInput when a file is missing, damaged or too large, when the family or the
+    problem is not known, and for a state that is not of this network.
+    """
     from harness import problems
 
+    where = f"checkpoint = {str(folder)!r}"
     try:
-        given = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        given = json.loads(_bytes(folder / "config.json", LARGEST_CONFIG))
         if not isinstance(given, dict):
             raise ValueError(f"config.json holds a {type(given).__name__} instead of fields")
-        config = resolve(given)
-        state = load_file(folder / "state.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise BadInput(f"checkpoint = {str(folder)!r} can't be read: {error}.") from error
-    model = build(config, problems.get(config.problem))
+        family = FAMILIES.get(str(given.get("model")))
+        config = family.config.model_validate({**given, "plugins": ()})
+        problem = problems.get(config.problem)
+        state = load(_bytes(folder / "state.safetensors", LARGEST_STATE))
+    except ValidationError as error:
+        raise BadInput(f"{where} can't be read: {refusal(error)}") from error
+    except BadInput as error:
+        raise BadInput(f"{where} can't be read: {error}") from error
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        raise BadInput(f"{where} can't be read: {error}.") from error
     try:
+        # A configuration of a few bytes can ask for more memory than there is.
+        with _Allowance(ALLOWANCE + 200 * sum(tensor.numel() for tensor in state.values())):
+            model = build(config, problem)
         model.load_state_dict(state)
-    except RuntimeError as error:
-        raise BadInput(f"checkpoint = {str(folder)!r} does not fit its own configuration: {error}.") from error
+    except (RuntimeError, MemoryError) as error:
+        raise BadInput(f"{where} does not fit its own configuration: {error}.") from error
     return config, model
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    """The content of a file. Raises ValueError for one of more than ``most`` bytes."""
+    if path.stat().st_size > most:
+        raise ValueError(f"{path.name} has {path.stat().st_size} bytes, more than any that was saved")
+    return path.read_bytes()
+
+
+class _Allowance(TorchDispatchMode):
+    """While this is open, no more than so many numbers are computed; memory that is only asked for costs nothing yet."""
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types there
+        self._left = numbers
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        made = function(*args, **(kwargs or {}))
+        self._left -= sum(each.numel() for each in tree_leaves(made) if isinstance(each, Tensor))
+        if self._left < 0:
+            raise RuntimeError("its network is far larger than the state that is there")
+        return made

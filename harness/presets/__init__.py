@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from harness.config import OPTIMIZER_DEFAULTS, RunConfig
 from harness.errors import BadInput, refusal
 from harness.families import FAMILIES
-from harness.registry import load_plugins, nearest
+from harness.registry import check_name, load_plugins, nearest
 
 
 def names() -> list[str]:
@@ -35,9 +35,10 @@ def load(preset: str) -> Mapping[str, Any]:
 
 
 def text_of(preset: str) -> str:
-    """A preset as it is written, comments included. Raises BadInput when there is none of that name."""
+    """A preset as it is written, comments included. Raises BadInput when there is none of that name, or it can't be a name."""
     if preset not in names():
         raise BadInput(f"preset = {preset!r} is not known; {nearest(preset, names())}")
+    check_name("preset", preset)
     return files(__package__).joinpath(f"{preset}.yaml").read_text()
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harness.errors import BadInput
-from harness.registry import Registry
+from harness.registry import Registry, check_name
 
 Points = Float[Tensor, "points dimension"]
 Values = Float[Tensor, "points 1"]
@@ -42,6 +42,9 @@ class Problem:
     """False for jumps and for frequencies that the original calls high: criterion B1 leaves these out."""
 
     def __post_init__(self) -> None:
+        check_name("problem", self.name)
+        for section in self.sections:
+            check_name("section", section)
         if self.dimension not in (1, 2):
             raise BadInput(
                 f"problem {self.name!r} has dimension = {self.dimension}; "

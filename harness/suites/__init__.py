@@ -17,7 +17,7 @@ from harness.config import RunConfig
 from harness.errors import BadInput
 from harness.families import FAMILIES
 from harness.presets import resolve
-from harness.registry import nearest
+from harness.registry import check_name, nearest
 
 
 class Variant(BaseModel):
@@ -53,8 +53,10 @@ def names() -> list[str]:
 
 
 def title(suite: str) -> str:
-    """What a suite is called: its name, or that of its file."""
-    return Path(suite).stem
+    """What a suite is called: its name, or that of its file. Raises BadInput for what can't be a name."""
+    name = Path(suite).stem
+    check_name("suite", name)
+    return name
 
 
 def load(suite: str) -> Suite:
@@ -63,6 +65,7 @@ def load(suite: str) -> Suite:
     Raises BadInput when there is none, and for a malformed one, with the line and the field.
     """
     if suite.endswith((".yaml", ".yml")):
+        title(suite)
         try:
             text = Path(suite).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -1,10 +1,13 @@
-"""The Markdown note on a run's page."""
+"""What a run says of itself: the Markdown note on its page, and the facts of its problem."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from harness.config import RunConfig
+from harness.data import Sample, scale2
+from harness.escaping import code, markdown
 from harness.outcome import Ending
 from harness.problems import Problem
 from harness.training import NonFinite
@@ -20,7 +23,8 @@ def describe(
 ) -> str:
     """What the run is, and once it has an ``ending``, how it went."""
     title = f"**{config.model}** on **{config.problem}**, seed {config.seed}, preset `{config.preset}`"
-    lines = [f"{title}: at work." if ending is None else f"{title}: **{ending.outcome.value}**. {ending.reason}"]
+    ended = "at work." if ending is None else f"**{ending.outcome.value}**. {markdown(ending.reason)}"
+    lines = [f"{title}: {ended}"]
     if metrics and "final/dense_mse" in metrics:
         cells = [f"{metrics[f'final/{name}']:.3g}" for name in ("dense_mse", "dense_nmse", "linf")]
         cells.append(f"{metrics['model/active_params']:.0f}")
@@ -29,9 +33,25 @@ def describe(
     for event in events[:1]:
         where = f"epoch {event.epoch}, stage {event.stage}, evaluation {event.evaluation}"
         lines += ["", f"First non-finite number: {event.what} = {event.value:.3g} at {where} (`nan_events.json`)."]
-    lines += ["", f"Target: `{problem.formula}` ({problem.citation})."]
+    lines += ["", f"Target: {code(problem.formula)} ({markdown(problem.citation)})."]
     if formula is not None:
-        lines += ["", f"Formula found: `{formula}`."]
+        lines += ["", f"Formula found: {code(formula)}."]
         if metrics and "symbolic/dense_nmse" in metrics:
             lines[-1] += f" Its NMSE is {metrics['symbolic/dense_nmse']:.3g}."
     return "\n".join(lines)
+
+
+FORMULA = 1000
+"""Characters of a formula that are kept: a tag has room for 8000."""
+
+
+def facts(problem: Problem, dense: Sample) -> str:
+    """What a report needs to know of a problem, as JSON, so that it can do without the plug-in that declares it."""
+    known = {
+        "dimension": problem.dimension,
+        "scale2": scale2(dense.y.double()),
+        "smooth": problem.smooth,
+        "sections": list(problem.sections),
+        "formula": problem.formula[:FORMULA],
+    }
+    return json.dumps(known, ensure_ascii=False)

@@ -30,9 +30,16 @@ from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Ending, Outcome
 from harness.problems import Problem
-from harness.tracking.artifacts import write_checkpoint, write_datasets, write_events, write_history, write_model
+from harness.tracking.artifacts import (
+    write_checkpoint,
+    write_datasets,
+    write_dense,
+    write_events,
+    write_history,
+    write_model,
+)
 from harness.tracking.claims import adopt
-from harness.tracking.description import describe
+from harness.tracking.description import describe, facts
 from harness.tracking.liveness import Heartbeat, owner_tag
 from harness.tracking.store import experiment_of, open_store
 from harness.training import BaseStarted, Epoch, Event, NonFinite, Pruned, StageStarted
@@ -108,7 +115,10 @@ class Recorder:
 
     def _open(self, tags: Mapping[str, str]) -> None:
         config, data = self.config, self._data
-        note = {"mlflow.note.content": describe(config, self._problem)}
+        note = {
+            "problem.facts": facts(self._problem, data.dense),
+            "mlflow.note.content": describe(config, self._problem),
+        }
         self.client.log_batch(
             self.run_id,
             params=[Param(f"cfg/{field}", _spell(value)) for field, value in config.values().items()],
@@ -209,12 +219,14 @@ class Recorder:
         *,
         metrics: Mapping[str, float] | None = None,
         figures: Mapping[str, Callable[[], Figure]] | None = None,
+        prediction: Callable[[], Tensor] | None = None,
         model: Regressor | None = None,
         findings: Findings | None = None,
     ) -> Ending:
         """Write everything that exists, then how it ended, and close the run.
 
-        ``metrics`` are final ones, ``figures`` draws each picture by its file name, ``model`` is logged for others to
+        ``metrics`` are final ones, ``figures`` draws each picture by its file name, ``prediction`` gives the values
+        ``(points, 1)`` of the last finite state on the dense grid, ``model`` is logged for others to
         load if the run is completed; tags and texts of ``findings`` are written, its metrics belong into ``metrics``.
         What fails here is recorded: a fault turns ``completed`` into ``error``, and the rest is still written. Gives the
         ending that the run got.
@@ -229,6 +241,8 @@ class Recorder:
             "nan_events.json": lambda: write_events(self.client, self.run, self._events),
             "the checkpoint": lambda: write_checkpoint(self.client, self.run, self.config, self.last_finite),
         }
+        if prediction is not None:
+            steps["dense.parquet"] = lambda: write_dense(self.client, self.run, self._data.dense, prediction())
         steps |= {f"figures/{name}": partial(self._write_figure, name, draw) for name, draw in (figures or {}).items()}
         steps |= {path: partial(self._write_text, path, text) for path, text in findings.texts.items()}
         if model is not None and ending.outcome is Outcome.COMPLETED:

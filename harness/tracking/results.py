@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -56,10 +57,15 @@ def result_of(run: Run) -> Result:
         ((run.info.end_time or run.info.start_time) - run.info.start_time) / 1000,
         params.get("cfg/model", ""),
         params.get("cfg/preset", ""),
-        int(params.get("cfg/epochs", 0)),
+        _whole(params.get("cfg/epochs")),
         metrics.get("final/dense_mse"),
         metrics.get("final/log10_nmse"),
     )
+
+
+def _whole(text: str | None) -> int:
+    """A param of up to nine digits; 0 for what is no such number, since anybody can write a param."""
+    return int(text) if text and re.fullmatch("[0-9]{1,9}", text) else 0
 
 
 def _from_server(client: MlflowClient) -> Iterator[Result]:
@@ -99,7 +105,7 @@ def _from_database(engine: Engine) -> Iterable[Result]:
             seconds,
             model or "",
             preset or "",
-            int(epochs or 0),
+            _whole(epochs),
             dense_mse,
             log10_nmse,
         )

@@ -15,11 +15,11 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.cli import main
+from harness.escaping import latex, markdown
 from reports.criteria import CRITERIA, Criterion, register
 from reports.deciding import every_run
 from reports.evidence import Selection, gather
 from reports.histories import check_png
-from reports.render import latex, markdown
 from reports.report import report
 from reports.verdicts import Finding, Verdict
 from tests.reports.conftest import BENCHMARK

@@ -8,9 +8,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 from mlflow import MlflowClient
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState, create_trial
 
 from harness.errors import BadInput
 from harness.explanation import comments
@@ -23,6 +26,8 @@ from studies.export import export, preset_text
 from studies.findings import Findings, findings
 from studies.measures import Measured
 from studies.plan import Plan, Run
+from studies.storage import open_storage
+from tests.reports.test_hostile import plant
 from tests.studies.support import QUICK, desk, done, drive, failed, quick
 
 SIN, POLY = "poisson_1d_sin", "poisson_1d_poly"
@@ -164,6 +169,28 @@ def test_an_unknown_study_is_refused_with_the_nearest(outside: Path) -> None:
     given = {**QUICK, "problem": SIN, "name": "siren-poisson_1d_sni"}
     with pytest.raises(BadInput, match="name = 'siren-poisson_1d_sni' is not in the storage; did you mean"):
         export(*configure_export(given))
+
+
+def test_what_a_store_and_a_storage_name_is_not_run_by_a_study_or_its_export(
+    store: MlflowClient, outside: Path
+) -> None:
+    given = {**QUICK, "problem": SIN, "trials": "2", "seeds": "1", "workers": "1"}
+    config, wanted = configure_export({**given, "to": "mine.yaml"})
+    tune(config)
+    marker = plant(store, outside)
+    study = optuna.load_study(study_name="siren-poisson_1d_sin", storage=open_storage(config.storage))
+    evil = str(outside / "evil.py")
+    for name, value in {"plugins": [evil], "owner": evil}.items():
+        study.set_user_attr(name, value)
+    tune(config.model_copy(update={"trials": 3}))
+    export(config, wanted)
+    (told,) = study.get_trials(states=[TrialState.COMPLETE])[:1]
+    named = {**told.params, "plugins": evil}
+    distributions = {**told.distributions, "plugins": CategoricalDistribution([evil])}
+    study.add_trial(create_trial(params=named, distributions=distributions, value=-99.0))
+    with pytest.raises(BadInput, match=r"plugins = .* is not searched by this study"):
+        export(config, wanted)
+    assert not marker.exists()
 
 
 def test_a_real_study_is_exported_or_says_that_it_is_no_better(store: MlflowClient, outside: Path) -> None:
