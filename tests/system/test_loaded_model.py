@@ -82,7 +82,8 @@ def test_each_model_predicts_the_same_in_a_process_that_does_not_know_the_projec
     uris["kan"] = f"runs:/{runs['kan']}/{store.get_run(runs['kan']).info.run_name}"
     (outside / "models.json").write_text(json.dumps(uris))
 
-    done = python(["-c", SCRIPT], PYTHONPATH="")
+    # As on a machine with a GPU, which MLflow would take, and an exported program can't be moved to.
+    done = python(["-c", SCRIPT], PYTHONPATH="", MLFLOW_DEFAULT_PREDICTION_DEVICE="cuda")
     assert done.returncode == 0, done.stderr
 
     import torch
