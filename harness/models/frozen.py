@@ -76,5 +76,5 @@ class Program(nn.Module):
     def forward(self, x: Num[Tensor, "points inputs"]) -> Float[Tensor, "points *outputs"]:
         """Predictions of shape ``(points,)``, or ``(points, outputs)`` where there are several."""
         # An exported program keeps the dtypes that it was traced with, so that a cast would be lost. A product promotes.
-        y: Tensor = self.model(x * self.one).double()
-        return y.squeeze(-1) if y.shape[-1] == 1 else y
+        y: Tensor = self.model(x * self.one)
+        return y.double().squeeze(-1)

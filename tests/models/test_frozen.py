@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.models import KAN, Regressor
+from harness.models import KAN
 from harness.models.frozen import Program, frozen
 from tests.support import parts, small
 
@@ -89,8 +89,3 @@ def test_a_program_takes_every_dtype_also_when_it_is_exported(family: str, dtype
         for found in (program(inputs), exported(inputs)):
             assert (found.dtype, found.shape) == (torch.float64, (len(inputs),))
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 if dtype == "float64" else 1e-5)
-
-
-def test_a_program_with_several_outputs_keeps_them_apart() -> None:
-    model = Regressor(torch.nn.Linear(2, 3).double(), -1, 1)
-    assert Program(model)(points(4)).shape == (4, 3)
