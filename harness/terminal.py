@@ -96,13 +96,15 @@ class _Lines:
 
 def summarise(config: RunConfig, result: RunResult, console: Console) -> None:
     """The closing summary: the outcome and why, the errors, and where to look."""
+    from harness.tracking.naming import run_name
+
     metrics = result.metrics
     colour = {"completed": "green", "interrupted": "yellow", "timeout": "yellow"}.get(
         result.ending.outcome.value, "red"
     )
     outcome = result.ending.outcome.value
     rows = [
-        ("run", f"{config.model}-{config.problem}-s{config.seed}", ""),
+        ("run", run_name(config), ""),
         ("outcome", outcome, colour),
         ("reason", result.ending.reason, ""),
     ]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.image import imread
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel, Run
 
 from harness import problems
 from harness.config import RunConfig
@@ -75,7 +75,8 @@ class _Check:
 
     def identity(self) -> Iterator[str]:
         config, info = self.config, self.run.info
-        if info.run_name != f"{config.model}-{config.problem}-s{config.seed}":
+        first, last = f"{config.model}-{config.problem}-{config.preset}-", f"-s{config.seed}"
+        if not (info.run_name.startswith(first) and info.run_name.endswith(last)):
             yield f"the run is called {info.run_name}"
         params = {name: value for name, value in self.run.data.params.items() if name.startswith("cfg/")}
         expected = {
@@ -102,7 +103,7 @@ class _Check:
             if tag.key == "mlflow.data.context"
         }
         name = f"{config.problem}-s{config.seed}"
-        if inputs != {(name, "train"), (name, "test")}:
+        if inputs != {(name, "train"), (name, "test"), (f"{config.problem}-dense", "dense")}:
             yield f"datasets are {inputs}"
         if self.kan != ("stages" in self.tags):
             yield "the tag stages does not go with the model"
@@ -197,6 +198,33 @@ class _Check:
         models = getattr(self.run.outputs, "model_outputs", None) or []
         if len(models) != int(self.completed):
             yield f"{len(models)} models are logged"
+        for model in models:
+            yield from self.model(self.client.get_logged_model(model.model_id))
+
+    def model(self, model: LoggedModel) -> Iterator[str]:
+        if model.name != self.run.info.run_name.replace(".", "_"):
+            yield f"the model is called {model.name}"
+        if (model.model_type, model.status, model.source_run_id) != ("regressor", "READY", self.run.info.run_id):
+            yield f"the model is a {model.model_type}, {model.status}, of the run {model.source_run_id}"
+        params = {name: value for name, value in self.run.data.params.items() if name.startswith("cfg/")}
+        if model.params != params:
+            yield "the model's params are not the run's"
+        files = {path.removeprefix("model/") for path in self.files if path.startswith("model/")}
+        if not {"MLmodel", "data/model.pt2"} <= files:
+            yield f"the run's folder model holds {files}"
+        if any(path.suffix in (".pkl", ".pickle", ".pth") for path in map(Path, files)):
+            yield "the model has a pickle"
+        inputs = self.run.inputs.dataset_inputs if self.run.inputs else []
+        (dense,) = ((each.dataset.name, each.dataset.digest) for each in inputs if each.dataset.name.endswith("-dense"))
+        linked = {metric.key: metric for metric in model.metrics or []}
+        final = ("final/", "model/", "prune/mse_final", "prune/base_dense_mse", "symbolic/")
+        if set(linked) != {name for name in self.metrics if name.startswith(final)}:
+            yield f"the model has the metrics {sorted(linked)}"
+        for name, metric in linked.items():
+            if metric.value != self.metrics.get(name):
+                yield f"the model's {name} is not the run's"
+            if (metric.dataset_name, metric.dataset_digest) != ((None, None) if name.startswith("model/") else dense):
+                yield f"the model's {name} is of the dataset {metric.dataset_name}"
 
     def checkpoint(self) -> Iterator[str]:
         config, model = load_checkpoint(self.folder / "checkpoint")

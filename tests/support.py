@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,6 +86,43 @@ def gone() -> Owner:
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     process.wait(timeout=60)
     return replace(this_process(), pid=process.pid)
+
+
+@contextmanager
+def served(command: Sequence[str], folder: Path, **extra: str) -> Iterator[str]:
+    """``mlflow`` with that command, which starts a server, on a free port; gives its address once it is healthy."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *command, "--port", str(port)],
+            env=environment(**extra),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for(f"{address}/health", process, folder / "server.log")
+            yield address
+        finally:
+            # The server and its workers, which are a session of their own.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=20)
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise AssertionError(f"the server did not start:\n{log.read_text()}")
 
 
 def all_runs(client: MlflowClient) -> list[Run]:

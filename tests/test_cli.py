@@ -90,7 +90,7 @@ def test_a_completed_run_exits_with_0_and_says_what_and_where(store: MlflowClien
     assert call("run", *as_options(small("mlp", epochs=3).values())) == 0
     out = capsys.readouterr().out
     run = only_run(store)
-    for part in ("mlp-poisson_2d_sin-s0", "completed", "All 3 epochs were done.", "mlflow ui --backend-store-uri"):
+    for part in (run.info.run_name, "completed", "All 3 epochs were done.", "mlflow ui --backend-store-uri"):
         assert part in out
     assert f"runs/{run.info.run_id}?workflowType=machine_learning" in out
     assert f"{run.data.metrics['final/dense_mse']:.3e}" in out

@@ -79,7 +79,7 @@ METRICS = {
 def test_the_summary_names_outcome_reason_errors_and_where_to_look() -> None:
     text = summary(Outcome.COMPLETED, METRICS)
     for part in (
-        "siren-poisson_2d_sin-s0",
+        "siren-poisson_2d_sin-tuned-epochs8-n_train40-n_val20-n_test30-width8-depth2-s0",
         "completed",
         "Because [of] this.",
         "1.250e-03",

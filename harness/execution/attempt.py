@@ -86,7 +86,7 @@ def attempt(task: Task, listener: Listener = lambda event: None) -> Attempted:
     from harness.presets import resolve
     from harness.run import Twin, run
     from harness.tracking.claims import Busy, Done, claim, close
-    from harness.tracking.recorder import run_name
+    from harness.tracking.naming import run_name
     from harness.tracking.results import result_of
     from harness.tracking.store import open_store, trust
 

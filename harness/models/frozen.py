@@ -1,4 +1,4 @@
-"""A KAN that has been trained, as the numbers that it comes down to: what is exported.
+"""A model that has been trained, as the program that is exported; a KAN, as the numbers that it comes down to.
 
 The cost of an export goes with the number of operations, and the splines of a :class:`~harness.models.kan.KAN` take over
 100. Here an edge is a table of polynomials, whose size the number of operations does not depend on.
@@ -6,13 +6,16 @@ The cost of an export goes with the number of operations, and the splines of a :
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from harness.models.kan import KAN, KANLayer
 from harness.models.piecewise import polynomials
+from harness.models.regressor import Regressor
 
 
 class FrozenLayer(nn.Module):
@@ -55,3 +58,23 @@ class FrozenLayer(nn.Module):
 def frozen(network: KAN) -> nn.Sequential:
     """The function that a network is now, in operations that can be exported and differentiated in its inputs."""
     return nn.Sequential(*map(FrozenLayer, network))
+
+
+class Program(nn.Module):
+    """A model as others use it: on the CPU, from points of any real dtype to float64."""
+
+    one: Tensor
+
+    def __init__(self, model: Regressor) -> None:
+        super().__init__()
+        # A copy, since L-BFGS leaves parameters as views of one vector, and the archive wants a storage for each.
+        self.model = deepcopy(model).cpu().eval()
+        if isinstance(self.model.network, KAN):
+            self.model.network = frozen(self.model.network)
+        self.register_buffer("one", torch.ones(1, dtype=torch.float64))
+
+    def forward(self, x: Num[Tensor, "points inputs"]) -> Float[Tensor, "points *outputs"]:
+        """Predictions of shape ``(points,)``, or ``(points, outputs)`` where there are several."""
+        # An exported program keeps the dtypes that it was traced with, so that a cast would be lost. A product promotes.
+        y: Tensor = self.model(x * self.one)
+        return y.double().squeeze(-1)

@@ -19,6 +19,9 @@ from harness.errors import BadInput, refusal
 from harness.families import FAMILIES
 from harness.registry import check_name, load_plugins, nearest
 
+DECIDING = ("optimizer", "grids")
+"""Fields that decide which of a preset's other values make sense, see :func:`chosen_values`."""
+
 
 def names() -> list[str]:
     """The presets that come with the project."""
@@ -88,6 +91,27 @@ def chosen_values(preset: Mapping[str, Any], model: str, problem: str, given: Ma
         # A preset's further grids go on from the preset's grids.
         chosen.pop("retrain_grids", None)
     return chosen
+
+
+def by_hand(config: RunConfig) -> dict[str, Any]:
+    """The fields that the preset alone would have given another value, and the result depends on: what the user set.
+
+    In order of declaration, values as in JSON. A value that is set by hand and is the preset's all the same is not told.
+    """
+    chosen: dict[str, Any] = {"model": config.model, "problem": config.problem, "preset": config.preset}
+
+    def differing() -> dict[str, Any]:
+        alone = resolve({**chosen, "seed": config.seed}).values()
+        return {
+            name: value
+            for name, value in config.values().items()
+            if name not in config.not_identity and alone.get(name, alone) != value
+        }
+
+    deciding = {name: value for name, value in differing().items() if name in DECIDING}
+    chosen |= deciding
+    rest = differing()
+    return {name: value for name, value in config.values().items() if name in deciding or name in rest}
 
 
 def _plugins(value: object) -> Iterable[str]:

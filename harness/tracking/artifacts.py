@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -25,8 +24,9 @@ from torch import Tensor
 
 from harness.config import RunConfig
 from harness.data import Sample
-from harness.models import KAN, Regressor, save_checkpoint
-from harness.models.frozen import frozen
+from harness.models import Regressor, save_checkpoint
+from harness.models.frozen import Program
+from harness.tracking import harness_logged_model
 from harness.tracking.store import patiently
 from harness.training import NonFinite
 
@@ -36,11 +36,16 @@ def import_what_models_need() -> None:
     import mlflow.pytorch  # noqa: F401
 
 
-def write_datasets(client: MlflowClient, run: Run, samples: Mapping[str, Sample], name: str) -> None:
-    """Log samples, by their context, as inputs of the run, with the digests of their numbers."""
+def input_names(dimension: int) -> list[str]:
+    """What the columns of points are called."""
+    return list("xy"[:dimension])
+
+
+def write_datasets(client: MlflowClient, run: Run, samples: Mapping[tuple[str, str], Sample]) -> None:
+    """Log samples, by their name and their context, as inputs of the run, with the digests of their numbers."""
     inputs = []
-    for context, sample in samples.items():
-        columns = [*"xy"[: sample.x.shape[1]], "target"]
+    for (name, context), sample in samples.items():
+        columns = [*input_names(sample.x.shape[1]), "target"]
         frame = pd.DataFrame(np.hstack([sample.x.cpu().double(), sample.y.cpu().double()]), columns=columns)
         dataset = from_pandas(frame, name=name, targets="target", digest=sample.digest)
         inputs.append(DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)]))
@@ -87,42 +92,57 @@ def write_checkpoint(client: MlflowClient, run: Run, config: RunConfig, state: M
 
 
 @patiently
-def write_model(client: MlflowClient, run: Run, model: Regressor, example: Tensor) -> None:
-    """Log the model as an exported program, which loads where this project is not installed.
+def write_model(
+    client: MlflowClient, run: Run, model: Regressor, example: Tensor, name: str, params: Mapping[str, str]
+) -> str:
+    """Log the model as an exported program, which loads where this project is not installed. Gives MLflow's id of it.
 
     ``example`` holds inputs of more than one point. The signature is float64 whatever the dtype of the model.
     """
     import mlflow.pytorch
-    from mlflow.models import Model, infer_signature
+    from mlflow.models import Model, ModelSignature, infer_signature
+    from mlflow.types import ColSpec, Schema
 
     _refuse_full_disk(model)
     example = example.cpu().double()
-    # A copy, since L-BFGS leaves parameters as views of one vector, and the archive wants a storage for each.
-    model = deepcopy(model).cpu().eval()
-    if isinstance(model.network, KAN):
-        model.network = frozen(model.network)
+    program = Program(model)
     with torch.no_grad():
-        signature = infer_signature(example.numpy(), model(example).double().numpy())
+        signature = infer_signature(example.numpy(), program(example).numpy())
     # The steps of mlflow.pytorch.log_model, which follows the process-wide active run, and there is none here; it also
     # fetches the whole history of every metric, one request each, for those of a step that is not ours.
-    logged = client.create_logged_model(run.info.experiment_id, "model", source_run_id=run.info.run_id)
+    logged = client.create_logged_model(
+        run.info.experiment_id, name, source_run_id=run.info.run_id, params=dict(params), model_type="regressor"
+    )
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder, "model"))
+            described = Model(logged.artifact_location, run.info.run_id, model_id=logged.model_id)
             mlflow.pytorch.save_model(
-                model,
+                program,
                 path,
-                mlflow_model=Model(logged.artifact_location, run.info.run_id, model_id=logged.model_id),
+                mlflow_model=described,
                 signature=signature,
                 input_example=example.numpy(),
+                code_paths=[harness_logged_model.__file__],
                 pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
             )
+            # An export wants a signature of tensors, which takes one dtype only; one of columns takes all that fit.
+            columns = input_names(example.shape[1])
+            described.signature = ModelSignature(Schema([ColSpec("double") for _ in columns]), signature.outputs)
+            described.flavors["python_function"] |= {
+                "loader_module": Path(harness_logged_model.__file__).stem,
+                "config": {"device": "cpu", "inputs": columns},
+            }
+            described.save(str(Path(path, "MLmodel")))
             client.log_model_artifacts(logged.model_id, path)
+            # MLflow finds runs:/<run>/model by the name of the model, which is the run's, or else in the run itself.
+            client.log_artifacts(run.info.run_id, path, "model")
         client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, step=0)])
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     except Exception:
         client.delete_logged_model(logged.model_id)  # half of it; where the database was away, all of it is done again
         raise
+    return str(logged.model_id)
 
 
 def _refuse_full_disk(model: Regressor) -> None:

@@ -41,6 +41,7 @@ from harness.tracking.artifacts import (
 from harness.tracking.claims import adopt
 from harness.tracking.description import describe, facts
 from harness.tracking.liveness import Heartbeat, owner_tag
+from harness.tracking.naming import model_name, run_name
 from harness.tracking.store import experiment_of, open_store
 from harness.training import BaseStarted, Epoch, Event, NonFinite, Pruned, StageStarted
 
@@ -50,11 +51,6 @@ FLUSH_S = 10.0
 """Seconds between two writes while the training goes on; one metric costs 0.05 to 0.1 ms on SQLite."""
 SYSTEM_METRICS_S = 5.0
 HISTORY = ("train/mse", "val/mse", "test/mse", "lr", "grad/norm", "time/train_s", "evals")
-
-
-def run_name(config: RunConfig) -> str:
-    """What a run is called (contract)."""
-    return f"{config.model}-{config.problem}-s{config.seed}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +98,7 @@ class Recorder:
         self._stages: list[str] = []
         self._of_base = False
         self._concluded = False
+        self._model_id: str | None = None
         self._beating = ExitStack()
         self._monitor = SystemMetricsMonitor(
             self.run_id, sampling_interval=SYSTEM_METRICS_S, tracking_uri=self.client.tracking_uri
@@ -121,11 +118,12 @@ class Recorder:
         }
         self.client.log_batch(
             self.run_id,
-            params=[Param(f"cfg/{field}", _spell(value)) for field, value in config.values().items()],
+            params=[Param(name, value) for name, value in _params(config).items()],
             tags=_tags(note | _git_tags() | dict(tags)),
         )
-        samples = {"train": data.train, "test": data.test}
-        write_datasets(self.client, self.run, samples, f"{config.problem}-s{config.seed}")
+        drawn = f"{config.problem}-s{config.seed}"
+        samples = {(drawn, "train"): data.train, (drawn, "test"): data.test, (_dense(config), "dense"): data.dense}
+        write_datasets(self.client, self.run, samples)
         self._monitor.start()
         self._beating.enter_context(Heartbeat(self.client, self.run_id))
 
@@ -236,7 +234,7 @@ class Recorder:
             ending = Ending(Outcome.INTERRUPTED, f"Closed by somebody else while it was at work. {ending.reason}")
         metrics, findings = metrics or {}, findings or Findings()
         steps: dict[str, Callable[[], None]] = {
-            "the metrics": partial(self._write_metrics, metrics),
+            "the metrics": self._write_metrics,
             "history.parquet": lambda: write_history(self.client, self.run, self.history),
             "nan_events.json": lambda: write_events(self.client, self.run, self._events),
             "the checkpoint": lambda: write_checkpoint(self.client, self.run, self.config, self.last_finite),
@@ -246,7 +244,7 @@ class Recorder:
         steps |= {f"figures/{name}": partial(self._write_figure, name, draw) for name, draw in (figures or {}).items()}
         steps |= {path: partial(self._write_text, path, text) for path, text in findings.texts.items()}
         if model is not None and ending.outcome is Outcome.COMPLETED:
-            steps["the model"] = partial(write_model, self.client, self.run, model, self._data.test.x[:5])
+            steps["the model"] = partial(self._write_model, model)
         steps["the system metrics"] = self._stop_monitor
         faults = [] if ending.error is None else [ending.error]
         for what, step in steps.items():
@@ -265,7 +263,11 @@ class Recorder:
         except OSError as error:
             ending = _with_fault(ending, f"Could not write the traceback: {error}", error)
         try:
-            self.client.log_batch(self.run_id, tags=_tags(self._closing_tags(ending, metrics, findings.tags)))
+            self.client.log_batch(
+                self.run_id,
+                metrics=self._final(metrics),
+                tags=_tags(self._closing_tags(ending, metrics, findings.tags)),
+            )
         finally:
             self.client.set_terminated(self.run_id, ending.outcome.status)
             self._beating.close()
@@ -275,13 +277,36 @@ class Recorder:
         now = int(time.time() * 1000)
         self._metrics += [Metric(name, float(value), now, step) for name, value in values.items()]
 
-    def _write_metrics(self, final: Mapping[str, float]) -> None:
+    def _write_metrics(self) -> None:
         nan = sum(math.isnan(event.value) for event in self._events)
         first = min((event.epoch for event in self._events), default=-1)
         self._put({"nan/count": nan, "inf/count": len(self._events) - nan, "nan/first_step": first}, 0)
-        # A NaN here would make the run's model impossible to log (MLflow copies the metrics of its step to it).
-        self._put({name: value for name, value in final.items() if math.isfinite(value)}, 0)
         self.flush()
+
+    def _write_model(self, model: Regressor) -> None:
+        self._model_id = write_model(
+            self.client, self.run, model, self._data.test.x[:5], model_name(self.config), _params(self.config)
+        )
+
+    def _final(self, metrics: Mapping[str, float]) -> list[Metric]:
+        """The final metrics that are finite, as those of the model too where there is one, most of them on the dense grid.
+
+        Filters on models never match a NaN, and the store would turn an infinity into 1.8e308.
+        """
+        now = int(time.time() * 1000)
+        dense = {"dataset_name": _dense(self.config), "dataset_digest": self._data.dense.digest}
+        return [
+            Metric(
+                name,
+                float(value),
+                now,
+                0,
+                model_id=self._model_id,
+                **({} if self._model_id is None or name.startswith("model/") else dense),
+            )
+            for name, value in metrics.items()
+            if math.isfinite(value)
+        ]
 
     def _write_figure(self, name: str, draw: Callable[[], Figure]) -> None:
         self.client.log_figure(self.run_id, draw(), f"figures/{name}")
@@ -337,6 +362,16 @@ def _with_fault(ending: Ending, sentence: str, error: Exception) -> Ending:
     if ending.outcome is Outcome.COMPLETED:
         return Ending(Outcome.ERROR, sentence, error)
     return Ending(ending.outcome, f"{ending.reason} {sentence}", ending.error or error)
+
+
+def _dense(config: RunConfig) -> str:
+    """The name of the dense grid as a dataset, which is the same for every seed."""
+    return f"{config.problem}-dense"
+
+
+def _params(config: RunConfig) -> dict[str, str]:
+    """The params of a run, and of its model."""
+    return {f"cfg/{field}": _spell(value) for field, value in config.values().items()}
 
 
 def _spell(value: object) -> str:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from harness.models import KAN
-from harness.models.frozen import frozen
+from harness.models.frozen import Program, frozen
+from tests.support import parts, small
 
 
 def trained(k: int, dtype: torch.dtype = torch.float64) -> KAN:
@@ -74,3 +75,17 @@ def test_the_export_has_few_operations_whatever_the_degree() -> None:
         counts.append(len([node for node in program.graph.nodes if node.op == "call_function"]))
         torch.testing.assert_close(program.module()(points(70)), trained(k)(points(70)), rtol=0, atol=1e-12)
     assert counts[0] == counts[1] <= 20 * 3
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("family", ["siren", "kan"])
+def test_a_program_takes_every_dtype_also_when_it_is_exported(family: str, dtype: str) -> None:
+    model, data = parts(small(family, dtype=dtype))
+    program = Program(model)
+    x = data.test.x.double()
+    exported = torch.export.export(program, (x,), dynamic_shapes=[{0: torch.export.Dim.AUTO}]).module()
+    for inputs in (x, x.float(), x[:1], x[:0], torch.tensor([[0, 1], [1, 0]])):
+        expected = model(inputs.double()).squeeze(-1).double()
+        for found in (program(inputs), exported(inputs)):
+            assert (found.dtype, found.shape) == (torch.float64, (len(inputs),))
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 if dtype == "float64" else 1e-5)

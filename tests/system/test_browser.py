@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +12,8 @@ from mlflow import MlflowClient
 from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from harness.run import RunResult, run
-from tests.support import environment, small
+from harness.tracking.naming import run_name
+from tests.support import served, small
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 ARGUMENTS = [
@@ -36,48 +30,6 @@ pytestmark = pytest.mark.skipif(
     reason=f"no browser at {CHROMIUM}; install Debian's chromium, or name another with CHROMIUM",
 )
 PATIENCE_MS = 60_000
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@contextmanager
-def server(store: MlflowClient, folder: Path) -> Iterator[str]:
-    """``mlflow ui`` on the store; gives its address."""
-    port = free_port()
-    command = ["ui", "--backend-store-uri", store.tracking_uri, "--port", str(port), "--workers", "1"]
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *command],
-            env=environment(),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            address = f"http://127.0.0.1:{port}"
-            wait_for(f"{address}/health", process, folder / "server.log")
-            yield address
-        finally:
-            # The server and its workers, which are a session of their own.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=20)
-
-
-def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise AssertionError(f"the server did not start:\n{log.read_text()}")
 
 
 @contextmanager
@@ -109,19 +61,23 @@ def shown(page: Page, text: str) -> None:
     expect(page.get_by_text(text).first).to_be_visible(timeout=PATIENCE_MS)
 
 
+def mlflow_ui(store: MlflowClient, folder: Path) -> AbstractContextManager[str]:
+    return served(["ui", "--backend-store-uri", store.tracking_uri, "--workers", "1"], folder)
+
+
 def test_the_ui_shows_a_completed_and_a_diverged_run_without_an_error(store: MlflowClient, outside: Path) -> None:
     completed = run(small("kan", epochs=4))
     diverged = run(small("siren", epochs=20, lr=150))  # at epoch 5, so that there are curves
     assert [each.ending.outcome.value for each in (completed, diverged)] == ["completed", "diverged"]
     problems: list[str] = []
-    with server(store, outside) as address, browser_page(problems) as page:
-        look_at(page, address, completed, "kan-poisson_2d_sin-s0", "train/mse", outside)
+    with mlflow_ui(store, outside) as address, browser_page(problems) as page:
+        look_at(page, address, completed, run_name(small("kan", epochs=4)), "train/mse", outside)
         # MLflow 3.17 draws no chart of a metric whose last value is NaN, as that of train/mse is here.
-        look_at(page, address, diverged, "siren-poisson_2d_sin-s0", "test/mse", outside)
+        look_at(page, address, diverged, run_name(small("siren", epochs=20, lr=150)), "test/mse", outside)
         experiment = store.get_run(completed.run_id).info.experiment_id
         page.goto(f"{address}/#/experiments/{experiment}/runs?workflowType=machine_learning")
-        shown(page, "kan-poisson_2d_sin-s0")
-        shown(page, "siren-poisson_2d_sin-s0")
+        shown(page, "kan-poisson_2d_sin-tuned-")
+        shown(page, "siren-poisson_2d_sin-tuned-")
         page.screenshot(path=outside / "runs.png")
     assert problems == []
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from mlflow import MlflowClient
 
 from harness.errors import BadInput
 from harness.tracking.parent import end_parent, open_parent
-from tests.support import all_runs, environment, gone, only_run
+from tests.support import all_runs, environment, gone, only_run, served
 from tests.tracking.test_claims import foreign, held
 
 IDENTITY = {"benchmark": "quick-1", "suite": "quick"}
@@ -63,33 +60,10 @@ def test_a_run_that_holds_a_result_is_refused_and_nothing_is_written(
 @pytest.fixture
 def server(outside: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A tracking server, which has no lock to offer."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "2"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{outside}/server.db",
-        "--artifacts-destination",
-        str(outside / "kept"),
-    ]
-    with (outside / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env=environment(), stdout=log, stderr=log, start_new_session=True)
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=5).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, (outside / "server.log").read_text()
-                time.sleep(0.3)
+    store = ["--backend-store-uri", f"sqlite:///{outside}/server.db", "--artifacts-destination", str(outside / "kept")]
+    with served(["server", "--workers", "2", *store], outside) as address:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 OPENING = """

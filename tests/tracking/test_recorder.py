@@ -53,7 +53,7 @@ def test_a_run_that_mlflow_started_is_resumed_and_no_other_is_made(
         recording.conclude(DONE)
     run = only_run(store)
     assert run.info.run_id == given.info.run_id
-    assert run.info.run_name == "siren-poisson_2d_sin-s0"
+    assert run.info.run_name == "siren-poisson_2d_sin-tuned-epochs5-n_train40-n_val20-n_test30-width8-depth2-s0"
     assert run.info.status == "FINISHED"
     assert run.data.params["lr"] == "'0.0010'"
     assert run.data.params["cfg/epochs"] == "5"
@@ -227,6 +227,42 @@ def test_final_metrics_that_are_not_finite_are_left_out(store: MlflowClient) -> 
     metrics = only_run(store).data.metrics
     assert metrics["final/rel_l2"] == 0.5
     assert not {"final/linf", "final/h1_rel"} & set(metrics)
+
+
+def test_a_model_is_found_by_its_final_metrics_and_params_which_the_run_has_once(any_store: MlflowClient) -> None:
+    config = small("mlp", epochs=2)
+    model, _ = parts(config)
+    final = {"final/dense_nmse": 1e-4, "final/linf": math.inf, "final/h1_rel": math.nan, "model/params": 67.0}
+    with recorder(config) as recording:
+        assert recording.conclude(DONE, metrics=final, model=model).outcome is Outcome.COMPLETED
+    run = only_run(any_store)
+    where = "metrics.`final/dense_nmse` < 1e-3 AND params.`cfg/width` = '6'"
+    (found,) = any_store.search_logged_models([run.info.experiment_id], where)
+    assert (found.source_run_id, found.model_type, found.name) == (run.info.run_id, "regressor", run.info.run_name)
+    (dense,) = (each for each in run.inputs.dataset_inputs if each.tags[0].value == "dense")
+    assert {(metric.key, metric.value, metric.dataset_name, metric.dataset_digest) for metric in found.metrics} == {
+        ("final/dense_nmse", 1e-4, "poisson_2d_sin-dense", dense.dataset.digest),
+        ("model/params", 67.0, None, None),
+    }
+    assert curve(any_store, "final/dense_nmse") == [(0, 1e-4)]
+    other = where.replace("'6'", "'7'")
+    assert any_store.search_logged_models([run.info.experiment_id], other) == []
+
+
+def test_the_final_metrics_are_there_where_the_model_can_not_be_written(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_model", full)
+    with recorder() as recording:
+        ending = recording.conclude(DONE, metrics={"final/dense_nmse": 1e-4}, model=parts(small("siren"))[0])
+    assert ending.reason == "Could not write the model: [Errno 28] No space left on device."
+    run = only_run(store)
+    assert curve(store, "final/dense_nmse") == [(0, 1e-4)]
+    assert run.data.tags["outcome"] == "error"
+    assert store.search_logged_models([run.info.experiment_id]) == []
 
 
 def test_an_artifact_that_can_not_be_written_makes_an_error_and_the_rest_is_written(
