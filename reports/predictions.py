@@ -60,9 +60,10 @@ def predict(cell: Cell, artifacts: Artifacts) -> Prediction:
     try:
         config, model = load_checkpoint(artifacts.path(cell.run, "checkpoint"))
         problem = problems.get(config.problem)
+        x = dense_points(problem)
+        target = problem.values(x)
     except BadInput as error:
         raise Gone(str(error)) from error
-    x = dense_points(problem)
     with torch.no_grad():
         values = model(x.to(model.mean.dtype)).double()
-    return Prediction(cell, x.numpy(), problem.target(x).flatten().numpy(), values.flatten().numpy())
+    return Prediction(cell, x.numpy(), target.flatten().numpy(), values.flatten().numpy())

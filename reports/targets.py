@@ -34,9 +34,9 @@ def target(name: str) -> Target | None:
     """The problem of that name; None when this process does not know it, as that of a plug-in that was not named."""
     try:
         problem = problems.get(name)
+        values = problem.values(dense_points(problem))
     except BadInput:
         return None
-    values = problem.target(dense_points(problem))
     return Target(name, problem.dimension, scale2(values), problem.smooth, problem.formula, problem.sections)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -10,9 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from harness import problems
 from harness.config import KANConfig, PrunedKANConfig, RunConfig
 from harness.data import Sample
-from harness.errors import BadInput
+from harness.errors import BadInput, in_one_line
 from harness.families import FAMILIES
 from harness.models.kan import KAN
 from harness.models.regressor import Regressor
@@ -30,6 +32,7 @@ __all__ = [
     "network",
     "parameters",
     "save_checkpoint",
+    "try_networks",
 ]
 
 
@@ -37,20 +40,56 @@ def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> R
     """The untrained model of a configuration, on the CPU.
 
     Its output is standardised with the statistics of ``train`` where the configuration says so. A constant target has
-    no spread to divide by, so its std counts as 1.
+    no spread to divide by, so its std counts as 1. Raises BadInput when the family's network can't be built, or does not
+    answer a point with a number.
     """
     dtype = getattr(torch, config.dtype)
     mean, std = 0.0, 1.0
     if config.standardise and train is not None:
         mean, std = train.y.mean().item(), train.y.std().item() or 1.0
-    return Regressor(network(config, problem.dimension).to(dtype), problem.low, problem.high, mean, std, dtype)
+    untrained = network(config, problem.dimension).to(dtype)
+    _refuse_what_gives_no_number_a_point(untrained, config, problem.dimension)
+    return Regressor(untrained, problem.low, problem.high, mean, std, dtype)
+
+
+def try_networks(configs: Iterable[RunConfig]) -> None:
+    """Build a network of each family in each dimension that is among them. Raises BadInput as :func:`build` does."""
+    found = {(config.model, problems.get(config.problem).dimension): config for config in configs}
+    for config in found.values():
+        build(config, problems.get(config.problem))
+
+
+@torch.no_grad()
+def _refuse_what_gives_no_number_a_point(untrained: nn.Module, config: RunConfig, dimension: int) -> None:
+    training = untrained.training
+    try:
+        answer = untrained.eval()(torch.zeros(2, dimension, dtype=getattr(torch, config.dtype)))
+    except Exception as error:
+        raise BadInput(f"model {config.model!r} has a network that fails at 2 points: {in_one_line(error)}.") from error
+    untrained.train(training)
+    shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+    if shape != (2, 1):
+        raise BadInput(
+            f"model {config.model!r} has a network that answers 2 points with {shape}; expected: numbers of shape (2, 1)."
+        )
 
 
 def network(config: RunConfig, dimension: int) -> nn.Module:
-    """The untrained network of a configuration, which maps inputs scaled to [-1, 1]."""
-    untrained: nn.Module = FAMILIES.get(config.model).resolve("network")(
-        config, dimension, generator(config.seed, "initialisation")
-    )
+    """The untrained network of a configuration, which maps inputs scaled to [-1, 1].
+
+    Raises BadInput when the family's function raises, or gives anything but a module.
+    """
+    family = FAMILIES.get(config.model)
+    try:
+        untrained = family.resolve("network")(config, dimension, generator(config.seed, "initialisation"))
+    except BadInput:
+        raise
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"model {config.model!r} has a network that can't be built: {in_one_line(error)}.") from error
+    if not isinstance(untrained, nn.Module):
+        raise BadInput(
+            f"model {config.model!r} gives a {type(untrained).__name__} for its network; expected: a torch.nn.Module."
+        )
     return untrained
 
 
@@ -81,8 +120,6 @@ def save_checkpoint(folder: Path, config: RunConfig, state: dict[str, Tensor]) -
 
 def load_checkpoint(folder: Path) -> tuple[RunConfig, Regressor]:
     """The configuration and the model of a checkpoint folder. Raises BadInput when a file is missing or damaged."""
-    from harness import problems
-
     try:
         given = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if not isinstance(given, dict):
