@@ -216,15 +216,18 @@ class Recorder:
     ) -> Ending:
         """Write everything that exists, then how it ended, and close the run.
 
-        ``metrics`` are final ones, ``figures`` draws each picture by its file name, ``model`` is logged for others to
-        load if the run is completed; tags and texts of ``findings`` are written, its metrics belong into ``metrics``.
-        What fails here is recorded: a fault turns ``completed`` into ``error``, and the rest is still written. Gives the
-        ending that the run got.
+        ``metrics`` are final ones; one that is not finite becomes an event. ``figures`` draws each picture by its file
+        name, ``model`` is logged for others to load if the run is completed; tags and texts of ``findings`` are written,
+        its metrics belong into ``metrics``. What fails here is recorded: a fault turns ``completed`` into ``error``, and
+        the rest is still written. Gives the ending that the run got.
         """
         self._concluded = True
         if self.client.get_run(self.run_id).info.status != "RUNNING":
             ending = Ending(Outcome.INTERRUPTED, f"Closed by somebody else while it was at work. {ending.reason}")
         metrics, findings = metrics or {}, findings or Findings()
+        self._events += self._not_finite(metrics)
+        # A NaN would make the run's model impossible to log (MLflow copies the metrics of its step to it).
+        metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
         steps: dict[str, Callable[[], None]] = {
             "the metrics": partial(self._write_metrics, metrics),
             "history.parquet": lambda: write_history(self.client, self.run, self.history),
@@ -260,6 +263,24 @@ class Recorder:
                 self._heartbeat.stop()
         return ending
 
+    def _not_finite(self, final: Mapping[str, float]) -> list[NonFinite]:
+        """An event for each final metric that is not finite, at the last epoch."""
+        last = self._rows[-1] if self._rows else {}
+        return [
+            NonFinite(
+                epoch=last.get("epoch", 0),
+                stage=last.get("stage", ""),
+                evaluation=int(last.get("evals", 0)),
+                what=name,
+                value=value,
+                lr=last.get("lr"),
+                grad_norm=last.get("grad/norm", math.nan),
+                last_finite_loss=last.get("train/mse", math.nan),
+            )
+            for name, value in final.items()
+            if not math.isfinite(value)
+        ]
+
     def _put(self, values: Mapping[str, float], step: int) -> None:
         now = int(time.time() * 1000)
         self._metrics += [Metric(name, float(value), now, step) for name, value in values.items()]
@@ -268,8 +289,7 @@ class Recorder:
         nan = sum(math.isnan(event.value) for event in self._events)
         first = min((event.epoch for event in self._events), default=-1)
         self._put({"nan/count": nan, "inf/count": len(self._events) - nan, "nan/first_step": first}, 0)
-        # A NaN here would make the run's model impossible to log (MLflow copies the metrics of its step to it).
-        self._put({name: value for name, value in final.items() if math.isfinite(value)}, 0)
+        self._put(final, 0)
         self.flush()
 
     def _write_figure(self, name: str, draw: Callable[[], Figure]) -> None:
