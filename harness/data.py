@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
+from harness.errors import BadInput
 from harness.problems import Problem
+from harness.problems.probing import check_gradient, spelled
 from harness.problems.problem import Points, Values
 from harness.seeds import generator
 
@@ -59,22 +62,60 @@ def sample(
     """Draw the points of a run uniformly on the problem's domain, each set from its own generator.
 
     The numbers are drawn in float64 on the CPU and then converted, so that neither the dtype nor the device changes
-    which points they are.
+    which points they are. Raises BadInput for a problem that can't be learned or judged: a target that is not one finite
+    number a point on all four sets, or a gradient that is not the target's.
     """
 
-    def at(x: Points) -> Sample:
-        return Sample(x.to(device, dtype), problem.target(x).to(device, dtype))
+    def at(name: str, x: Points) -> Sample:
+        y = problem.values(x, f"set {name}")
+        _refuse_what_is_not_finite(problem, name, x, y, dtype)
+        return Sample(x.to(device, dtype), y.to(device, dtype))
 
-    def uniform(axis: str, points: int) -> Sample:
-        unit = torch.rand(points, problem.dimension, generator=generator(seed, f"data/{axis}"), dtype=torch.float64)
-        return at(problem.low + (problem.high - problem.low) * unit)
+    def uniform(name: str, points: int) -> Sample:
+        unit = torch.rand(points, problem.dimension, generator=generator(seed, f"data/{name}"), dtype=torch.float64)
+        return at(name, problem.low + (problem.high - problem.low) * unit)
 
-    return Data(uniform("train", n_train), uniform("val", n_val), uniform("test", n_test), at(dense_points(problem)))
+    data = Data(
+        uniform("train", n_train), uniform("val", n_val), uniform("test", n_test), at("dense", dense_points(problem))
+    )
+    _probe_gradient(problem)
+    return data
+
+
+def _refuse_what_is_not_finite(problem: Problem, name: str, x: Points, y: Values, dtype: torch.dtype) -> None:
+    """A fault of the data is told as one, before a model could be blamed for it."""
+    bad = ~y.to(dtype).isfinite().flatten() | ~x.to(dtype).isfinite().all(dim=1)
+    if bad.any():
+        first = int(bad.int().argmax())
+        raise BadInput(
+            f"problem {problem.name!r} has bad data: its target is not a finite number in {str(dtype).removeprefix('torch.')} "
+            f"at {int(bad.sum())} of the {len(x)} points of set {name}, first at x = {spelled(x[first])}, where it is "
+            f"{y[first].item():.6g}."
+        )
+    square = y.to(dtype).square().mean()
+    if not square.isfinite() or (square == 0 and y.any()):
+        raise BadInput(
+            f"problem {problem.name!r} has bad data: its target is up to {y.abs().max().item():.3g} on set {name}, and the "
+            f"square of that does not fit {str(dtype).removeprefix('torch.')}; give it in other units."
+        )
+
+
+@cache
+def _probe_gradient(problem: Problem) -> None:
+    problem.slopes(dense_points(problem), "set dense")
+    check_gradient(problem)
 
 
 def dense_points(problem: Problem) -> Points:
-    """The deterministic grid on the training domain, with no extrapolation; in 2D the second coordinate varies fastest."""
-    axis = torch.linspace(problem.low, problem.high, DENSE_POINTS[problem.dimension], dtype=torch.float64)
+    """The deterministic grid on the training domain, with no extrapolation; in 2D the second coordinate varies fastest.
+
+    Its ends are those of the domain, and each axis is a mirror image of itself: around 0 to the last bit, elsewhere as far
+    as floats allow. ``torch.linspace`` has -4.8e-17 in the middle of [-1, 1], where a target may have a pole.
+    """
+    points, (low, high) = DENSE_POINTS[problem.dimension], (problem.low, problem.high)
+    from_end = torch.arange(points // 2, dtype=torch.float64) / (points - 1) * (high - low)
+    centre = torch.tensor([low / 2 + high / 2], dtype=torch.float64)
+    axis = torch.cat([low + from_end, centre, high - from_end.flip(0)])
     return torch.cartesian_prod(*[axis] * problem.dimension).reshape(-1, problem.dimension)
 
 

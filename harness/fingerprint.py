@@ -12,7 +12,7 @@ from harness import problems
 from harness.config import RunConfig
 from harness.data import Data, sample
 
-COMPARABILITY = "1"
+COMPARABILITY = "2"
 """Version of the rules: results are comparable when it is the same. Raise it when the meaning of a number changes."""
 
 
@@ -22,7 +22,10 @@ def fingerprint(config: RunConfig, data: Data) -> str:
 
 
 def fingerprint_of(config: RunConfig) -> str:
-    """The fingerprint that a run of this configuration will have."""
+    """The fingerprint that a run of this configuration will have.
+
+    Raises BadInput for a problem that can't be used (:func:`harness.data.sample`): what plans runs finds out here.
+    """
     return _fingerprint(
         config, _digest(config.problem, config.seed, config.n_train, config.n_val, config.n_test, config.dtype)
     )

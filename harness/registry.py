@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from harness.errors import BadInput
+from harness.errors import BadInput, in_one_line
 
 T = TypeVar("T")
 
@@ -80,10 +80,9 @@ class Registry(Generic[T]):
                 raise BadInput(
                     f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: {error}"
                 ) from error
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise BadInput(
-                    f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: "
-                    f"{type(error).__name__}: {error}."
+                    f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: {in_one_line(error)}."
                 ) from error
         return self._things[name]
 
@@ -95,17 +94,18 @@ class Registry(Generic[T]):
 def load_plugins(plugins: Iterable[str]) -> None:
     """Import each plug-in, a module name or the path of a ``.py`` file, once a process; it registers what it brings.
 
-    Raises BadInput when a plug-in is not there or fails while it is imported.
+    Raises BadInput when a plug-in is not there, or raises or exits while it is imported.
     """
     for plugin in plugins:
+        path = Path(plugin).resolve() if plugin.endswith(".py") else None
+        if path is not None and not path.is_file():
+            raise BadInput(f"plugins = {plugin!r} is not there: no file {str(path)!r}.")
         try:
-            _import_file(Path(plugin).resolve()) if plugin.endswith(".py") else importlib.import_module(plugin)
+            importlib.import_module(plugin) if path is None else _import_file(path)
         except BadInput:
             raise
-        except FileNotFoundError as error:
-            raise BadInput(f"plugins = {plugin!r} is not there: no file {error.filename!r}.") from error
-        except Exception as error:
-            raise BadInput(f"plugins = {plugin!r} can't be imported: {type(error).__name__}: {error}.") from error
+        except (Exception, SystemExit) as error:
+            raise BadInput(f"plugins = {plugin!r} can't be imported: {in_one_line(error)}.") from error
 
 
 def _import_file(path: Path) -> None:

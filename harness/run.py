@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -34,7 +35,7 @@ from harness.training import BaseStarted, Diverged, Epoch, Event, train
 
 @dataclass(frozen=True)
 class RunResult:
-    """What is left of a run when it is over: where it stands in the store, how it ended, and its final metrics."""
+    """What is left of a run when it is over: where it stands in the store, how it ended, and the final metrics that it has."""
 
     run_id: str
     ending: Ending
@@ -81,8 +82,8 @@ def run(
     added to the run's.
 
     ``run_id`` is a run of the store to record into, else a new one is made; ``twin`` saves training it once more.
-    Raises BadInput, with nothing left behind, for a problem, device or store that can't be used, or a network that is too
-    large for its optimizer, and StoreLost when the store fails for good. Whatever else goes wrong is the outcome of the
+    Raises BadInput, with nothing left behind, for a problem, model, device or store that can't be used, or a network that is
+    too large for its optimizer, and StoreLost when the store fails for good. Whatever else goes wrong is the outcome of the
     run: a NaN, an exception, a signal or a deadline ends it, and what there is gets recorded.
     """
     tags = {**(tags or {}), **({"twin_run": twin.run_id} if twin else {})}
@@ -120,7 +121,8 @@ def run(
             ending, metrics=metrics, figures=figures, prediction=prediction, model=model, findings=findings
         )
         page = run_page(recorder.client, recorder.run.info.experiment_id, recorder.run_id)
-        return RunResult(recorder.run_id, ending, metrics, *page, findings.tags)
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        return RunResult(recorder.run_id, ending, finite, *page, findings.tags)
 
 
 def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop) -> Ending:
@@ -151,10 +153,19 @@ def judge(
     stop: Stop,
     twin: Twin | None,
 ) -> tuple[Ending, dict[str, float]]:
-    """The final metrics of a trained model, and of its unpruned twin where the family has one."""
+    """The final metrics of a trained model, and of its unpruned twin where the family has one.
+
+    A model whose dense error is not finite has diverged where no training point showed it; of its metrics only those that
+    are not finite are left, which become events.
+    """
     ending = Ending(Outcome.COMPLETED, f"All {config.epochs} epochs were done.")
     try:
         metrics = evaluate(model, problem, data.dense)
+        bad = {name: value for name, value in metrics.items() if not math.isfinite(value)}
+        if "final/dense_nmse" in bad:
+            return Ending(Outcome.DIVERGED, f"{ending.reason} {_of_dense_grid(metrics)}"), bad
+        if bad:
+            ending = Ending(Outcome.COMPLETED, f"{ending.reason} Not finite: {', '.join(bad)}.")
         metrics |= {"model/params": float(parameters(model)), "model/active_params": float(active_parameters(model))}
         of_twin = config.twin()
         if of_twin is not None:
@@ -166,17 +177,24 @@ def judge(
             listen(BaseStarted())
             of_base = follow(train(base, data, of_twin), listen, stop)
             if of_base.outcome is Outcome.COMPLETED:
-                metrics["prune/base_dense_mse"] = evaluate(base, problem, data.dense)["final/dense_mse"]
-            elif of_base.outcome is Outcome.DIVERGED:
+                found = evaluate(base, problem, data.dense)
+                metrics["prune/base_dense_mse"] = found["final/dense_mse"]
+                if not math.isfinite(found["final/dense_nmse"]):
+                    of_base = Ending(Outcome.DIVERGED, _of_dense_grid(found))
+            if of_base.outcome is Outcome.DIVERGED:
                 ending = Ending(
                     Outcome.COMPLETED,
                     f"{ending.reason} Its unpruned twin diverged, so there is nothing to compare it with: {of_base.reason}",
                 )
-            else:
+            elif of_base.outcome is not Outcome.COMPLETED:
                 ending = Ending(of_base.outcome, f"While training the unpruned twin: {of_base.reason}", of_base.error)
         return ending, metrics
     except Exception as error:
         return Ending(Outcome.ERROR, f"{type(error).__name__} in the evaluation: {error}", error), {}
+
+
+def _of_dense_grid(metrics: Mapping[str, float]) -> str:
+    return f"The error on the dense grid is {metrics['final/dense_nmse']}, though it was finite at every point of the samples."
 
 
 def formulate(model: Regressor, problem: Problem, data: Data, stop: Stop) -> Findings:

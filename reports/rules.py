@@ -304,21 +304,23 @@ def has_its_pictures(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
 
 @of_an_ended_run
 def is_finite_throughout(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
-    """O3. No NaN or infinity was met, and every final metric is finite (those that are not are never recorded)."""
+    """O3. No NaN or infinity was met, and every final metric is finite (one that is not is an event, and not recorded)."""
     counts = [run.metrics.get(name) for name in ("nan/count", "inf/count")]
     if None in counts:
         return no_data("nan/count and inf/count were not recorded")
     events = sum(count for count in counts if count is not None)
-    if not events <= 0:
-        return Finding(Verdict.FAIL, events, f"first in epoch {run.metrics.get('nan/first_step', math.nan):.0f}")
-    if cell.outcome != "completed":
-        return no_data(f"{cell.outcome}: there are no final metrics")
     finals = [f"final/{name}" for name in FINALS]
     finals += ["final/roughness_ratio"] if _target(cell).dimension == 2 else []
     bad = [name for name in finals if not math.isfinite(run.metrics.get(name, math.nan))]
+    lacking = f"not finite: {', '.join(bad)}" if cell.outcome == "completed" and bad else ""
+    if not events <= 0:
+        first = f"first in epoch {run.metrics.get('nan/first_step', math.nan):.0f}"
+        return Finding(Verdict.FAIL, events, "; ".join(filter(None, (first, lacking))))
+    if cell.outcome != "completed":
+        return no_data(f"{cell.outcome}: there are no final metrics")
     if len(bad) == len(finals):
         return no_data("there are no final metrics")
-    return Finding(Verdict.FAIL if bad else Verdict.PASS, 0.0, f"not finite: {', '.join(bad)}" if bad else "")
+    return Finding(Verdict.FAIL if bad else Verdict.PASS, 0.0, lacking)
 
 
 @of_an_ended_run

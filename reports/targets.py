@@ -69,9 +69,9 @@ def _recorded(name: str, facts: str) -> Target | None:
 def _declared(name: str) -> Target | None:
     try:
         problem = problems.get(name)
+        values = problem.values(dense_points(problem))
     except BadInput:
         return None
-    values = problem.target(dense_points(problem))
     return Target(name, problem.dimension, scale2(values), problem.smooth, problem.formula, problem.sections)
 
 

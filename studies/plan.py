@@ -12,6 +12,7 @@ from harness import suites
 from harness.config import RunConfig
 from harness.errors import BadInput
 from harness.fingerprint import COMPARABILITY, fingerprint_of
+from harness.models import try_networks
 from harness.presets import resolve
 from harness.registry import check_name
 from studies.catalogue import STUDIES
@@ -104,7 +105,9 @@ class Plan:
 
 
 def make_plan(config: StudyConfig) -> Plan:
-    """The plan for a configuration. Raises BadInput for what is unknown, or a search space that the model doesn't have."""
+    """The plan for a configuration. Raises BadInput for what is unknown, for a problem or a network that can't be used, or a
+    search space that the model doesn't have.
+    """
     study = STUDIES.get(config.study)
     wanted, of_suite, label = config.problem, {}, "-".join(config.problem)
     if not wanted:
@@ -131,6 +134,10 @@ def make_plan(config: StudyConfig) -> Plan:
             )
         for value in dimension.some():
             plan.resolved({**first, name: value}, problems[0], config.first_seed)
+    of_first = [plan.resolved(first, problem, seed) for problem in problems for seed in plan.seeds]
+    try_networks(of_first)
+    for each in of_first:
+        _fingerprint(each)  # which draws the points that the study learns from
     return plan
 
 

@@ -89,4 +89,4 @@ def _scale2(problem: str) -> float:
     from harness.data import dense_points, scale2
 
     found = problems.get(problem)
-    return scale2(found.target(dense_points(found)))
+    return scale2(found.values(dense_points(found)))

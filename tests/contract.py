@@ -156,12 +156,22 @@ class _Check:
         names = [f"final/{name}" for name in FINAL] + ["model/params", "model/active_params"]
         names += ["final/roughness_ratio"] if self.dimension == 2 else []
         names += [f"prune/{name}" for name in PRUNE] if self.config.model == "kan_pruned" else []
+        lost = {event["what"] for event in self.nan_events()}
         for name in names:
             values = [value for _, value in self.curve(name)]
-            if len(values) != 1 or not math.isfinite(values[0]):
+            if name in lost:
+                if values:
+                    yield f"{name} is {values}, and an event says that it is not finite"
+            elif len(values) != 1 or not math.isfinite(values[0]):
                 yield f"{name} is {values}, not one finite number"
         if not any(name.startswith("system/") for name in self.metrics):
             yield "no system metrics"
+
+    def nan_events(self) -> list[dict[str, Any]]:
+        if "nan_events.json" not in self.files:
+            return []
+        table = json.loads((self.folder / "nan_events.json").read_text())
+        return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
 
     def events(self) -> Iterator[str]:
         count = self.metrics.get("nan/count", 0) + self.metrics.get("inf/count", 0)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from harness import problems
-from harness.data import Data, Sample, sample
+from harness.data import Data, Sample, dense_points, sample
+from harness.errors import BadInput
+from harness.problems import Problem
 from harness.seeds import generator
 
 
 def of(name: str = "poisson_2d_sin", seed: int = 0, n: int = 50, dtype: torch.dtype = torch.float64) -> Data:
     return sample(problems.get(name), seed, n, n, n, dtype)
+
+
+def on(low: float, high: float, dimension: int = 1, **functions: Callable[[Tensor], Tensor]) -> Problem:
+    given: dict[str, Any] = {"target": torch.sin} | functions
+    return Problem(
+        name="p", dimension=dimension, formula="", sections=("mine",), citation="", low=low, high=high, **given
+    )
 
 
 def test_the_same_seed_gives_the_same_points_and_another_seed_gives_others() -> None:
@@ -67,14 +81,74 @@ def test_the_dense_grid_in_1d_is_10001_equispaced_points_on_the_domain() -> None
 def test_the_dense_grid_in_2d_is_101_by_101_with_the_second_coordinate_fastest() -> None:
     x = of("poisson_2d_sin").dense.x
     assert x.shape == (101 * 101, 2)
-    axis = torch.linspace(-1, 1, 101, dtype=torch.float64)
+    axis = torch.arange(-50, 51, dtype=torch.float64) / 50
     grid = x.reshape(101, 101, 2)
-    assert torch.equal(grid[:, :, 0], axis[:, None].expand(101, 101))
-    assert torch.equal(grid[:, :, 1], axis[None, :].expand(101, 101))
+    torch.testing.assert_close(grid[:, :, 0], axis[:, None].expand(101, 101), rtol=0, atol=1e-15)
+    assert torch.equal(grid[:, :, 1], grid[:, :, 0].T)
+
+
+@given(st.floats(1e-6, 1e6))
+def test_the_dense_grid_around_0_is_its_own_mirror_image_to_the_last_bit(high: float) -> None:
+    axis = dense_points(on(-high, high))[:, 0]
+    of_grid = dense_points(on(-high, high, dimension=2))[:101, 1]
+    for each in (axis, of_grid):
+        assert torch.equal(each, -each.flip(0))
+        assert each[len(each) // 2] == 0
+        assert each[[0, -1]].tolist() == [-high, high]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+def test_the_dense_grid_ends_at_the_ends_and_is_symmetric_as_far_as_floats_allow(low: float, width: float) -> None:
+    high = low + width
+    axis = dense_points(on(low, high))[:, 0]
+    assert len(axis) == 10_001
+    assert axis[[0, -1]].tolist() == [low, high]
+    assert (axis.diff() > 0).all()
+    ulp = math.ulp(max(abs(low), abs(high)))
+    assert (axis + axis.flip(0) - (low + high)).abs().max() <= 2 * ulp
+    assert (axis.diff() - width / 10_000).abs().max() <= 2 * ulp
 
 
 def test_the_dense_grid_does_not_depend_on_the_seed() -> None:
     assert of(seed=1).dense.digest == of(seed=2).dense.digest
+
+
+@pytest.mark.parametrize(
+    ("target", "low", "complaint"),
+    [
+        (lambda x: 1 / x, -1.0, r"float64 at 1 of the 10001 points of set dense, first at x = 0, where it is inf"),
+        (torch.log, -1.0, r"float64 at \d\d of the 40 points of set train, first at x = -0\.\d+, where it is nan"),
+        (lambda x: torch.where(x == 1, math.nan, x), -1.0, r"at 1 of the 10001 points of set dense, first at x = 1, "),
+        (lambda x: 1e200 * x, -1.0, "up to 9.*e\\+199 on set train, and the square of that does not fit float64"),
+        (lambda x: 1e-200 * x, -1.0, "up to 9.*e-201 on set train, and the square of that does not fit float64"),
+        (lambda x: x[:, 0], -1.0, r"has a target that gives numbers of shape \(40,\) at the 40 points of set train"),
+        (lambda x: torch.floor(x), -1.0, "has no gradient"),
+    ],
+)
+def test_what_can_not_be_learned_is_refused_as_the_datas_fault(
+    target: Callable[[Tensor], Tensor], low: float, complaint: str
+) -> None:
+    with pytest.raises(BadInput, match=complaint) as refused:
+        sample(
+            on(low, 1.0, target=target if "no gradient" not in complaint else lambda x: target(x).detach()),
+            0,
+            40,
+            20,
+            20,
+        )
+    assert str(refused.value).startswith("problem 'p' has ")
+
+
+def test_what_only_float64_can_hold_is_refused_in_float32() -> None:
+    large = on(-1.0, 1.0, target=lambda x: 1e39 * x)
+    assert sample(large, 0, 40, 20, 20).train.y.isfinite().all()
+    with pytest.raises(BadInput, match="not a finite number in float32 at"):
+        sample(large, 0, 40, 20, 20, torch.float32)
+
+
+def test_a_gradient_that_is_not_the_targets_is_refused() -> None:
+    with pytest.raises(BadInput, match="a gradient that is not its target's"):
+        sample(on(-1.0, 1.0, gradient=torch.sin), 0, 40, 20, 20)
 
 
 def test_the_digest_sees_inputs_and_targets() -> None:

@@ -37,7 +37,7 @@ def scaled(problem: Problem, factor: float) -> Problem:
         name="scaled",
         dimension=problem.dimension,
         target=lambda x: factor * problem.target(x),
-        gradient=lambda x: factor * problem.gradient(x),
+        gradient=lambda x: factor * problem.slopes(x),
         formula="",
         sections=("test",),
         citation="",
@@ -70,7 +70,7 @@ def test_a_constant_offset_by_hand() -> None:
     problem = problems.get("poisson_1d_sin")
     metrics = judged(problem, lambda x: problem.target(x) + 0.5 + 0 * x)
     x = dense_points(problem)
-    y, slope = problem.target(x), problem.gradient(x)
+    y, slope = problem.target(x), problem.slopes(x)
     assert metrics["final/dense_mse"] == pytest.approx(0.25)
     assert metrics["final/dense_nmse"] == pytest.approx(0.25 / (math.pi**4 / 2), rel=1e-3)
     assert metrics["final/log10_nmse"] == pytest.approx(math.log10(metrics["final/dense_nmse"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -79,9 +80,12 @@ def test_a_file_adds_a_model_with_fields_of_its_own(outside: Path, registries: N
     ("content", "complaint"),
     [
         (None, "is not there"),
-        ("1 +", "SyntaxError"),
-        ("import no_such_module_at_all", "ModuleNotFoundError"),
-        ("raise RuntimeError('at import')", "RuntimeError: at import"),
+        ("1 +", r"SyntaxError: invalid syntax \(.*/bad\.py, line 1\)"),
+        ("\nimport no_such_module_at_all", r"ModuleNotFoundError: .* \(.*/bad\.py, line 2\)"),
+        ("raise RuntimeError('at import\\nin two lines.')", r"RuntimeError: at import \(.*/bad\.py, line 1\)\.$"),
+        ("import sys\n\nsys.exit(3)", r"SystemExit: 3 \(.*/bad\.py, line 3\)"),
+        ("def f():\n    open('no.csv')\nf()", r"FileNotFoundError: .*no\.csv' \(.*/bad\.py, line 2\)"),
+        ("import json\n\njson.loads('{')", r"JSONDecodeError: .* \(.*/bad\.py, line 3\)"),
         (PROBLEM.format(name="piecewise"), "registered twice"),
     ],
 )
@@ -149,6 +153,20 @@ def test_installed_entry_points_are_found_and_listed(installed: Path, registries
 def test_an_entry_point_that_can_not_be_loaded_is_bad_input(installed: Path, registries: None) -> None:
     with pytest.raises(BadInput, match="problem 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
         problems.get("broken")
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"), [("raise KeyError('x')", "KeyError: 'x'"), ("raise SystemExit('no')", "SystemExit: no")]
+)
+def test_an_entry_point_that_raises_or_exits_is_bad_input_with_file_and_line(
+    installed: Path, registries: None, line: str, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "their_package", raising=False)
+    (installed / "their_package.py").write_text(f"\n{line}\n")
+    with pytest.raises(
+        BadInput, match=rf"their_cosine' can't be loaded .*: {complaint} \(.*their_package.py, line 2\)"
+    ):
+        problems.get("their_cosine")
 
 
 def test_names_keep_the_order_of_registration_and_nothing_is_replaced() -> None:

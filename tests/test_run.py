@@ -12,13 +12,17 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
+import studies.config
 from harness.errors import BadInput
+from harness.execution.benchmark import benchmark
+from harness.execution.config import configure
 from harness.outcome import Outcome
 from harness.presets import resolve
 from harness.run import find_device, run, stop_on_signals
 from harness.training import BaseStarted, Epoch, Event
+from studies.driver import tune
 from tests.contract import shortfalls
-from tests.support import MODELS, all_runs, only_run, parts, small
+from tests.support import FEW_POINTS, MODELS, all_runs, only_run, parts, small
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -273,6 +277,98 @@ def test_a_twin_that_diverges_leaves_the_run_completed_and_says_so(
     steps = [m.value for m in store.get_metric_history(result.run_id, "train/mse")]
     assert len(steps) == 4
     assert all(map(math.isfinite, steps)), "a NaN of the twin is none of the run's curve"
+
+
+ROOT_AND_POLE = """
+import torch
+from torch import nn
+from harness.config import RunConfig
+from harness.families import Family, register
+from harness.problems import Problem
+from harness.problems import register as add
+
+class Pole(nn.Module):
+    def __init__(self, dimension):
+        super().__init__()
+        self.line = nn.Linear(dimension, 1)
+    def forward(self, x):
+        return self.line(x) + 1e-3 / x[:, :1]
+
+register(Family("pole", RunConfig, lambda config, dimension, generator: Pole(dimension), "Infinite at 0."))
+
+def problem(name, target, gradient=None, low=-1.0):
+    add(Problem(name=name, dimension=1, target=target, gradient=gradient, formula=name, sections=("mine",),
+                citation="me", low=low))
+
+problem("root", torch.sqrt, low=0.0)
+problem("inverse", lambda x: 1 / x)
+problem("wrong_gradient", torch.sin, torch.sin)
+problem("raises", lambda x: 1 // 0)
+"""
+
+
+@pytest.fixture
+def root_and_pole(tmp_path: Path, registries: None) -> str:
+    path = tmp_path / "root_and_pole.py"
+    path.write_text(ROOT_AND_POLE)
+    return str(path)
+
+
+def test_an_infinite_slope_of_the_target_is_an_event_of_a_run_that_is_completed(
+    store: MlflowClient, tmp_path: Path, root_and_pole: str
+) -> None:
+    config = small("mlp", problem="root", plugins=root_and_pole, epochs=3)
+    result = run(config)
+    assert shortfalls(store, result.run_id, config, tmp_path / "out") == []
+    assert result.ending.outcome is Outcome.COMPLETED
+    assert result.ending.reason == "All 3 epochs were done. Not finite: final/h1_rel."
+    tracked = store.get_run(result.run_id)
+    assert tracked.data.metrics["nan/count"] + tracked.data.metrics["inf/count"] == 1
+    assert tracked.data.tags["nan.kind"] == "final/h1_rel"
+    assert math.isfinite(tracked.data.metrics["final/dense_mse"])
+    assert "final/h1_rel" not in {*tracked.data.metrics, *result.metrics}
+
+
+@pytest.mark.parametrize("problem", ["sin_freq1", "poisson_2d_sin"])
+def test_a_model_that_is_not_finite_on_the_dense_grid_alone_has_diverged(
+    problem: str, store: MlflowClient, tmp_path: Path, root_and_pole: str
+) -> None:
+    config = resolve({"model": "pole", "problem": problem, "plugins": root_and_pole, "epochs": 3, **FEW_POINTS})
+    result = run(config)
+    assert shortfalls(store, result.run_id, config, tmp_path / "out") == []
+    assert result.ending.outcome is Outcome.DIVERGED
+    assert "The error on the dense grid is " in result.ending.reason
+    assert result.metrics == {}
+    tracked = store.get_run(result.run_id)
+    assert tracked.data.tags["nan.kind"] == "final/dense_mse"
+    assert not [name for name in tracked.data.metrics if name.startswith("final/")]
+    assert all(map(math.isfinite, (m.value for m in store.get_metric_history(result.run_id, "train/mse"))))
+
+
+@pytest.mark.parametrize(
+    ("problem", "complaint"),
+    [
+        ("inverse", "problem 'inverse' has bad data: its target is not a finite number in float64 at 1 of the 10001"),
+        ("wrong_gradient", "problem 'wrong_gradient' has a gradient that is not its target's"),
+        (
+            "raises",
+            r"has a target that fails at the 40 points of set train: ZeroDivisionError.*root_and_pole.py, line 25\)",
+        ),
+    ],
+)
+def test_a_problem_that_can_not_be_learned_is_refused_by_every_command_before_anything_is_written(
+    problem: str, complaint: str, outside: Path, root_and_pole: str
+) -> None:
+    suite = outside / "mine.yaml"
+    suite.write_text(f"summary: S.\nproblems: [{problem}]\nfields: {{n_train: 40}}\nvariants: [{{models: [mlp]}}]\n")
+    before = sorted(outside.iterdir())
+    with pytest.raises(BadInput, match=complaint):
+        run(small("mlp", problem=problem, plugins=root_and_pole))
+    with pytest.raises(BadInput, match=complaint):
+        benchmark(configure({"suite": str(suite), "plugins": root_and_pole, "seeds": "1"}))
+    with pytest.raises(BadInput, match=complaint):
+        tune(studies.config.configure({"problem": problem, "plugins": root_and_pole, "n_train": "40"}))
+    assert sorted(outside.iterdir()) == before
 
 
 def test_a_device_that_is_not_there_is_bad_input_and_leaves_nothing(store: MlflowClient) -> None:

@@ -22,6 +22,7 @@ from harness.execution.config import BenchmarkConfig
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
 from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, ask_children_to_stop
 from harness.fingerprint import fingerprint_of
+from harness.models import try_networks
 from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close, close_if_gone, unfinished
@@ -122,10 +123,16 @@ class BenchmarkResult:
 
 
 def plan(config: BenchmarkConfig) -> dict[str, Cell]:
-    """The cells of a benchmark by fingerprint, in the order of computing. Raises BadInput when there are none."""
+    """The cells of a benchmark by fingerprint, in the order of computing.
+
+    Raises BadInput when there are none, and for a problem or a network that can't be used.
+    """
     suite = suites.load(config.suite)
     given = {**config.fields, "threads": config.threads, "timeout": config.timeout, "plugins": config.plugins}
-    chosen = suites.configurations(suite, config.seed_range(), config.preset or (suite.preset,), given, config.models)
+    chosen = list(
+        suites.configurations(suite, config.seed_range(), config.preset or (suite.preset,), given, config.models)
+    )
+    try_networks(chosen)
     cells = {cell.fingerprint: cell for cell in (Cell(each, fingerprint_of(each)) for each in chosen)}
     if not cells:
         raise BadInput(f"models = {','.join(config.models)!r} leaves nothing of suite {config.suite!r} to compute.")

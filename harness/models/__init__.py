@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from harness import problems
 from harness.config import KANConfig, PrunedKANConfig, RunConfig
 from harness.data import Sample
-from harness.errors import BadInput, refusal
+from harness.errors import BadInput, in_one_line, refusal
 from harness.families import FAMILIES
 from harness.models.kan import KAN
 from harness.models.regressor import Regressor
@@ -34,6 +35,7 @@ __all__ = [
     "network",
     "parameters",
     "save_checkpoint",
+    "try_networks",
 ]
 
 LARGEST_CONFIG, LARGEST_STATE = 2**20, 2**31
@@ -46,20 +48,56 @@ def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> R
     """The untrained model of a configuration, on the CPU.
 
     Its output is standardised with the statistics of ``train`` where the configuration says so. A constant target has
-    no spread to divide by, so its std counts as 1.
+    no spread to divide by, so its std counts as 1. Raises BadInput when the family's network can't be built, or does not
+    answer a point with a number.
     """
     dtype = getattr(torch, config.dtype)
     mean, std = 0.0, 1.0
     if config.standardise and train is not None:
         mean, std = train.y.mean().item(), train.y.std().item() or 1.0
-    return Regressor(network(config, problem.dimension).to(dtype), problem.low, problem.high, mean, std, dtype)
+    untrained = network(config, problem.dimension).to(dtype)
+    _refuse_what_gives_no_number_a_point(untrained, config, problem.dimension)
+    return Regressor(untrained, problem.low, problem.high, mean, std, dtype)
+
+
+def try_networks(configs: Iterable[RunConfig]) -> None:
+    """Build a network of each family in each dimension that is among them. Raises BadInput as :func:`build` does."""
+    found = {(config.model, problems.get(config.problem).dimension): config for config in configs}
+    for config in found.values():
+        build(config, problems.get(config.problem))
+
+
+@torch.no_grad()
+def _refuse_what_gives_no_number_a_point(untrained: nn.Module, config: RunConfig, dimension: int) -> None:
+    training = untrained.training
+    try:
+        answer = untrained.eval()(torch.zeros(2, dimension, dtype=getattr(torch, config.dtype)))
+    except Exception as error:
+        raise BadInput(f"model {config.model!r} has a network that fails at 2 points: {in_one_line(error)}.") from error
+    untrained.train(training)
+    shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+    if shape != (2, 1):
+        raise BadInput(
+            f"model {config.model!r} has a network that answers 2 points with {shape}; expected: numbers of shape (2, 1)."
+        )
 
 
 def network(config: RunConfig, dimension: int) -> nn.Module:
-    """The untrained network of a configuration, which maps inputs scaled to [-1, 1]."""
-    untrained: nn.Module = FAMILIES.get(config.model).resolve("network")(
-        config, dimension, generator(config.seed, "initialisation")
-    )
+    """The untrained network of a configuration, which maps inputs scaled to [-1, 1].
+
+    Raises BadInput when the family's function raises, or gives anything but a module.
+    """
+    family = FAMILIES.get(config.model)
+    try:
+        untrained = family.resolve("network")(config, dimension, generator(config.seed, "initialisation"))
+    except BadInput:
+        raise
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"model {config.model!r} has a network that can't be built: {in_one_line(error)}.") from error
+    if not isinstance(untrained, nn.Module):
+        raise BadInput(
+            f"model {config.model!r} gives a {type(untrained).__name__} for its network; expected: a torch.nn.Module."
+        )
     return untrained
 
 
@@ -95,8 +133,6 @@ def load_checkpoint(folder: Path) -> tuple[RunConfig, Regressor]:
     have to be registered before. Raises BadInput when a file is missing, damaged or too large, when the family or the
     problem is not known, and for a state that is not of this network.
     """
-    from harness import problems
-
     where = f"checkpoint = {str(folder)!r}"
     try:
         given = json.loads(_bytes(folder / "config.json", LARGEST_CONFIG))

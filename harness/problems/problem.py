@@ -1,34 +1,43 @@
-"""The problem: its declaration, and the registry of all of them."""
+"""The problem: its declaration, what it answers at points, and the registry of all of them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, get_type_hints
 
+import numpy as np
+import torch
 from jaxtyping import Float
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
-from harness.errors import BadInput
+from harness.errors import BadInput, in_one_line
 from harness.registry import Registry, check_name
 
 Points = Float[Tensor, "points dimension"]
 Values = Float[Tensor, "points 1"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Problem:
     """A scalar function to learn on ``[low, high]^dimension``.
 
     ``target`` is what the models fit: for a Poisson problem the *forcing* f of ``sign * laplacian(u) = f``, as in the
     original benchmark; ``solution`` is the exact u of that equation, where there is one. ``gradient`` is that of the
-    target, almost everywhere (its jumps carry no weight in the H1 norm). All three are in raw units and must accept
-    any floating dtype.
+    target, almost everywhere (its jumps carry no weight in the H1 norm); None leaves it to autograd. All three are in raw
+    units and must accept any floating dtype. Whoever needs numbers asks :meth:`values` and :meth:`slopes`, which answer
+    for whatever a plug-in may have written there.
+
+    Raises BadInput for a field that is not of its type.
     """
 
     name: str
     dimension: int
     target: Callable[[Points], Values]
-    gradient: Callable[[Points], Points]
+    gradient: Callable[[Points], Points] | None = None
     formula: str
     sections: tuple[str, ...]
     citation: str
@@ -36,13 +45,21 @@ class Problem:
     high: float = 1.0
     solution: Callable[[Points], Values] | None = None
     solution_formula: str = ""
-    sign: int = -1
+    sign: Literal[-1, 1] = -1
     """Sign of the Laplacian in ``sign * laplacian(u) = target``; of no meaning without a ``solution``."""
     smooth: bool = True
     """False for jumps and for frequencies that the original calls high: criterion B1 leaves these out."""
 
     def __post_init__(self) -> None:
         check_name("problem", self.name)
+        for field, kind in _kinds().items():
+            value = getattr(self, field)
+            try:
+                kind.validate_python(value)
+            except ValidationError as error:
+                complaint = error.errors()[0]["msg"].removeprefix("Input ")
+                complaint = complaint.replace("a valid tuple", "a tuple of names, such as ('mine',)")
+                raise BadInput(f"problem {self.name!r} has {field} = {value!r}; it {complaint}.") from error
         for section in self.sections:
             check_name("section", section)
         if self.dimension not in (1, 2):
@@ -54,10 +71,73 @@ class Problem:
             raise BadInput(
                 f"problem {self.name!r} has the domain [{self.low}, {self.high}]; low must be less than high."
             )
+        if not math.isfinite(self.high - self.low):
+            raise BadInput(
+                f"problem {self.name!r} has the domain [{self.low}, {self.high}]; its width must be a finite number."
+            )
         if not self.sections:
             raise BadInput(
                 f"problem {self.name!r} belongs to no section; name one, which becomes its default experiment."
             )
+
+    def values(self, x: Points, where: str = "") -> Values:
+        """The target at points, in the dtype and on the device of ``x``, without a graph: a target may be a network.
+
+        Numpy's arrays, integers and booleans are converted. Values that are not finite pass. Raises BadInput when the
+        target raises, or gives anything but one number a point; ``where`` names the points in that sentence.
+        """
+        return self._answer("target", self.target, x, 1, where)
+
+    def slopes(self, x: Points, where: str = "") -> Points:
+        """The gradient of the target at points, in raw units, as :meth:`values` gives values.
+
+        Infinite or NaN where the gradient is. Raises BadInput as :meth:`values` does, and when there is no ``gradient``
+        and autograd does not get from the target to its points.
+        """
+        return self._answer("gradient", self.gradient or self._by_autograd, x, self.dimension, where)
+
+    def _by_autograd(self, x: Points) -> Points:
+        try:
+            with torch.enable_grad():
+                (slope,) = torch.autograd.grad(self.target(x.requires_grad_(True)).sum(), x)
+        except (Exception, SystemExit) as error:
+            raise BadInput(
+                f"problem {self.name!r} has no gradient, and autograd can't differentiate its target: {in_one_line(error)}; "
+                "give it a gradient."
+            ) from error
+        return slope
+
+    def _answer(self, what: str, function: Callable[[Points], Any], x: Points, columns: int, where: str) -> Tensor:
+        points = f"{len(x)} points{f' of {where}' if where else ''}"
+        try:
+            answer = function(x.clone())  # which a function may write to
+        except BadInput:
+            raise
+        except (Exception, SystemExit) as error:
+            raise BadInput(
+                f"problem {self.name!r} has a {what} that fails at the {points}: {in_one_line(error)}."
+            ) from error
+        expected = f"expected: numbers of shape ({len(x)}, {columns})"
+        try:
+            numbers = answer if isinstance(answer, Tensor) else torch.from_numpy(np.array(answer))
+        except (TypeError, ValueError) as error:
+            raise BadInput(
+                f"problem {self.name!r} has a {what} that gives a {type(answer).__name__} at the {points}; {expected}."
+            ) from error
+        if numbers.shape != (len(x), columns) or numbers.is_complex():
+            kind = "complex numbers" if numbers.is_complex() else "numbers"
+            raise BadInput(
+                f"problem {self.name!r} has a {what} that gives {kind} of shape {tuple(numbers.shape)} at the {points}; "
+                f"{expected}."
+            )
+        return numbers.detach().to(x.device, x.dtype)
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    """A TypeAdapter for each field of a problem; beartype knows nothing of that type."""
+    config = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    return {field: TypeAdapter(kind, config=config) for field, kind in get_type_hints(Problem).items()}
 
 
 PROBLEMS: Registry[Problem] = Registry("problem", "harness.problems")

@@ -223,16 +223,18 @@ class Recorder:
     ) -> Ending:
         """Write everything that exists, then how it ended, and close the run.
 
-        ``metrics`` are final ones, ``figures`` draws each picture by its file name, ``prediction`` gives the values
-        ``(points, 1)`` of the last finite state on the dense grid, ``model`` is logged for others to
-        load if the run is completed; tags and texts of ``findings`` are written, its metrics belong into ``metrics``.
-        What fails here is recorded: a fault turns ``completed`` into ``error``, and the rest is still written. Gives the
-        ending that the run got.
+        ``metrics`` are final ones; one that is not finite becomes an event. ``figures`` draws each picture by its file
+        name, ``prediction`` gives the values ``(points, 1)`` of the last finite state on the dense grid, ``model`` is logged
+        for others to load if the run is completed; tags and texts of ``findings`` are written, its metrics belong into
+        ``metrics``. What fails here is recorded: a fault turns ``completed`` into ``error``, and the rest is still written.
+        Gives the ending that the run got.
         """
         self._concluded = True
         if self.client.get_run(self.run_id).info.status != "RUNNING":
             ending = Ending(Outcome.INTERRUPTED, f"Closed by somebody else while it was at work. {ending.reason}")
         metrics, findings = metrics or {}, findings or Findings()
+        self._events += self._not_finite(metrics)
+        metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
         steps: dict[str, Callable[[], None]] = {
             "the metrics": self._write_metrics,
             "history.parquet": lambda: write_history(self.client, self.run, self.history),
@@ -273,6 +275,24 @@ class Recorder:
             self._beating.close()
         return ending
 
+    def _not_finite(self, final: Mapping[str, float]) -> list[NonFinite]:
+        """An event for each final metric that is not finite, at the last epoch."""
+        last = self._rows[-1] if self._rows else {}
+        return [
+            NonFinite(
+                epoch=last.get("epoch", 0),
+                stage=last.get("stage", ""),
+                evaluation=int(last.get("evals", 0)),
+                what=name,
+                value=value,
+                lr=last.get("lr"),
+                grad_norm=last.get("grad/norm", math.nan),
+                last_finite_loss=last.get("train/mse", math.nan),
+            )
+            for name, value in final.items()
+            if not math.isfinite(value)
+        ]
+
     def _put(self, values: Mapping[str, float], step: int) -> None:
         now = int(time.time() * 1000)
         self._metrics += [Metric(name, float(value), now, step) for name, value in values.items()]
@@ -305,7 +325,6 @@ class Recorder:
                 **({} if self._model_id is None or name.startswith("model/") else dense),
             )
             for name, value in metrics.items()
-            if math.isfinite(value)
         ]
 
     def _write_figure(self, name: str, draw: Callable[[], Figure]) -> None:

@@ -47,7 +47,8 @@ class NonFinite:
     stage: str
     evaluation: int
     what: str
-    """``parameter``, ``prediction``, ``loss`` or ``gradient``: the first in this order, in which they cause each other."""
+    """``parameter``, ``prediction``, ``loss`` or ``gradient``: the first in this order, in which they cause each other. After
+    the training the name of the final metric, such as ``final/h1_rel``."""
     value: float
     """NaN, an infinity, or a training MSE beyond the bound that counts as infinite."""
     lr: float | None

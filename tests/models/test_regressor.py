@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,12 @@ import torch
 from torch import nn
 
 from harness import problems
+from harness.config import RunConfig
 from harness.data import Sample
-from harness.models import KAN, Regressor, active_parameters, build, parameters
+from harness.errors import BadInput
+from harness.families import Family, register
+from harness.models import KAN, Regressor, active_parameters, build, parameters, try_networks
+from harness.presets import resolve
 from tests.support import MODELS, parts, small
 
 
@@ -51,6 +57,37 @@ def test_building_is_seeded_and_leaves_the_global_generators_alone(model: str) -
     for name in weights:
         assert torch.equal(states[0][name], states[1][name]), name
         assert not torch.equal(states[0][name], states[2][name]), name
+
+
+def broken(config: object, dimension: int, generator: object) -> nn.Module:
+    return nn.Linear(dimension, int("wide"))
+
+
+@pytest.mark.parametrize(
+    ("network", "complaint"),
+    [
+        (broken, rf"has a network that can't be built: ValueError: .*'wide' \({__file__}, line \d+\)\.$"),
+        (lambda config, dimension, generator: sys.exit(1), r"has a network that can't be built: SystemExit: 1"),
+        (lambda config, dimension, generator: None, r"gives a NoneType for its network"),
+        (
+            lambda config, dimension, generator: nn.Linear(dimension, 2),
+            r"has a network that answers 2 points with \(2, 2\)",
+        ),
+        (lambda config, dimension, generator: nn.Flatten(0), r"has a network that answers 2 points with \(4,\)"),
+        (lambda config, dimension, generator: nn.Linear(3, 1), r"has a network that fails at 2 points: RuntimeError: "),
+        (
+            "no_such_module:network",
+            r"has a network that can't be built: ModuleNotFoundError: No module named 'no_such_module'\.$",
+        ),
+    ],
+)
+def test_a_family_whose_network_can_not_be_used_is_refused_before_anything_is_trained(
+    network: Any, complaint: str, registries: None
+) -> None:
+    register(Family("bad", RunConfig, network, "Bad."))
+    with pytest.raises(BadInput, match=f"^model 'bad' {complaint}") as refused:
+        try_networks([resolve({"model": "bad", "problem": "poisson_2d_sin"})])
+    assert "\n" not in str(refused.value)
 
 
 def test_standardising_takes_mean_and_std_of_the_training_targets() -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 
+import jaxtyping
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness import problems
@@ -54,7 +59,7 @@ def test_the_sections_hold_sixteen_entries_and_fifteen_distinct_problems() -> No
 def test_the_gradient_is_that_of_the_target(name: str) -> None:
     problem = problems.get(name)
     x = points(problem)
-    torch.testing.assert_close(problem.gradient(x), derivative(problem.target, x).detach(), rtol=1e-10, atol=1e-9)
+    torch.testing.assert_close(problem.slopes(x), derivative(problem.target, x).detach(), rtol=1e-10, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("poisson")])
@@ -76,6 +81,7 @@ def test_the_target_is_the_forcing_of_the_exact_solution(name: str) -> None:
 def test_dtype_and_shape_are_kept(name: str, dtype: torch.dtype) -> None:
     problem = problems.get(name)
     x = points(problem, dtype)
+    assert problem.gradient is not None
     assert problem.target(x).dtype == problem.gradient(x).dtype == dtype
     assert problem.target(x).shape == (64, 1)
     assert problem.gradient(x).shape == x.shape
@@ -143,11 +149,108 @@ def unsuitable(**changes: object) -> Problem:
 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
-    [({"dimension": 3}, "dimension = 3"), ({"low": 1.0}, "low must be less"), ({"sections": ()}, "no section")],
+    [
+        ({"dimension": 3}, "dimension = 3; allowed: 1, 2"),
+        ({"dimension": 1.0}, "dimension = 1.0; it should be a valid integer"),
+        ({"dimension": True}, "dimension = True; it should be a valid integer"),
+        ({"name": 5}, "name = 5; it should be a valid string"),
+        ({"formula": None}, "formula = None; it should be a valid string"),
+        ({"citation": 7}, "citation = 7; it should be a valid string"),
+        ({"target": None}, "target = None; it should be callable"),
+        ({"gradient": 4.0}, "gradient = 4.0; it should be callable"),
+        ({"solution": "u"}, "solution = 'u'; it should be callable"),
+        ({"sections": "abc"}, "sections = 'abc'; it should be a tuple of names, such as \\('mine',\\)"),
+        ({"sections": ("mine", 2)}, "it should be a valid string"),
+        ({"sections": ()}, "no section"),
+        ({"low": 1.0}, "low must be less"),
+        ({"low": math.nan}, "low = nan; it should be a finite number"),
+        ({"high": math.inf}, "high = inf; it should be a finite number"),
+        ({"high": "1"}, "high = '1'; it should be a valid number"),
+        ({"low": -1e308, "high": 1e308}, "width must be a finite number"),
+        ({"sign": 0}, "sign = 0; it should be -1 or 1"),
+        ({"smooth": "no"}, "smooth = 'no'; it should be a valid boolean"),
+    ],
 )
-def test_a_problem_that_can_not_be_judged_is_refused(changes: dict[str, object], complaint: str) -> None:
-    with pytest.raises(BadInput, match=complaint):
+def test_a_problem_that_can_not_be_judged_is_refused(
+    changes: dict[str, object], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        jaxtyping.config, "jaxtyping_disable", True
+    )  # the tests' own check of annotations would be first
+    with pytest.raises(BadInput, match=complaint) as refused:
         unsuitable(**changes)
+    assert "\n" not in str(refused.value)
+
+
+def half(x: Tensor) -> NDArray[np.float64]:
+    return np.asarray(x.numpy() / 2)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (half, [0.5, 1.0]),
+        (lambda x: half(x)[::-1], [1.0, 0.5]),
+        (lambda x: x.long() * 3, [3.0, 6.0]),
+        (lambda x: x > 1, [0.0, 1.0]),
+        (lambda x: x.float() / 3, [pytest.approx(1 / 3), pytest.approx(2 / 3)]),
+        (torch.nn.Linear(1, 1, bias=False, dtype=torch.float64).requires_grad_(True), None),
+        (lambda x: x.mul_(5), [5.0, 10.0]),
+    ],
+)
+def test_a_target_may_be_of_numpy_of_integers_or_a_network_and_may_write_to_its_points(
+    target: object, expected: list[float] | None
+) -> None:
+    x = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
+    values = unsuitable(target=target).values(x)
+    assert (values.dtype, values.requires_grad) == (torch.float64, False)
+    assert expected is None or values.flatten().tolist() == expected
+    assert x.flatten().tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("function", "complaint"),
+    [
+        (
+            lambda x: x[:, 0],
+            r"gives numbers of shape \(3,\) at the 3 points of set val; expected: numbers of shape \(3, 1\)",
+        ),
+        (lambda x: x.sum(), r"gives numbers of shape \(\)"),
+        (lambda x: 2.0, r"gives numbers of shape \(\)"),
+        (lambda x: x * 1j, "gives complex numbers"),
+        (lambda x: "x", "gives a str"),
+        (lambda x: None, "gives a NoneType"),
+        (lambda x: 1 // 0, rf"fails at the 3 points of set val: ZeroDivisionError: .* \({__file__}, line \d+\)"),
+        (lambda x: sys.exit(3), rf"fails at the 3 points of set val: SystemExit: 3 \({__file__}, line \d+\)"),
+        (lambda x: torch.zeros(2, 2) @ x.float(), rf"fails .*: RuntimeError: .* \({__file__}, line \d+\)"),
+    ],
+)
+def test_what_is_not_a_number_a_point_is_called_the_targets_or_the_gradients_fault(
+    function: object, complaint: str
+) -> None:
+    x = torch.rand(3, 1, dtype=torch.float64)
+    with pytest.raises(BadInput, match=f"^problem 'p' has a target that {complaint}") as refused:
+        unsuitable(target=function).values(x, "set val")
+    assert "\n" not in str(refused.value)
+    with pytest.raises(BadInput, match=f"^problem 'p' has a gradient that {complaint}"):
+        unsuitable(gradient=function).slopes(x, "set val")
+
+
+def test_without_a_gradient_autograd_gives_it() -> None:
+    x = points(problems.get("poisson_2d_spec"))
+    spec = problems.get("poisson_2d_spec")
+    without = replace(spec, gradient=None)
+    torch.testing.assert_close(without.slopes(x), spec.slopes(x), rtol=1e-10, atol=1e-9)
+    assert not without.slopes(x).requires_grad
+
+
+@pytest.mark.parametrize("target", [half, lambda x: torch.full_like(x, 2.0), lambda x: torch.bucketize(x, x[:, 0])])
+def test_without_a_gradient_a_target_that_autograd_can_not_see_through_is_refused(target: object) -> None:
+    x = torch.rand(3, 1, dtype=torch.float64)
+    with pytest.raises(
+        BadInput, match=r"'p' has no gradient, and autograd can't differentiate its target: .*give it a"
+    ):
+        unsuitable(target=target, gradient=None).slopes(x)
 
 
 def test_a_name_can_be_taken_once(registries: None) -> None:

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 
 from harness.cli import main
 from harness.errors import BadInput
+from harness.fingerprint import COMPARABILITY
 from harness.run import run
 from reports.compare import change_of, compare
 from reports.verdicts import Verdict
@@ -71,7 +72,7 @@ def test_benchmarks_of_different_rules_are_refused_unless_told(filled: MlflowCli
         if "fingerprint" in run_.data.tags
     )
     filled.set_tag(made.info.run_id, "comparability", "0")
-    with pytest.raises(BadInput, match="comparability versions 1 and 0"):
+    with pytest.raises(BadInput, match=f"comparability versions {COMPARABILITY} and 0"):
         compare(BENCHMARK, "tiny-00000002")
     assert "Different rules" in compare(BENCHMARK, "tiny-00000002", any_version=True).text
 

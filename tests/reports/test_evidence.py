@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 
 from harness.errors import BadInput
-from harness.fingerprint import fingerprint_of
+from harness.fingerprint import COMPARABILITY, fingerprint_of
 from harness.presets import resolve
 from harness.run import run
 from reports.evidence import Cell, Selection, gather
@@ -119,7 +119,7 @@ def test_runs_of_other_rules_are_left_out_and_counted(filled: MlflowClient) -> N
     assert first.run is not None
     filled.set_tag(first.run.run_id, "comparability", "0")
     evidence = gather(filled, Selection())
-    assert (evidence.comparability, dict(evidence.left_out)) == ("1", {"0": 1})
+    assert (evidence.comparability, dict(evidence.left_out)) == (COMPARABILITY, {"0": 1})
     assert {cell.fingerprint: cell for cell in evidence.cells}[first.fingerprint].run is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,26 @@ def test_no_criterion_passes_without_data(name: str, outcome: str) -> None:
             else:
                 assert found.verdict is not Verdict.PASS
                 assert found.verdict is not Verdict.EXPECTED
+
+
+def with_metrics(metrics: dict[str, float]) -> Cell:
+    found = cell()
+    assert found.run is not None
+    return replace(found, run=replace(found.run, metrics=metrics))
+
+
+def test_o3_counts_a_final_metric_that_is_not_finite_and_names_it() -> None:
+    finals: dict[str, float] = {f"final/{name}": 1.0 for name in (*rules.FINALS, "roughness_ratio")}
+    counts = {"nan/count": 0.0, "inf/count": 0.0, "nan/first_step": -1.0}
+    assert rules.is_finite_throughout(with_metrics(finals | counts), NOTHING).verdict is Verdict.PASS
+    lost = {name: value for name, value in finals.items() if name != "final/h1_rel"}
+    event = counts | {"nan/count": 1.0, "nan/first_step": 10.0}
+    found = rules.is_finite_throughout(with_metrics(lost | event), NOTHING)
+    assert (found.verdict, found.figure, found.note) == (
+        Verdict.FAIL,
+        1.0,
+        "first in epoch 10; not finite: final/h1_rel",
+    )
 
 
 def verdicts(client: MlflowClient) -> dict[tuple[str, str], Verdict]:

@@ -17,6 +17,7 @@ from optuna.trial import TrialState, create_trial
 
 from harness.errors import BadInput
 from harness.explanation import comments
+from harness.fingerprint import COMPARABILITY
 from harness.outcome import Outcome
 from harness.presets import load, text_of
 from studies.config import configure_export
@@ -105,7 +106,8 @@ def test_every_value_of_the_preset_has_its_trail_and_the_others_keep_their_comme
     for name, value in result.trial.params.items():
         assert chosen[name] == pytest.approx(value)
         assert remarks["models", "siren", name] == (
-            f"study {plan.name}, trial {result.trial.number}, seeds 0-0 (confirmed on 1000-1004), 2026-11-24, comparability 1"
+            f"study {plan.name}, trial {result.trial.number}, seeds 0-0 (confirmed on 1000-1004), 2026-11-24, "
+            f"comparability {COMPARABILITY}"
         )
     for problem, trial in result.own.items():
         assert content["problems"]["siren"][problem]["lr"] == pytest.approx(trial.params["lr"])

@@ -221,12 +221,25 @@ def test_of_the_unpruned_twin_only_its_non_finite_numbers_are_kept(store: Mlflow
     assert run.data.metrics["nan/count"] == 1
 
 
-def test_final_metrics_that_are_not_finite_are_left_out(store: MlflowClient) -> None:
+def test_final_metrics_that_are_not_finite_are_events_and_not_written(store: MlflowClient, tmp_path: Path) -> None:
     with recorder() as recording:
+        recording.record(StageStarted(0, "train"))
+        recording.record(epoch(1, mse=0.25))
         recording.conclude(DONE, metrics={"final/linf": math.nan, "final/h1_rel": math.inf, "final/rel_l2": 0.5})
-    metrics = only_run(store).data.metrics
+    run = only_run(store)
+    metrics = run.data.metrics
     assert metrics["final/rel_l2"] == 0.5
     assert not {"final/linf", "final/h1_rel"} & set(metrics)
+    assert (metrics["nan/count"], metrics["inf/count"], metrics["nan/first_step"]) == (1, 1, 1)
+    assert (run.data.tags["nan.occurred"], run.data.tags["nan.kind"]) == ("true", "final/linf")
+    assert curve(store) == [(1, 0.25)], "the loss was finite"
+    table = json.loads(Path(store.download_artifacts(run.info.run_id, "nan_events.json", str(tmp_path))).read_text())
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert [(row["what"], row["value"], row["step"], row["stage"]) for row in rows] == [
+        ("final/linf", "nan", 1, "train"),
+        ("final/h1_rel", "inf", 1, "train"),
+    ]
+    assert "First non-finite number: final/linf = nan at epoch 1" in run.data.tags["mlflow.note.content"]
 
 
 def test_a_model_is_found_by_its_final_metrics_and_params_which_the_run_has_once(any_store: MlflowClient) -> None:

@@ -1,0 +1,73 @@
+"""Whether a problem's gradient is that of its target: it is held against difference quotients at points of the domain.
+
+Against these and not against autograd, which sees nothing of a target that is made of numpy or of ``torch.bucketize``, and
+gives half of a gradient, in silence, for one that is so in part.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from harness.errors import BadInput
+from harness.problems.problem import Points, Problem
+from harness.seeds import generator
+
+PROBES = 64
+STEPS = {torch.float64: 7.3e-6, torch.float32: 1.1e-3}
+"""Of a difference quotient, as a share of the domain's width, by the precision of the target. No round numbers, which would
+hide a target that has as round a period."""
+MOST_WRONG = 0.25
+"""Share of the probes at which a gradient may disagree: some lie beside jumps and kinks."""
+ALLOWED = 1e-6
+"""What a slope may be wrong by, as a share of their root mean square; the quotients are good to 1e-8 on built-in problems."""
+DOUBT = 10.0
+"""What a slope may be wrong by, in units of rounding and of the difference that halving the step makes."""
+TRUST = 0.1
+"""A quotient that halving the step changes by a larger share of itself says nothing."""
+
+
+def check_gradient(problem: Problem) -> None:
+    """Raises BadInput, with both numbers, for a gradient that differs from difference quotients at more than a few probes.
+
+    A probe says nothing where the target is not finite, or too rough for the step.
+    """
+    unit = torch.rand(PROBES, problem.dimension, generator=generator(0, "probes"), dtype=torch.float64)
+    margin = max(STEPS.values())
+    x = problem.low + (problem.high - problem.low) * (margin + (1 - 2 * margin) * unit)
+    slopes, values = problem.slopes(x, "the domain"), problem.values(x, "the domain")
+    in_single = torch.equal(values, values.float().double()) and not torch.equal(values, values.round())
+    precision = torch.float32 if in_single else torch.float64
+    step = STEPS[precision] * (problem.high - problem.low)
+    wide, narrow = _quotients(problem, x, step), _quotients(problem, x, step / 2)
+    quotients, change = (4 * narrow - wide) / 3, (wide - narrow).abs()
+    known = quotients.isfinite() & (change <= TRUST * torch.maximum(wide.abs(), narrow.abs()))
+    scale = quotients[known].square().mean().sqrt()
+    rounding = torch.finfo(precision).eps * (values.abs() + (x * quotients).abs()) / step
+    off = (slopes - quotients).abs()
+    wrong = known & ~(off <= ALLOWED * scale + DOUBT * (change + rounding))  # a NaN is wrong
+    if wrong.any(dim=1).sum() <= MOST_WRONG * PROBES:
+        return
+    worst = int(torch.where(wrong, off.nan_to_num(nan=torch.inf), -1.0).argmax())
+    point, axis = divmod(worst, problem.dimension)
+    raise BadInput(
+        f"problem {problem.name!r} has a gradient{'' if problem.gradient else ' by autograd'} that is not its target's: at x = "
+        f"{spelled(x[point])} it is {slopes[point, axis]:.6g}{' in y' if axis else ''}, and difference quotients of the target "
+        f"give {quotients[point, axis]:.6g}."
+    )
+
+
+def spelled(point: Float[Tensor, " dimension"]) -> str:
+    """A point as it is written: ``0.5``, or ``(0.5, -1.0)``."""
+    numbers = [f"{number:.12g}" for number in point.tolist()]
+    return numbers[0] if len(numbers) == 1 else f"({', '.join(numbers)})"
+
+
+def _quotients(problem: Problem, x: Points, step: float) -> Points:
+    """Central difference quotients, all of them in one call of the target."""
+    shifts = step * torch.eye(problem.dimension, dtype=x.dtype)[:, None]
+    right, left = ((x + sign * shifts).flatten(0, 1) for sign in (1, -1))
+    distance = (right - left).sum(dim=1, keepdim=True)  # of the points as they are rounded
+    above, below = problem.values(torch.cat([right, left]), "the domain").chunk(2)
+    return ((above - below) / distance).reshape(problem.dimension, len(x)).T
