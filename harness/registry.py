@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from harness.errors import BadInput
+from harness.errors import MOST_SHOWN, BadInput, quoted
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """The end of an error sentence: the closest allowed name if there is one, and all of them otherwise."""
     known = sorted(allowed)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name[:MOST_SHOWN], known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}."
 
 
@@ -52,7 +52,7 @@ class Registry(Generic[T]):
         if name not in self._things:
             entry_point = self._entry_points().get(name)
             if entry_point is None:
-                raise BadInput(f"{self.kind} = {name!r} is not known; {nearest(name, self.names())}")
+                raise BadInput(f"{self.kind} = {quoted(name)} is not known; {nearest(name, self.names())}")
             try:
                 self._things[name] = entry_point.load()
             except Exception as error:
@@ -78,9 +78,9 @@ def load_plugins(plugins: Iterable[str]) -> None:
         except BadInput:
             raise
         except FileNotFoundError as error:
-            raise BadInput(f"plugins = {plugin!r} is not there: no file {error.filename!r}.") from error
+            raise BadInput(f"plugins = {quoted(plugin)} is not there: no file {quoted(error.filename)}.") from error
         except Exception as error:
-            raise BadInput(f"plugins = {plugin!r} can't be imported: {type(error).__name__}: {error}.") from error
+            raise BadInput(f"plugins = {quoted(plugin)} can't be imported: {type(error).__name__}: {error}.") from error
 
 
 def _import_file(path: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import BadInput
+from harness.errors import BadInput, quoted
+from harness.machine import refuse_unwritable
 from harness.tracking.store import open_store, store_exists
 from reports.evidence import Evidence, Selection, gather
 from reports.histories import Artifacts
@@ -77,6 +78,10 @@ def compare(before: str, after: str, any_version: bool = False, out: str | None 
     Raises BadInput for an unknown id, for benchmarks without a model and problem in common, for a file that can't be written,
     and, unless ``any_version``, for two that follow different rules (comparability versions).
     """
+    if out is not None:
+        if not out.strip():
+            raise BadInput(f"out = {quoted(out)} names no file; give one such as changes.md.")
+        refuse_unwritable("out", Path(out), folder=False)
     if not store_exists():
         raise BadInput("there is no store here to compare in; name one with MLFLOW_TRACKING_URI.")
     client = open_store()
@@ -87,7 +92,7 @@ def compare(before: str, after: str, any_version: bool = False, out: str | None 
             f"{second.comparability}: their numbers do not mean the same; --any-version compares them all the same."
         )
     found = held_against(first, second, Artifacts(client))
-    if out:
+    if out is not None:
         try:
             Path(out).write_text(found.text + "\n", encoding="utf-8")
         except OSError as error:

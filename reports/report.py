@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlparse
 
-from harness.errors import BadInput
+from harness.errors import BadInput, quoted
+from harness.machine import refuse_unwritable
 from harness.tracking.store import open_store, store_exists
 from reports.evidence import Selection, gather
 from reports.export import as_json, tables_csv, verdicts_csv
@@ -45,24 +45,29 @@ def select(benchmark: str | None, experiment: str | None, tag: str | None, prese
     if tag:
         name, equals, value = tag.partition("=")
         if not name or not equals:
-            raise BadInput(f"tag = {tag!r} is not a tag with its value; write --tag name=value.")
+            raise BadInput(f"tag = {quoted(tag)} is not a tag with its value; write --tag name=value.")
         pair = (name, value)
     presets = tuple(part.strip() for part in (preset or "").split(",") if part.strip())
+    if preset and not presets:
+        raise BadInput(f"preset = {quoted(preset)} names none; write --preset tuned,lm.")
     return Selection(benchmark or None, experiment or None, pair, presets)
 
 
 def report(selection: Selection, out: str = "report", ui: str | None = None) -> Written:
     """Write the report of a selection into the folder ``out`` and log it to the benchmark's parent run.
 
-    ``ui`` is the address of the tracking UI, for links to the runs. Raises BadInput, before the store is read, when the folder
-    can't be written or the address is none.
+    ``ui`` is the address of the tracking UI, for links to the runs. Raises BadInput, with nothing made, when the folder can't be
+    written, the address is none, or the store has no run of the selection.
     """
     ui = ui or None
-    if ui is not None and urlparse(ui).scheme not in ("http", "https"):
-        raise BadInput(f"ui = {ui!r} is not an address; give one such as http://127.0.0.1:5000.")
+    if ui is not None and not _is_address(ui):
+        raise BadInput(f"ui = {quoted(ui)} is not an address; give one such as http://127.0.0.1:5000.")
+    if not out.strip():
+        raise BadInput(f"out = {quoted(out)} names no folder; give one such as report, or . for the one that you are in.")
+    folder = Path(out)
+    refuse_unwritable("out", folder, folder=True)
     if not store_exists():
         raise BadInput("there is no store here to report on; name one with MLFLOW_TRACKING_URI, or make runs first.")
-    folder = writable(Path(out))
     client = open_store()
     evidence = gather(client, selection)
     made = make(evidence, Artifacts(client))
@@ -72,15 +77,12 @@ def report(selection: Selection, out: str = "report", ui: str | None = None) -> 
     return Written(made, folder, _keep(client, evidence.parent, folder, names))
 
 
-def writable(folder: Path) -> Path:
-    """The folder, made if it is not there. Raises BadInput when it can't be made or written."""
+def _is_address(ui: str) -> bool:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise BadInput(f"out = {str(folder)!r} can't be written: {error.strerror}.") from error
-    return folder
+        found = urlparse(ui)
+        return found.scheme in ("http", "https") and bool(found.hostname)
+    except ValueError:
+        return False
 
 
 def link_to(ui: str | None, experiments: Mapping[str, str]) -> Link:
@@ -111,7 +113,7 @@ def write(made: Report, folder: Path, link: Link) -> list[str]:
     }
     contents |= {f"figures/{picture.name}.png": picture.png for picture in made.pictures}
     try:
-        (folder / "figures").mkdir(exist_ok=True)
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             partial = folder / f"{name}.part"
             partial.write_bytes(content)

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from harness import suites
 from harness.config import RunConfig
-from harness.errors import BadInput
+from harness.errors import BadInput, quoted
 from harness.execution.attempt import Attempted, Task, attempt_isolated
 from harness.execution.config import BenchmarkConfig
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
 from harness.execution.isolation import DeadlinePassed, Limits, ask_children_to_stop
 from harness.fingerprint import fingerprint_of
+from harness.machine import memory
 from harness.outcome import Outcome
-from harness.run import Stop, stop_on_signals
+from harness.run import Stop, check, stop_on_signals
 from harness.tracking.claims import close, close_left_behind, unfinished
 from harness.tracking.parent import child_tags, end_parent, open_parent, write_progress, write_table
 from harness.tracking.results import Result, results
@@ -118,13 +119,23 @@ class BenchmarkResult:
 
 
 def plan(config: BenchmarkConfig) -> dict[str, Cell]:
-    """The cells of a benchmark by fingerprint, in the order of computing. Raises BadInput when there are none."""
+    """The cells of a benchmark by fingerprint, in the order of computing.
+
+    Raises BadInput when there are none, too many, or one that this machine can't compute where it is the one to do that.
+    """
     suite = suites.load(config.suite)
+    room = min(memory(), config.max_memory or memory())
+
+    def suitable(cell: RunConfig) -> None:
+        if config.executor == "process" and cell.seed == config.first_seed:
+            check(cell, room)
+
     given = {**config.fields, "threads": config.threads, "timeout": config.timeout, "plugins": config.plugins}
-    chosen = suites.configurations(suite, config.seed_range(), config.preset or (suite.preset,), given, config.models)
+    presets = config.preset or (suite.preset,)
+    chosen = suites.configurations(suite, config.seed_range(), presets, given, config.models, suitable)
     cells = {cell.fingerprint: cell for cell in (Cell(each, fingerprint_of(each)) for each in chosen)}
     if not cells:
-        raise BadInput(f"models = {','.join(config.models)!r} leaves nothing of suite {config.suite!r} to compute.")
+        raise BadInput(f"models = {quoted(','.join(config.models))} leaves nothing of suite {config.suite!r} to compute.")
     for cell in list(cells.values()):
         twin = cell.config.twin()
         if twin is not None and (known := fingerprint_of(twin)) in cells:

@@ -20,10 +20,10 @@ from optuna.trial import TrialState
 from harness.tracking.claims import owner_tag
 from studies import handover
 from studies.findings import findings
-from studies.handover import AGAIN, OWNER, begun, take_over
+from studies.handover import OWNER, take_over
 from studies.measures import Measured
 from studies.plan import Run
-from studies.storage import DRIVER
+from studies.storage import AGAIN, DRIVER, counted
 from studies.trials import OpenTrial
 from tests.studies.support import QUICK, desk, done, drive, quick, states
 from tests.support import all_runs, environment
@@ -139,7 +139,7 @@ def test_a_driver_takes_over_the_trial_of_another_that_dies_while_it_is_at_work(
 
     drive(at, worker)
     assert [state for state in states(at).values() if state != "FAIL"] == ["COMPLETE"] * 3
-    assert begun(at.study) == 3
+    assert len(counted(at.study)) == 3
 
 
 def left(owner: str | None, any_storage: str) -> Any:
@@ -187,7 +187,7 @@ def test_a_process_that_dies_while_it_hands_over_leaves_no_trial_twice(
     assert take_over(at.study) == 1
     assert list(states(at).values()) == ["FAIL", "WAITING"]
     assert [t.user_attrs[AGAIN] for t in at.study.get_trials(states=(TrialState.WAITING,))] == [0]
-    assert handover.begun(at.study) == 0
+    assert len(counted(at.study)) == 0
 
 
 def os_error() -> None:
