@@ -44,7 +44,11 @@ def gib(size: float) -> str:
 
 def more_threads_than_cores(threads: int) -> str:
     """The sentence for a run that asks for more threads than there are cores, which only slows it down; else none."""
-    return f"threads = {threads} is more than the {cores()} cores of this machine; at most {cores()} fit" if threads > cores() else ""
+    return (
+        f"threads = {threads} is more than the {cores()} cores of this machine; at most {cores()} fit"
+        if threads > cores()
+        else ""
+    )
 
 
 def refuse_what_can_not_fit(config: RunConfig, dimension: int, room: int, *, on_gpu: bool = False) -> None:

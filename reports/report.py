@@ -63,7 +63,9 @@ def report(selection: Selection, out: str = "report", ui: str | None = None) -> 
     if ui is not None and not _is_address(ui):
         raise BadInput(f"ui = {quoted(ui)} is not an address; give one such as http://127.0.0.1:5000.")
     if not out.strip():
-        raise BadInput(f"out = {quoted(out)} names no folder; give one such as report, or . for the one that you are in.")
+        raise BadInput(
+            f"out = {quoted(out)} names no folder; give one such as report, or . for the one that you are in."
+        )
     folder = Path(out)
     refuse_unwritable("out", folder, folder=True)
     if not store_exists():

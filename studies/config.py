@@ -116,7 +116,9 @@ def configure(given: Mapping[str, str]) -> StudyConfig:
     load_plugins(config.plugins)
     for name, value in others.items():
         if name in ("model", "seed"):
-            raise BadInput(f"{name} = {quoted(value)} is decided by the study; choose with study, seeds and first_seed.")
+            raise BadInput(
+                f"{name} = {quoted(value)} is decided by the study; choose with study, seeds and first_seed."
+            )
         known = set(RunConfig.model_fields).union(
             *(FAMILIES.get(model).config.model_fields for model in FAMILIES.names())
         )

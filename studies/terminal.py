@@ -17,7 +17,8 @@ def print_trial(told: Told, config: StudyConfig, console: Console) -> None:
     """
     values = "".join(f"  {value:.4g}" for value in told.values)
     why = f": {told.reason}" if told.reason else ""
-    line = f"{told.ended} of {max(told.ended, config.trials)}  trial {told.number}  {told.state.name.lower()}{values}  {told.seconds:.1f} s{why}"
+    count = f"{told.ended} of {max(told.ended, config.trials)}"
+    line = f"{count}  trial {told.number}  {told.state.name.lower()}{values}  {told.seconds:.1f} s{why}"
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -242,7 +242,9 @@ WRITTEN = [
     door("benchmark --executor dask --cluster pbs", "workers = 'auto'", "cluster"),
     door("benchmark --executor dask --cluster_config x.yaml", "cluster_config = 'x.yaml'", "cluster="),
     door(
-        "benchmark --executor dask --cluster pbs --workers 2 --scheduler tcp://x:1", "cluster = 'pbs'", "give one of them"
+        "benchmark --executor dask --cluster pbs --workers 2 --scheduler tcp://x:1",
+        "cluster = 'pbs'",
+        "give one of them",
     ),
     # What can't fit.
     door("run --model mlp --width 100000", "width = 100000", "20,0", "parameters", "GiB"),
@@ -260,10 +262,21 @@ WRITTEN = [
     door("study --seeds 10000 --problem section1_1,section1_2,section1_3", "seeds = 10000", "150,000 runs", "100,000"),
     suite(HEAD + "fields: {depth: 100}\nvariants:\n  - {models: [mlp], fields: {width: 100000}}\n", 5, "width", "GiB"),
     suite(HEAD + "variants:\n  - {parameters: [10000000000000]}\n", 4, "parameters", "10000000000000"),
-    suite(HEAD + "variants:\n  - {models: [kan], parameters: [1000000000]}\n", 4, "parameters = 1000000000", "width", "less than"),
     suite(
-        HEAD + "variants:\n  - sweep:\n" + "".join(f"      {n}: [{', '.join(map(str, range(1, 101)))}]\n" for n in ("width", "depth", "n_val")),
-        4, "sweep", "cells", "100,000",
+        HEAD + "variants:\n  - {models: [kan], parameters: [1000000000]}\n",
+        4,
+        "parameters = 1000000000",
+        "width",
+        "less than",
+    ),
+    suite(
+        HEAD
+        + "variants:\n  - sweep:\n"
+        + "".join(f"      {n}: [{', '.join(map(str, range(1, 101)))}]\n" for n in ("width", "depth", "n_val")),
+        4,
+        "sweep",
+        "cells",
+        "100,000",
     ),
     # What a benchmark and a study ask for.
     door("benchmark --suite secton1", "suite = 'secton1'", "did you mean 'section1'"),
@@ -369,7 +382,8 @@ WRITTEN = [
     suite(HEAD + "fields: &a {epochs: *a}\n", 3, "itself"),
     suite(
         HEAD + "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)),
-        7, "too much",
+        7,
+        "too much",
     ),
     suite(HEAD + "model: siren\n", 3, "model", "no such field"),
     suite(HEAD + "variant: []\n", 3, "variant", "did you mean 'variants'"),

@@ -135,7 +135,9 @@ def plan(config: BenchmarkConfig) -> dict[str, Cell]:
     chosen = suites.configurations(suite, config.seed_range(), presets, given, config.models, suitable)
     cells = {cell.fingerprint: cell for cell in (Cell(each, fingerprint_of(each)) for each in chosen)}
     if not cells:
-        raise BadInput(f"models = {quoted(','.join(config.models))} leaves nothing of suite {config.suite!r} to compute.")
+        raise BadInput(
+            f"models = {quoted(','.join(config.models))} leaves nothing of suite {config.suite!r} to compute."
+        )
     for cell in list(cells.values()):
         twin = cell.config.twin()
         if twin is not None and (known := fingerprint_of(twin)) in cells:

@@ -99,5 +99,9 @@ def _refuse_unknown(given: Mapping[str, Any], config: type[RunConfig], model: st
             continue
         owners = [other for other in FAMILIES.names() if name in FAMILIES.get(other).config.model_fields]
         if owners:
-            raise BadInput(f"{name} = {quoted(value)} is not a field of model {model!r}; it belongs to {', '.join(owners)}.")
-        raise BadInput(f"{name} = {quoted(value)} is not a field of model {model!r}; {nearest(name, config.model_fields)}")
+            raise BadInput(
+                f"{name} = {quoted(value)} is not a field of model {model!r}; it belongs to {', '.join(owners)}."
+            )
+        raise BadInput(
+            f"{name} = {quoted(value)} is not a field of model {model!r}; {nearest(name, config.model_fields)}"
+        )

@@ -18,7 +18,7 @@ from harness.config import RunConfig
 from harness.errors import BadInput, complaint, quoted
 from harness.families import FAMILIES
 from harness.machine import gib, memory
-from harness.presets import load as preset
+from harness.presets import load as load_preset
 from harness.presets import resolve
 from harness.registry import nearest
 from harness.suites.reading import Document, Place, read
@@ -134,7 +134,7 @@ def _complaint(error: Mapping[str, Any]) -> str:
 
 def _refuse_what_a_suite_does_not_decide(suite: Suite, document: Document) -> None:
     try:
-        preset(suite.preset)
+        load_preset(suite.preset)
     except BadInput as error:
         raise document.fault(("preset",), str(error)) from error
     places: list[tuple[Place, Mapping[str, Any]]] = [(("fields",), suite.fields)]

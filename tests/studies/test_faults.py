@@ -18,7 +18,6 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 from harness.tracking.claims import owner_tag
-from studies import handover
 from studies.findings import findings
 from studies.handover import OWNER, take_over
 from studies.measures import Measured
