@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import click
 
 from harness import __version__
 from harness.addresses import clean
-from harness.errors import BadInput, StoreLost
+from harness.errors import MOST_SHOWN, BadInput, StoreLost, quoted
 
-FIELD_COMMAND = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
+HELP = ("-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -36,20 +37,35 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def fail(sentence: str, code: int = 2) -> NoReturn:
-    """One sentence on standard error, and the exit code."""
+    """One sentence on standard error, without anything that a terminal would obey, and the exit code."""
     from harness.escaping import visible
 
     click.echo(f"harness: {visible(clean(sentence))}", err=True)
     sys.exit(code)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": list(HELP)})
 @click.version_option(__version__, prog_name="harness")
 def cli() -> None:
     """Train MLP, Fourier-feature MLP, SIREN, KAN and pruned KAN on the same problems, every run tracked with MLflow."""
 
 
-class RunCommand(click.Command):
+class FieldCommand(click.Command):
+    """A command that takes fields, all of them as they were typed, for :func:`given_fields`.
+
+    Click's own parser would read ``-epochs`` as ``-e -p -o -c -h``, which is help, and drop ``--``.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Help where it is asked for, and everything else as it is."""
+        if any(word in HELP for word in args):
+            click.echo(self.get_help(ctx))
+            ctx.exit()
+        ctx.params["fields"] = tuple(args)
+        return []
+
+
+class RunCommand(FieldCommand):
     """A command whose options are the fields of the run configuration."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -88,7 +104,7 @@ def _default(value: object) -> str:
     return f" [{','.join(map(str, value))}]" if isinstance(value, tuple) else f" [{value}]"
 
 
-@cli.command("run", cls=RunCommand, context_settings=FIELD_COMMAND)
+@cli.command("run", cls=RunCommand)
 @click.argument("fields", nargs=-1, type=click.UNPROCESSED, metavar="[--FIELD VALUE]...")
 def run_command(fields: tuple[str, ...]) -> int:
     """Train one model on one problem with one seed: one MLflow run."""
@@ -98,9 +114,18 @@ def run_command(fields: tuple[str, ...]) -> int:
     from harness.presets import resolve
 
     given = given_fields(fields, flags=("explain",))
-    if given.pop("explain", "false").lower() == "true":
+    explained = given.pop("explain", "false")
+    if explained not in ("true", "false"):
+        raise BadInput(f"explain = {quoted(explained)} can't be used: it should be true or false.")
+    if explained == "true":
         from harness.explanation import explain
 
+        if "problem" in given:
+            # Only then: problems need torch, which takes seconds to load.
+            from harness import problems
+
+            resolve(given)
+            problems.get(given["problem"])
         for each in explain(given):
             beside = f"  # {each.comment}" if each.comment else ""
             click.echo(f"{each.field} = {_spelled(each.value)}  ({each.source}){beside}")
@@ -128,23 +153,24 @@ def given_fields(arguments: Sequence[str], flags: Sequence[str] = ()) -> dict[st
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
-        if not argument.startswith("--") or argument == "--":
-            raise BadInput(f"{argument!r} is not a field; write --name value.")
-        name, equals, value = argument.removeprefix("--").partition("=")
-        name = name.replace("-", "_")
-        if not equals and name in flags and (not rest or rest[0].startswith("--")):
-            value = "true"
-        elif not equals:
-            if not rest:
+        found = re.fullmatch(r"--([A-Za-z][A-Za-z0-9_-]*)(?:=(.*))?", argument, re.DOTALL)
+        if found is None or len(found[1]) > MOST_SHOWN:
+            raise BadInput(f"{quoted(argument)} is not a field; write --name value.")
+        name, value = found[1].replace("-", "_"), found[2]
+        if value is None:
+            if rest and not rest[0].startswith("--"):
+                value = rest.pop(0)
+            elif name in flags:
+                value = "true"
+            else:
                 raise BadInput(f"{name} has no value; write --{name} value.")
-            value = rest.pop(0)
         if name in given:
-            raise BadInput(f"{name} is given twice: {given[name]!r} and {value!r}.")
+            raise BadInput(f"{name} is given twice: {quoted(given[name])} and {quoted(value)}.")
         given[name] = value
     return given
 
 
-class BenchmarkCommand(click.Command):
+class BenchmarkCommand(FieldCommand):
     """A command whose options are the fields of the benchmark configuration."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -159,7 +185,7 @@ class BenchmarkCommand(click.Command):
         )
 
 
-@cli.command("benchmark", cls=BenchmarkCommand, context_settings=FIELD_COMMAND)
+@cli.command("benchmark", cls=BenchmarkCommand)
 @click.argument("fields", nargs=-1, type=click.UNPROCESSED, metavar="[--FIELD VALUE]...")
 def benchmark_command(fields: tuple[str, ...]) -> int:
     """Compute whatever cells of a suite have no result yet: problems x models x seeds. Can be stopped and goes on."""
@@ -183,27 +209,38 @@ def benchmark_command(fields: tuple[str, ...]) -> int:
     return 1 if result.stopped or result.state.failed() else 0
 
 
+def option(*names: str, **how: Any) -> Callable[[Any], Any]:
+    """An option of click's that is refused when it is given twice; click itself would take the last one."""
+
+    def only(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str | None:
+        if len(value) > 1:
+            raise BadInput(f"{parameter.name} is given twice: {' and '.join(map(quoted, value))}.")
+        return value[0] if value else None
+
+    return click.option(*names, multiple=True, callback=only, **how)
+
+
 @cli.group("report", invoke_without_command=True)
-@click.option("--benchmark", metavar="ID", help="The benchmark of that id. Without a selection: the latest one.")
-@click.option("--experiment", metavar="NAME", help="All runs of an experiment.")
-@click.option("--tag", metavar="NAME=VALUE", help="All runs with a tag.")
-@click.option("--preset", metavar="NAMES", help="Only these presets, comma-separated. The first is the headline.")
-@click.option("--out", metavar="DIR", default="report", help="Folder to write into.", show_default=True)
-@click.option("--ui", metavar="ADDRESS", help="Address of the tracking UI, for links to the runs.")
+@option("--benchmark", metavar="ID", help="The benchmark of that id. Without a selection: the latest one.")
+@option("--experiment", metavar="NAME", help="All runs of an experiment.")
+@option("--tag", metavar="NAME=VALUE", help="All runs with a tag.")
+@option("--preset", metavar="NAMES", help="Only these presets, comma-separated. The first is the headline.")
+@option("--out", metavar="DIR", help="Folder to write into.  [default: report]")
+@option("--ui", metavar="ADDRESS", help="Address of the tracking UI, for links to the runs.")
 @click.option("--strict", is_flag=True, help="Exit with 3 if a criterion of the headline preset is FAIL or NO DATA.")
-@click.option("--plugins", default="", help="Modules or .py files to import first, comma-separated.")
+@option("--plugins", help="Modules or .py files to import first, comma-separated.")
 @click.pass_context
-def report_command(context: click.Context, /, strict: bool, plugins: str, out: str, **given: str | None) -> int:
+def report_command(context: click.Context, /, strict: bool, plugins: str | None, **given: str | None) -> int:
     """Decide the success criteria from the store, compare the models, and write HTML, Markdown, JSON, CSV and LaTeX."""
     if context.invoked_subcommand is not None:
         return 0
     from harness.registry import load_plugins
 
-    load_plugins(part for part in plugins.split(",") if part)
+    load_plugins(part for part in (plugins or "").split(",") if part)
     from reports.report import report, select, summary
 
     selection = select(given["benchmark"], given["experiment"], given["tag"], given["preset"])
-    written = report(selection, out, given["ui"])
+    written = report(selection, "report" if given["out"] is None else given["out"], given["ui"])
     click.echo(summary(written))
     return 3 if strict and not written.report.is_clean() else 0
 
@@ -211,7 +248,7 @@ def report_command(context: click.Context, /, strict: bool, plugins: str, out: s
 @report_command.command("compare")
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@click.option("--out", metavar="FILE", help="Write the comparison into this Markdown file too.")
+@option("--out", metavar="FILE", help="Write the comparison into this Markdown file too.")
 @click.option("--any-version", is_flag=True, help="Compare although the two follow different rules.")
 def compare_command(before: str, after: str, out: str | None, any_version: bool) -> int:
     """What changed from benchmark A to benchmark B, beyond noise. Exits with 1 if something got worse."""
@@ -222,7 +259,7 @@ def compare_command(before: str, after: str, out: str | None, any_version: bool)
     return 1 if result.is_worse() else 0
 
 
-class StudyCommand(click.Command):
+class StudyCommand(FieldCommand):
     """A command whose options are the fields of the study configuration."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -253,7 +290,7 @@ def export_study(fields: tuple[str, ...]) -> int:
     return 0
 
 
-@cli.command("study", cls=StudyCommand, context_settings=FIELD_COMMAND)
+@cli.command("study", cls=StudyCommand)
 @click.argument("fields", nargs=-1, type=click.UNPROCESSED, metavar="[export] [--FIELD VALUE]...")
 def study_command(fields: tuple[str, ...]) -> int:
     """Search for better hyperparameters with Optuna: each trial is a few tracked runs. Can be stopped and goes on."""
@@ -279,14 +316,14 @@ def study_command(fields: tuple[str, ...]) -> int:
     required=False,
     type=click.Choice(["problems", "models", "presets", "suites", "criteria", "studies"]),
 )
-@click.option("--plugins", default="", help="Modules or .py files to import first, comma-separated.")
-def list_command(kind: str | None, plugins: str) -> None:
+@option("--plugins", help="Modules or .py files to import first, comma-separated.")
+def list_command(kind: str | None, plugins: str | None) -> None:
     """What there is: problems, models, presets, suites, criteria and studies."""
     from harness.families import FAMILIES
     from harness.presets import names
     from harness.registry import load_plugins
 
-    load_plugins(part for part in plugins.split(",") if part)
+    load_plugins(part for part in (plugins or "").split(",") if part)
     if kind in (None, "problems"):
         from harness.problems import PROBLEMS
 

@@ -14,10 +14,17 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from harness.errors import quoted
+
 
 def _split(value: object) -> object:
     """``"5,10,20"`` as the command line gives a list."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if value.strip() and not parts:
+        raise ValueError("nothing stands between its commas")
+    return parts
 
 
 def _none(value: object) -> object:
@@ -141,8 +148,8 @@ class RunConfig(BaseModel):
     @field_validator("device")
     @classmethod
     def _device_name(cls, device: str) -> str:
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-            raise ValueError(f"device = {device!r} is not known; allowed: auto, cpu, cuda, cuda:N")
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,2})?", device):
+            raise ValueError("it should be one of auto, cpu, cuda, cuda:N")
         return device
 
     @model_validator(mode="before")
@@ -157,7 +164,7 @@ class RunConfig(BaseModel):
         for name in {name: None for fields in OPTIMIZER_DEFAULTS.values() for name in fields if name not in defaults}:
             if values.get(name) is not None:
                 owners = " and ".join(f"optimizer={o}" for o, fields in OPTIMIZER_DEFAULTS.items() if name in fields)
-                raise ValueError(f"{name} = {values[name]!r} belongs to {owners}, not to optimizer={optimizer}")
+                raise ValueError(f"{name} = {quoted(values[name])} belongs to {owners}, not to optimizer={optimizer}")
         for name, default in defaults.items():
             if default is not None and _none(values.get(name, default)) is None:
                 raise ValueError(f"{name} = {values[name]!r} can't be used: optimizer={optimizer} needs a number")
@@ -174,9 +181,22 @@ class RunConfig(BaseModel):
         """The run that this one's result is held against, where the family has such a thing."""
         return None
 
+    def parameters(self, dimension: int) -> int:
+        """Trainable numbers of the network where it has most of them, without building it; 0 where its family says nothing."""
+        return 0
+
+    def kept(self, dimension: int) -> int:
+        """Numbers that an evaluation with its gradient holds for each training point at one moment, at least."""
+        return 0
+
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result of the run."""
         return {name: value for name, value in self.values().items() if name not in self.not_identity}
+
+
+def _linear(inputs: int, width: int, depth: int) -> int:
+    """Weights and biases of ``depth`` hidden layers and one output."""
+    return (inputs + 1) * width + (depth - 1) * (width + 1) * width + width + 1
 
 
 class MLPConfig(RunConfig):
@@ -190,6 +210,14 @@ class MLPConfig(RunConfig):
         "Normal weights after He et al. or Glorot and Bengio, zero biases; `auto`: he for relu, silu; xavier for tanh.",
         source="original benchmark; He et al. 2015, eq. 10; Glorot and Bengio 2010, eq. 12",
     )
+
+    def parameters(self, dimension: int) -> int:
+        """Weights and biases."""
+        return _linear(dimension, self.width, self.depth)
+
+    def kept(self, dimension: int) -> int:
+        """The units of the hidden layers."""
+        return self.width * self.depth
 
 
 class FourierMLPConfig(MLPConfig):
@@ -206,6 +234,14 @@ class FourierMLPConfig(MLPConfig):
         gt=0,
     )
 
+    def parameters(self, dimension: int) -> int:
+        """Weights and biases; the frequencies are not trained."""
+        return _linear(2 * self.features, self.width, self.depth)
+
+    def kept(self, dimension: int) -> int:
+        """The features and the units of the hidden layers."""
+        return 2 * self.features + super().kept(dimension)
+
 
 class SirenConfig(RunConfig):
     """Network with sine activations (:mod:`harness.models.siren`)."""
@@ -216,6 +252,14 @@ class SirenConfig(RunConfig):
     omega0: float = field(
         30.0, "Frequency factor omega_0 of every sine layer.", source="Sitzmann et al. 2020, section 3.2", gt=0
     )
+
+    def parameters(self, dimension: int) -> int:
+        """Weights and biases."""
+        return _linear(dimension, self.width, self.depth)
+
+    def kept(self, dimension: int) -> int:
+        """The units of the hidden layers."""
+        return self.width * self.depth
 
 
 def _refuse_coarser(name: str, grids: tuple[int, ...], after: int = 0) -> None:
@@ -260,6 +304,20 @@ class KANConfig(RunConfig):
         ge=0,
     )
     noise: float = field(0.3, "Scale of the random splines at initialisation.", source="pykan 0.2.8, MultKAN", ge=0)
+
+    def stages(self) -> tuple[int, ...]:
+        """The grid intervals of all stages."""
+        return self.grids
+
+    def parameters(self, dimension: int) -> int:
+        """Of each edge the coefficients of its spline and two scales, on the finest grid."""
+        edges = (dimension + 1) * self.width + (self.depth - 1) * self.width**2
+        return edges * (self.stages()[-1] + self.k + 2)
+
+    def kept(self, dimension: int) -> int:
+        """The features of the inputs, and the polynomials on which the edges of the largest other layer lie."""
+        edges = self.width * (self.width if self.depth > 1 else 1)
+        return dimension * (self.stages()[-1] + self.k + 1) + (self.k + 1) * edges
 
     @model_validator(mode="after")
     def _grids_increase(self) -> KANConfig:
@@ -335,6 +393,10 @@ class PrunedKANConfig(KANConfig):
             )
         return self
 
+    def stages(self) -> tuple[int, ...]:
+        """The grid intervals of all stages, those while retraining included."""
+        return (*self.grids, *self.retrain_grids)
+
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result of the run; ``symbolic`` only where it is on.
 
@@ -347,4 +409,4 @@ class PrunedKANConfig(KANConfig):
     def twin(self) -> KANConfig:
         """The same KAN, neither sparsified nor cut, with the same total epochs and the same seed (criterion K2)."""
         shared = {name: getattr(self, name) for name in KANConfig.model_fields if name in self.values()}
-        return KANConfig(**{**shared, "model": "kan", "grids": (*self.grids, *self.retrain_grids)})
+        return KANConfig(**{**shared, "model": "kan", "grids": self.stages()})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
+from collections.abc import Mapping
 from traceback import walk_tb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.addresses import clean
 
@@ -23,6 +25,8 @@ NOT_A_PLUGIN = {
     *sys.stdlib_module_names,
 }
 """Packages through which a call reaches a plug-in, or in which it ends; what they raise is said of the plug-in's own line."""
+MOST_SHOWN = 100
+"""Characters of a value that a sentence quotes."""
 
 
 class BadInput(Exception):
@@ -63,10 +67,52 @@ def in_one_line(error: BaseException) -> str:
     return f"{text} ({file}, line {line})"
 
 
+def quoted(value: object) -> str:
+    """A value as a sentence shows it: in Python's notation, which has no control characters, and cut when it is long."""
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes out no integer of more than 4300 digits
+        return f"a {type(value).__name__} that is too long to be shown"
+    if len(shown) <= MOST_SHOWN:
+        return shown
+    length = len(value) if isinstance(value, str) else len(shown)
+    return f"{shown[: MOST_SHOWN // 2]}...{shown[-10:]} ({length} characters)"
+
+
+def complaint(error: Mapping[str, Any]) -> str:
+    """What pydantic says of a value, in the words of somebody who never heard of pydantic; no full stop."""
+    if error["type"] == "literal_error":
+        close = difflib.get_close_matches(str(error["input"])[:MOST_SHOWN], _words(error), n=1)
+        return f"it should be {error['ctx']['expected']}" + (f"; did you mean {close[0]!r}?" if close else "")
+    of_its_own = {
+        "bool_parsing": "it should be a valid boolean: true or false",
+        "bool_type": "it should be a valid boolean: true or false",
+        "tuple_type": "it should be a list, such as [a, b]",
+        "dict_type": "it should be a mapping of names to values",
+        "model_type": "it should be a mapping of names to values",
+        "missing": "it is needed",
+    }
+    said = str(error["msg"]).removeprefix("Value error, ").split(", unable to parse")[0].split(", got a number")[0]
+    said = re.sub(r"^(Input|Value|String|Tuple) ", "it ", said)
+    return of_its_own.get(error["type"], said)
+
+
+def _words(error: Mapping[str, Any]) -> list[str]:
+    return re.findall(r"'([^']*)'", error["ctx"]["expected"])
+
+
 def refusal(error: ValidationError) -> BadInput:
-    """The first complaint of pydantic, in one sentence."""
+    """The first complaint of pydantic, in one sentence that begins with the field.
+
+    A check of several fields together, which belongs to none of them, writes its whole sentence itself.
+    """
     first = error.errors()[0]
-    if first["type"] == "value_error":
-        return BadInput(f"{first['msg'].removeprefix('Value error, ')}.")
-    allowed = re.sub(r"^(Input|Value|String|Tuple) ", "it ", first["msg"])
-    return BadInput(f"{first['loc'][0]} = {first['input']!r} can't be used: {allowed}.")
+    if not first["loc"]:
+        return BadInput(_ended(complaint(first)))
+    name, *inside = first["loc"]
+    item = f" (item {inside[0] + 1})" if inside and isinstance(inside[0], int) else ""
+    return BadInput(_ended(f"{name} = {quoted(first['input'])}{item} can't be used: {complaint(first)}"))
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith(("?", ".")) else f"{sentence}."

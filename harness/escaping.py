@@ -78,7 +78,7 @@ def file_name(text: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_-]', '_', text)[:100]}-{told_apart}"
 
 
-def quoted(value: str) -> str:
+def in_filter(value: str) -> str:
     """A value in a filter of MLflow's. Raises BadInput for one that its grammar can't express."""
     for mark in "'\"":
         if mark not in value:

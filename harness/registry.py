@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from harness.errors import BadInput, in_one_line
+from harness.errors import MOST_SHOWN, BadInput, in_one_line, quoted
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def check_name(kind: str, name: object) -> None:
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """The end of an error sentence: the closest allowed name if there is one, and all of them otherwise."""
     known = sorted(allowed)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name[:MOST_SHOWN], known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}."
 
 
@@ -72,7 +72,7 @@ class Registry(Generic[T]):
         if name not in self._things:
             entry_point = self._entry_points().get(name)
             if entry_point is None:
-                raise BadInput(f"{self.kind} = {name!r} is not known; {nearest(name, self.names())}")
+                raise BadInput(f"{self.kind} = {quoted(name)} is not known; {nearest(name, self.names())}")
             check_name(self.kind, name)
             try:
                 self._things[name] = entry_point.load()
@@ -99,13 +99,13 @@ def load_plugins(plugins: Iterable[str]) -> None:
     for plugin in plugins:
         path = Path(plugin).resolve() if plugin.endswith(".py") else None
         if path is not None and not path.is_file():
-            raise BadInput(f"plugins = {plugin!r} is not there: no file {str(path)!r}.")
+            raise BadInput(f"plugins = {quoted(plugin)} is not there: no file {quoted(str(path))}.")
         try:
             importlib.import_module(plugin) if path is None else _import_file(path)
         except BadInput:
             raise
         except (Exception, SystemExit) as error:
-            raise BadInput(f"plugins = {plugin!r} can't be imported: {in_one_line(error)}.") from error
+            raise BadInput(f"plugins = {quoted(plugin)} can't be imported: {in_one_line(error)}.") from error
 
 
 def _import_file(path: Path) -> None:

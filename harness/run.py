@@ -24,6 +24,7 @@ from harness.data import Data, sample
 from harness.errors import BadInput
 from harness.evaluation import evaluate
 from harness.figures import fit_figure, heatmap_figure, kan_figure, loss_figure
+from harness.machine import memory, more_threads_than_cores, refuse_what_can_not_fit
 from harness.models import KAN, Regressor, active_parameters, build, parameters
 from harness.outcome import Ending, Outcome
 from harness.problems import Problem
@@ -87,6 +88,7 @@ def run(
     run: a NaN, an exception, a signal or a deadline ends it, and what there is gets recorded.
     """
     tags = {**(tags or {}), **({"twin_run": twin.run_id} if twin else {})}
+    check(config, memory())
     problem = problems.get(config.problem)
     device = find_device(config.device)
     torch.set_num_threads(config.threads)
@@ -123,6 +125,16 @@ def run(
         page = run_page(recorder.client, recorder.run.info.experiment_id, recorder.run_id)
         finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
         return RunResult(recorder.run_id, ending, finite, *page, findings.tags)
+
+
+def check(config: RunConfig, room: int) -> None:
+    """Raise BadInput for a run that can't be done here: an unknown problem, no such device, or more threads or memory than
+    there are. ``room`` is the memory that it may take, in bytes. Allocates nothing.
+    """
+    problem, device = problems.get(config.problem), find_device(config.device)
+    if sentence := more_threads_than_cores(config.threads):
+        raise BadInput(f"{sentence}.")
+    refuse_what_can_not_fit(config, problem.dimension, room, on_gpu=device.type == "cuda")
 
 
 def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop) -> Ending:

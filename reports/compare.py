@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import BadInput
+from harness.errors import BadInput, quoted
 from harness.escaping import markdown
+from harness.machine import refuse_unwritable
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store
 from reports.evidence import Evidence, Selection, gather
 from reports.histories import Artifacts
@@ -78,6 +79,10 @@ def compare(before: str, after: str, any_version: bool = False, out: str | None 
     Raises BadInput for an unknown id, for benchmarks without a model and problem in common, for a file that can't be written,
     and, unless ``any_version``, for two that follow different rules (comparability versions).
     """
+    if out is not None:
+        if not out.strip():
+            raise BadInput(f"out = {quoted(out)} names no file; give one such as changes.md.")
+        refuse_unwritable("out", Path(out), folder=False)
     if not look_at_store(reading=True):
         raise BadInput("there is no store here to compare in; name one with MLFLOW_TRACKING_URI.")
     client = open_store(reading=True)
@@ -90,7 +95,7 @@ def compare(before: str, after: str, any_version: bool = False, out: str | None 
         )
     with lost_in_one_sentence():
         found = held_against(first, second, Artifacts(client))
-    if out:
+    if out is not None:
         try:
             Path(out).write_text(found.text + "\n", encoding="utf-8")
         except OSError as error:

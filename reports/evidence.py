@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from harness.errors import BadInput
+from harness.errors import BadInput, quoted
 from harness.fingerprint import COMPARABILITY
 from harness.registry import nearest
 from harness.tracking.claims import TERMINAL
@@ -152,22 +152,29 @@ def gather(client: MlflowClient, selection: Selection) -> Evidence:
         selection = Selection(latest.tags["benchmark"], presets=selection.presets)
     if selection.benchmark is not None and selection.benchmark not in parents:
         raise BadInput(
-            f"benchmark = {selection.benchmark!r} is not in the store; {_nearest(selection.benchmark, parents)}"
+            f"benchmark = {quoted(selection.benchmark)} is not in the store; {_nearest(selection.benchmark, parents)}"
         )
     parent = parents.get(selection.benchmark or "")
     plan = None if parent is None else _plan(client, parent)
     wanted = [run for run in runs if "fingerprint" in run.tags and _is_selected(run, selection, plan)]
     if selection.experiment is not None and selection.experiment not in (known := {run.experiment for run in runs}):
         raise BadInput(
-            f"experiment = {selection.experiment!r} is not in the store; {_nearest(selection.experiment, known)}"
+            f"experiment = {quoted(selection.experiment)} is not in the store; {_nearest(selection.experiment, known)}"
         )
+    if selection.tag is not None and not wanted:
+        name, value = selection.tag
+        values = {run.tags[name] for run in runs if "fingerprint" in run.tags and name in run.tags}
+        rest = _nearest(value, values) if values else f"no run has a tag {name}."
+        raise BadInput(f"tag = {quoted(f'{name}={value}')} is on no run of the store; {rest}")
+    if selection.experiment is not None and not wanted:
+        raise BadInput(f"experiment = {quoted(selection.experiment)} has no run of a model in it.")
     wanted, version, left_out = _of_one_version(wanted)
     fill(client, wanted)
     cells = _cells(wanted, plan)
     known = {cell.preset for cell in cells}
     for preset in selection.presets:
         if preset not in known:
-            raise BadInput(f"preset = {preset!r} is not among these runs; {_nearest(preset, known)}")
+            raise BadInput(f"preset = {quoted(preset)} is not among these runs; {_nearest(preset, known)}")
     if selection.presets:
         cells = [cell for cell in cells if cell.preset in selection.presets]
     return Evidence(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from harness.addresses import clean, fault, masked, page_of
-from harness.errors import BadInput
+from harness.errors import BadInput, quoted
 from harness.escaping import visible
+from harness.machine import refuse_unwritable
 from harness.tracking.store import is_server, look_at_store, lost_in_one_sentence, open_store, reads_only
 from reports.evidence import Selection, gather
 from reports.export import as_json, runs_csv, tables_csv, verdicts_csv
@@ -47,22 +47,29 @@ def select(benchmark: str | None, experiment: str | None, tag: str | None, prese
     if tag:
         name, equals, value = tag.partition("=")
         if not name or not equals:
-            raise BadInput(f"tag = {tag!r} is not a tag with its value; write --tag name=value.")
+            raise BadInput(f"tag = {quoted(tag)} is not a tag with its value; write --tag name=value.")
         pair = (name, value)
     presets = tuple(part.strip() for part in (preset or "").split(",") if part.strip())
+    if preset and not presets:
+        raise BadInput(f"preset = {quoted(preset)} names none; write --preset tuned,lm.")
     return Selection(benchmark or None, experiment or None, pair, presets)
 
 
 def report(selection: Selection, out: str = "report", ui: str | None = None) -> Written:
     """Write the report of a selection into the folder ``out`` and log it to the benchmark's parent run.
 
-    ``ui`` is the address of the tracking UI, for links to the runs. Raises BadInput, before the store is read, when the folder
-    can't be written or the address is none.
+    ``ui`` is the address of the tracking UI, for links to the runs. Raises BadInput, with nothing made, when the folder can't be
+    written, the address is none, or the store has no run of the selection.
     """
     ui = ui or None
     if ui is not None and (not ui.startswith(("http://", "https://")) or fault(ui)):
-        raise BadInput(f"ui = {masked(ui)!r} is not an address; give one such as http://127.0.0.1:5000.")
-    folder = writable(Path(out))
+        raise BadInput(f"ui = {quoted(masked(ui))} is not an address; give one such as http://127.0.0.1:5000.")
+    if not out.strip():
+        raise BadInput(
+            f"out = {quoted(out)} names no folder; give one such as report, or . for the one that you are in."
+        )
+    folder = Path(out)
+    refuse_unwritable("out", folder, folder=True)
     if not look_at_store(reading=True):
         raise BadInput("there is no store here to report on; name one with MLFLOW_TRACKING_URI, or make runs first.")
     with lost_in_one_sentence():
@@ -73,18 +80,6 @@ def report(selection: Selection, out: str = "report", ui: str | None = None) -> 
     server = client.tracking_uri if is_server(client.tracking_uri) else None
     names = write(made, folder, link_to(ui or server, runs))
     return Written(made, folder, _keep(client, evidence.parent, folder, names))
-
-
-def writable(folder: Path) -> Path:
-    """The folder, which is not made yet. Raises BadInput when it can't be made or written."""
-    try:
-        with tempfile.TemporaryFile(
-            dir=next(place for place in (folder, *folder.absolute().parents) if place.exists())
-        ):
-            pass
-    except OSError as error:
-        raise BadInput(f"out = {str(folder)!r} can't be written: {error.strerror}.") from error
-    return folder
 
 
 def link_to(ui: str | None, experiments: Mapping[str, str]) -> Link:

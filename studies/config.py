@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.addresses import as_typed
 from harness.config import Names, OrNone, RunConfig, field
-from harness.errors import BadInput, refusal
+from harness.errors import BadInput, quoted, refusal
 from harness.execution.config import BenchmarkConfig
 from harness.families import FAMILIES
+from harness.machine import refuse_unwritable
 from harness.registry import load_plugins, nearest
 
 WHERE = ("workers", "threads", "max_memory", "executor", "scheduler", "cluster", "cluster_config")
@@ -84,7 +86,7 @@ class ExportConfig(BaseModel):
         ge=0,
     )
     trial: Annotated[int | None, OrNone] = field(
-        None, "Trial to export. Default: the best, or the front's least error."
+        None, "Trial to export. Default: the best, or the front's least error.", ge=0
     )
 
 
@@ -114,12 +116,14 @@ def configure(given: Mapping[str, str]) -> StudyConfig:
     load_plugins(config.plugins)
     for name, value in others.items():
         if name in ("model", "seed"):
-            raise BadInput(f"{name} = {value!r} is decided by the study; choose with study, seeds and first_seed.")
+            raise BadInput(
+                f"{name} = {quoted(value)} is decided by the study; choose with study, seeds and first_seed."
+            )
         known = set(RunConfig.model_fields).union(
             *(FAMILIES.get(model).config.model_fields for model in FAMILIES.names())
         )
         if name not in known:
-            raise BadInput(f"{name} = {value!r} is not a field of a study; {nearest(name, {*own, *known})}")
+            raise BadInput(f"{name} = {quoted(value)} is not a field of a study; {nearest(name, {*own, *known})}")
     return config
 
 
@@ -130,4 +134,11 @@ def configure_export(given: Mapping[str, str]) -> tuple[StudyConfig, ExportConfi
         config = ExportConfig.model_validate(own)
     except ValidationError as error:
         raise refusal(error) from error
-    return configure({name: value for name, value in given.items() if name not in own}), config
+    study = configure({name: value for name, value in given.items() if name not in own})
+    if set(study.seed_range()) & set(range(config.first_fresh, config.first_fresh + config.fresh)):
+        raise BadInput(
+            f"first_fresh = {config.first_fresh} is not fresh: the study has seen some of the {config.fresh} seeds from there."
+        )
+    if config.to is not None:
+        refuse_unwritable("to", Path(config.to), folder=False)
+    return study, config

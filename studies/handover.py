@@ -11,19 +11,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.tracking.liveness import Owner, Presence, Watch, presence, this_process
-from studies.storage import DRIVER
+from studies.storage import AGAIN, DRIVER
 
-OWNER, AGAIN = "owner", "again"
-"""Attributes of a trial: the process that asked for it; the number of the trial that it repeats."""
+OWNER = "owner"
+"""Attribute of a trial: the process that asked for it."""
 UNCLAIMED_S = 30.0
 """Seconds after which a trial counts as left behind that nobody has claimed; its driver does so at once."""
-
-
-def begun(study: optuna.Study) -> int:
-    """How many trials there are that count: told or at work, and not handed over to another."""
-    trials = study.get_trials(deepcopy=False)
-    repeated = {trial.user_attrs.get(AGAIN) for trial in trials}
-    return sum(trial.state is not TrialState.WAITING and trial.number not in repeated for trial in trials)
 
 
 def take_over(study: optuna.Study, watch: Watch) -> int:

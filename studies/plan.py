@@ -10,11 +10,13 @@ from typing import Any
 
 from harness import suites
 from harness.config import RunConfig
-from harness.errors import BadInput
+from harness.errors import BadInput, quoted
 from harness.fingerprint import COMPARABILITY, fingerprint_of
+from harness.machine import memory
 from harness.models import try_networks
 from harness.presets import resolve
 from harness.registry import check_name
+from harness.run import check
 from studies.catalogue import STUDIES
 from studies.config import SUITE, StudyConfig
 from studies.definition import Study
@@ -105,40 +107,63 @@ class Plan:
 
 
 def make_plan(config: StudyConfig) -> Plan:
-    """The plan for a configuration. Raises BadInput for what is unknown, for a problem or a network that can't be used, or a
-    search space that the model doesn't have.
+    """The plan for a configuration.
+
+    Raises BadInput for what is unknown, for a problem or a network that can't be used, for a search space that the model
+    doesn't have, for more runs a trial than can be planned, and for runs that this machine can't compute where it is the one
+    to do that.
     """
     study = STUDIES.get(config.study)
-    wanted, of_suite, label = config.problem, {}, "-".join(config.problem)
-    if not wanted:
-        suite = suites.load(config.suite or SUITE)
-        wanted, of_suite, label = suite.problems, suite.fields, suites.title(config.suite or SUITE)
+    if config.problem:
+        suite, label = suites.Suite(summary="", problems=config.problem), "-".join(config.problem)
+    else:
+        suite, label = suites.load(config.suite or SUITE), suites.title(config.suite or SUITE)
     given = {
         "preset": config.preset,
-        **of_suite,
         **study.fields,
         **config.fields,
         "threads": config.where.threads,
         "timeout": config.run_timeout,
         "plugins": config.plugins,
     }
-    problems = tuple(suites.problem_names(wanted))
-    name = config.name or f"{study.name}-{label}"
-    check_name("name", name)
-    plan = Plan(name, study, problems, config.seed_range(), given)
-    first = {name: dimension.some()[0] for name, dimension in study.space.items()}
-    for name, dimension in study.space.items():
+    try:
+        problems = tuple(suites.problem_names(suite.problems))
+        name = config.name or f"{study.name}-{label}"
+        check_name("name", name)
+        plan = Plan(name, study, problems, config.seed_range(), {**suite.fields, **given})
+        _refuse_too_many(plan)
+        _refuse_what_can_not_be(plan, config)
+    except BadInput as error:
+        raise suite.located(error, given) from error
+    return plan
+
+
+def _refuse_too_many(plan: Plan) -> None:
+    runs = len(plan.seeds) * len(plan.problems)
+    if runs > suites.MOST_CELLS:
+        raise BadInput(
+            f"seeds = {len(plan.seeds)} on {len(plan.problems)} problems makes {runs:,} runs a trial; at most "
+            f"{suites.MOST_CELLS:,} are planned."
+        )
+
+
+def _refuse_what_can_not_be(plan: Plan, config: StudyConfig) -> None:
+    space = plan.study.space
+    room = min(memory(), config.where.max_memory or memory())
+    first = {name: dimension.some()[0] for name, dimension in space.items()}
+    for name, dimension in space.items():
         if clash := sorted({key for v in dimension.some() for key in dimension.fields(name, v)} & set(config.fields)):
             raise BadInput(
-                f"{clash[0]} = {config.fields[clash[0]]!r} is searched by study {study.name!r}; leave it out."
+                f"{clash[0]} = {quoted(config.fields[clash[0]])} is searched by study {plan.study.name!r}; leave it out."
             )
         for value in dimension.some():
-            plan.resolved({**first, name: value}, problems[0], config.first_seed)
-    of_first = [plan.resolved(first, problem, seed) for problem in problems for seed in plan.seeds]
+            found = plan.resolved({**first, name: value}, plan.problems[0], config.first_seed)
+            if config.where.executor == "process":
+                check(found, room)
+    of_first = [plan.resolved(first, problem, seed) for problem in plan.problems for seed in plan.seeds]
     try_networks(of_first)
     for each in of_first:
         _fingerprint(each)  # which draws the points that the study learns from
-    return plan
 
 
 def difference(there: object, here: Mapping[str, Any]) -> str | None:

@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.storages.journal._file import get_lock_file
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,6 +35,8 @@ _JOURNAL = b'{"op_code":'
 """How each line of Optuna's journal begins."""
 DRIVER = "driver "
 """Prefix of a study's attributes that say when each driver last gave a sign (Unix time)."""
+AGAIN = "again"
+"""Attribute of a trial: the number of the trial that it repeats."""
 
 # Of parts that Optuna calls experimental, a change would show in the tests.
 warnings.filterwarnings("ignore", category=ExperimentalWarning)
@@ -212,6 +215,13 @@ def open_study(storage: BaseStorage, plan: Plan, config: StudyConfig) -> optuna.
 def give_sign(study: optuna.Study) -> None:
     """Say, for drivers on other machines, that this one is alive."""
     study.set_user_attr(DRIVER + owner_tag()["owner"], time.time())
+
+
+def counted(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that count: told or at work, and not handed over to another."""
+    trials = study.get_trials(deepcopy=False)
+    repeated = {trial.user_attrs.get(AGAIN) for trial in trials}
+    return [trial for trial in trials if trial.state is not TrialState.WAITING and trial.number not in repeated]
 
 
 def find_study(storage: BaseStorage, name: str) -> optuna.Study:

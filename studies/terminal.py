@@ -13,10 +13,14 @@ from studies.trials import Told
 
 
 def print_trial(told: Told, config: StudyConfig, console: Console) -> None:
-    """A line for a trial that was told."""
+    """A line for a trial that was told, with how many of the study have ended.
+
+    Its number is no count: a trial that was handed over has a number of its own, and another driver may want more.
+    """
     values = "".join(f"  {value:.4g}" for value in told.values)
     why = f": {told.reason}" if told.reason else ""
-    line = f"trial {told.number} of {config.trials}  {told.state.name.lower()}{values}  {told.seconds:.1f} s{why}"
+    count = f"{told.ended} of {max(told.ended, config.trials)}"
+    line = f"{count}  trial {told.number}  {told.state.name.lower()}{values}  {told.seconds:.1f} s{why}"
     console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -15,6 +15,7 @@ from studies.definition import median
 from studies.measures import Measured
 from studies.plan import Plan, Run
 from studies.rungs import noted
+from studies.storage import counted
 
 RECORD = "record"
 """The attribute in which a trial keeps what its runs came to."""
@@ -77,6 +78,8 @@ class Told:
     values: tuple[float, ...]
     reason: str
     seconds: float
+    ended: int
+    """How many trials of the study have ended, this one among them; by whichever driver."""
 
 
 def judge(plan: Plan, opened: OpenTrial, run: Run) -> str | None:
@@ -115,14 +118,18 @@ def tell(plan: Plan, study: optuna.Study, opened: OpenTrial, pruned: str | None 
                 trial.set_constraint(f"{constraint.name} {problem}", median(constraint, group))
     trial.set_user_attr(RECORD, record | {"reason": reason})
     study.tell(trial, values, state)
-    return Told(opened.number, state, tuple(values or ()), reason, record["seconds"])
+    return Told(opened.number, state, tuple(values or ()), reason, record["seconds"], _ended(study))
 
 
 def refuse(study: optuna.Study, trial: optuna.Trial, reason: str) -> Told:
     """Tell the study that no run can be made of a trial's values."""
     trial.set_user_attr(RECORD, {"reason": reason, "without_result": ["all"], "problems": {}})
     study.tell(trial, state=TrialState.FAIL)
-    return Told(trial.number, TrialState.FAIL, (), reason, 0.0)
+    return Told(trial.number, TrialState.FAIL, (), reason, 0.0, _ended(study))
+
+
+def _ended(study: optuna.Study) -> int:
+    return sum(trial.state.is_finished() for trial in counted(study))
 
 
 def _record(runs: list[Measured]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from harness.errors import BadInput
-from harness.escaping import code, file_name, latex, markdown, quoted, spreadsheet, visible
+from harness.escaping import code, file_name, latex, markdown, in_filter, spreadsheet, visible
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=60)
 
@@ -65,9 +65,9 @@ def test_files_of_two_texts_are_two_in_their_folder(first: str, second: str) -> 
 def test_a_quoted_value_finds_the_run_that_has_it(store: MlflowClient) -> None:
     for value in ("it's", 'a"b', "a`b", "a AND b", "tags.x = 1", "\\'", "a\\", " x ", "a;b -- c"):
         run = store.create_run("0", tags={"key": value}).info.run_id
-        assert [each.info.run_id for each in store.search_runs(["0"], f"tags.key = {quoted(value)}")] == [run]
+        assert [each.info.run_id for each in store.search_runs(["0"], f"tags.key = {in_filter(value)}")] == [run]
 
 
 def test_a_value_that_no_filter_can_express_is_refused() -> None:
     with pytest.raises(BadInput, match="can't be searched for"):
-        quoted("'\"")
+        in_filter("'\"")

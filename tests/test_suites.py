@@ -98,8 +98,8 @@ variants:
     ("text", "sentence"),
     [
         ("summary: x\nproblems: [poisson_1d_sin]\nmodel: siren\n", r"line 3: model: no such field"),
-        ("summary: x\nproblems: []\n", r"line 2: problems: tuple should have at least 1 item"),
-        ("problems: [poisson_1d_sin]\n", r"line 1: summary: field required"),
+        ("summary: x\nproblems: []\n", r"line 2: problems: it should have at least 1 item"),
+        ("problems: [poisson_1d_sin]\n", r"line 1: summary: it is needed"),
         (
             "summary: x\nproblems: [poisson_1d_sin]\nvariants:\n  - models: [siren]\n  - sweeps: {a: [1]}\n",
             r"line 5: variants.1.sweeps: no such field; did you mean 'sweep'\?",

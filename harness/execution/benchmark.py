@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 from harness import suites
 from harness.addresses import clean
 from harness.config import RunConfig
-from harness.errors import BadInput
-from harness.escaping import markdown, quoted
+from harness.errors import BadInput, quoted
+from harness.escaping import in_filter, markdown
 from harness.execution.attempt import Attempted, Task, attempt_isolated
 from harness.execution.config import BenchmarkConfig
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
 from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, ask_children_to_stop
 from harness.fingerprint import fingerprint_of
+from harness.machine import memory
 from harness.models import try_networks
 from harness.outcome import Outcome
-from harness.run import Stop, stop_on_signals
+from harness.run import Stop, check, stop_on_signals
 from harness.tracking.claims import close, close_if_gone, unfinished
 from harness.tracking.liveness import Heartbeat, Watch
 from harness.tracking.parent import child_tags, end_parent, open_parent, write_progress, write_table
@@ -125,17 +126,25 @@ class BenchmarkResult:
 def plan(config: BenchmarkConfig) -> dict[str, Cell]:
     """The cells of a benchmark by fingerprint, in the order of computing.
 
-    Raises BadInput when there are none, and for a problem or a network that can't be used.
+    Raises BadInput when there are none, too many, one with a problem or network that can't be used, or one that this machine
+    can't compute where it is the one to do that.
     """
     suite = suites.load(config.suite)
+    room = min(memory(), config.max_memory or memory())
+
+    def suitable(cell: RunConfig) -> None:
+        if config.executor == "process" and cell.seed == config.first_seed:
+            check(cell, room)
+
     given = {**config.fields, "threads": config.threads, "timeout": config.timeout, "plugins": config.plugins}
-    chosen = list(
-        suites.configurations(suite, config.seed_range(), config.preset or (suite.preset,), given, config.models)
-    )
+    presets = config.preset or (suite.preset,)
+    chosen = list(suites.configurations(suite, config.seed_range(), presets, given, config.models, suitable))
     try_networks(chosen)
     cells = {cell.fingerprint: cell for cell in (Cell(each, fingerprint_of(each)) for each in chosen)}
     if not cells:
-        raise BadInput(f"models = {','.join(config.models)!r} leaves nothing of suite {config.suite!r} to compute.")
+        raise BadInput(
+            f"models = {quoted(','.join(config.models))} leaves nothing of suite {config.suite!r} to compute."
+        )
     for cell in list(cells.values()):
         twin = cell.config.twin()
         if twin is not None and (known := fingerprint_of(twin)) in cells:
@@ -286,9 +295,9 @@ def _stop(state: BenchmarkState, futures: dict[Future[Attempted], Cell], client:
 
 def close_ours(client: MlflowClient, outcome: Outcome, reason: str, fingerprint: str | None = None) -> str:
     """Close what this driver's workers left RUNNING, of one cell or at all, and give the last one's id."""
-    of = f"tags.driver = {quoted(child_tags('')['driver'])}"
+    of = f"tags.driver = {in_filter(child_tags('')['driver'])}"
     if fingerprint is not None:
-        of += f" AND tags.fingerprint = {quoted(fingerprint)}"
+        of += f" AND tags.fingerprint = {in_filter(fingerprint)}"
     run_id = ""
     for found in unfinished(client, of):
         run_id = str(found.run.info.run_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -11,20 +11,33 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from harness.addresses import fault, masked
 from harness.config import Names, OrNone, RunConfig, field
-from harness.errors import BadInput, refusal
+from harness.errors import BadInput, quoted, refusal
 from harness.families import FAMILIES
+from harness.machine import cores, more_threads_than_cores
+from harness.presets import load
 from harness.registry import load_plugins, nearest
 
 SCHEDULERS = ("tcp", "tls", "ws", "wss", "ucx")
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+LEAST_MEMORY, MOST_MEMORY = 2**28, 2**50
 
 
 def _bytes(value: object) -> object:
     """``2G``, ``500MB`` or a number of bytes."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", str(value).strip(), re.IGNORECASE)
-    if found is None:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?", str(value).strip(), re.IGNORECASE)
+    size = math.inf if found is None else float(found[1]) * UNITS[found[2].upper()]
+    if value is not None and not LEAST_MEMORY <= size <= MOST_MEMORY:
+        raise ValueError("give a number of bytes from 256M to 1024T, such as 2G")
+    return value if value is None else int(size)
+
+
+def _workers(value: object) -> object:
+    """A number or ``auto``, refused in one sentence where a union would have one for each."""
+    if value == "auto":
         return value
-    return int(float(found[1]) * UNITS[found[2].upper()])
+    if re.fullmatch(r"[0-9]{1,6}", str(value).strip()) and 1 <= int(str(value)) <= 100_000:
+        return int(str(value))
+    raise ValueError("give a number from 1 to 100000, or auto")
 
 
 def _all(value: object) -> object:
@@ -43,7 +56,7 @@ class BenchmarkConfig(BaseModel):
         (), "Only these model families of the suite, comma-separated, or `all`."
     )
     preset: Names = field((), "Presets, comma-separated. Default: the one that the suite names.")
-    workers: Annotated[int | Literal["auto"], Field(union_mode="left_to_right")] = field(
+    workers: Annotated[int | Literal["auto"], BeforeValidator(_workers)] = field(
         "auto", "Cells computed at the same time. auto: as many as the cores allow.", unit="processes"
     )
     threads: int = field(1, "Threads of a worker.", ge=1, le=1024)
@@ -57,7 +70,6 @@ class BenchmarkConfig(BaseModel):
         None,
         "Memory that a worker may allocate, such as 2G; a cell that wants more ends as `error`. None: no limit.",
         unit="bytes",
-        ge=2**28,
     )
     executor: Literal["process", "dask"] = field(
         "process", "Where cells are computed: processes here, or Dask workers."
@@ -75,13 +87,6 @@ class BenchmarkConfig(BaseModel):
     dry_run: bool = field(False, "Print the plan and an estimate of its time, and compute nothing.")
     plugins: Names = field((), "Modules or .py files to import first, comma-separated.")
     fields: dict[str, Any] = Field({}, description="Fields of the run configuration, for every cell.")
-
-    @field_validator("workers")
-    @classmethod
-    def _at_least_one(cls, workers: int | str) -> int | str:
-        if isinstance(workers, int) and not 1 <= workers <= 100_000:
-            raise ValueError(f"workers = {workers} can't be used: give a number from 1 to 100000, or auto")
-        return workers
 
     @field_validator("scheduler")
     @classmethod
@@ -105,6 +110,8 @@ class BenchmarkConfig(BaseModel):
                     raise ValueError(
                         f"{name} = {masked(getattr(self, name))!r} belongs to executor=dask, not to executor=process"
                     )
+            if sentence := more_threads_than_cores(self.threads):
+                raise ValueError(sentence)
             if isinstance(self.workers, int) and self.workers * self.threads > cores():
                 raise ValueError(
                     f"workers = {self.workers} with threads = {self.threads} is more than the {cores()} cores of this "
@@ -129,11 +136,6 @@ class BenchmarkConfig(BaseModel):
         return max(1, cores() // self.threads) if self.workers == "auto" else int(self.workers)
 
 
-def cores() -> int:
-    """The cores that this process may use, which a batch job's limits can make fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def configure(given: Mapping[str, str]) -> BenchmarkConfig:
     """The validated configuration for what the user gave. What every run has, such as ``epochs``, is taken for all cells.
 
@@ -149,16 +151,18 @@ def configure(given: Mapping[str, str]) -> BenchmarkConfig:
     for name, value in others.items():
         if name in ("model", "problem", "seed"):
             raise BadInput(
-                f"{name} = {value!r} is decided by the suite; choose with suite, models, seeds and first_seed."
+                f"{name} = {quoted(value)} is decided by the suite; choose with suite, models, seeds and first_seed."
             )
         if name not in RunConfig.model_fields:
             owners = [model for model in FAMILIES.names() if name in FAMILIES.get(model).config.model_fields]
             if owners:
                 raise BadInput(
-                    f"{name} = {value!r} is a field of {', '.join(owners)} only; set it in a suite file, for these models."
+                    f"{name} = {quoted(value)} is a field of {', '.join(owners)} only; set it in a suite file, for these models."
                 )
             known = {*BenchmarkConfig.model_fields, *RunConfig.model_fields}
-            raise BadInput(f"{name} = {value!r} is not a field of a benchmark; {nearest(name, known)}")
+            raise BadInput(f"{name} = {quoted(value)} is not a field of a benchmark; {nearest(name, known)}")
     for model in config.models:
         FAMILIES.get(model)
+    for preset in config.preset:
+        load(preset)
     return config

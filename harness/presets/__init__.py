@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from harness.config import OPTIMIZER_DEFAULTS, RunConfig
-from harness.errors import BadInput, refusal
+from harness.errors import BadInput, quoted, refusal
 from harness.families import FAMILIES
 from harness.registry import check_name, load_plugins, nearest
 
@@ -40,7 +40,7 @@ def load(preset: str) -> Mapping[str, Any]:
 def text_of(preset: str) -> str:
     """A preset as it is written, comments included. Raises BadInput when there is none of that name, or it can't be a name."""
     if preset not in names():
-        raise BadInput(f"preset = {preset!r} is not known; {nearest(preset, names())}")
+        raise BadInput(f"preset = {quoted(preset)} is not known; {nearest(preset, names())}")
     check_name("preset", preset)
     return files(__package__).joinpath(f"{preset}.yaml").read_text()
 
@@ -124,5 +124,9 @@ def _refuse_unknown(given: Mapping[str, Any], config: type[RunConfig], model: st
             continue
         owners = [other for other in FAMILIES.names() if name in FAMILIES.get(other).config.model_fields]
         if owners:
-            raise BadInput(f"{name} = {value!r} is not a field of model {model!r}; it belongs to {', '.join(owners)}.")
-        raise BadInput(f"{name} = {value!r} is not a field of model {model!r}; {nearest(name, config.model_fields)}")
+            raise BadInput(
+                f"{name} = {quoted(value)} is not a field of model {model!r}; it belongs to {', '.join(owners)}."
+            )
+        raise BadInput(
+            f"{name} = {quoted(value)} is not a field of model {model!r}; {nearest(name, config.model_fields)}"
+        )

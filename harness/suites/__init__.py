@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from harness import problems
 from harness.config import RunConfig
-from harness.errors import BadInput
+from harness.errors import BadInput, complaint, quoted
 from harness.families import FAMILIES
+from harness.machine import gib, memory
+from harness.presets import load as load_preset
 from harness.presets import resolve
 from harness.registry import check_name, nearest
+from harness.suites.reading import Document, Place, read
+
+MOST_CELLS = 100_000
+"""Cells that are planned at once (docs/scaling.md); planning takes about a millisecond a cell."""
+DECIDED = {
+    **dict.fromkeys(("model", "problem", "seed", "preset"), "models, problems, preset, and --seeds of the command"),
+    **dict.fromkeys(("threads", "timeout", "plugins"), "the command: --threads, --timeout, --plugins"),
+}
+"""Fields of a run that a suite can't set, and what decides them instead."""
 
 
 class Variant(BaseModel):
@@ -27,10 +39,20 @@ class Variant(BaseModel):
 
     models: tuple[str, ...] = Field(description="Model families; all of them unless given.", default=())
     fields: dict[str, Any] = Field(description="Fields of the run configuration.", default_factory=dict)
-    sweep: dict[str, tuple[Any, ...]] = Field(description="Fields with the values to combine.", default_factory=dict)
-    parameters: tuple[int, ...] = Field(
+    sweep: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
+        description="Fields with the values to combine.", default_factory=dict
+    )
+    parameters: tuple[Annotated[int, Field(ge=1, strict=True)], ...] = Field(
         description="Numbers of parameters; for each, the width that comes nearest is computed.", default=()
     )
+
+    def chosen(self, models: Sequence[str]) -> list[str]:
+        """Its model families, of ``models`` only if there are any."""
+        return [model for model in self.models or FAMILIES.names() if not models or model in models]
+
+    def cells(self, models: Sequence[str]) -> int:
+        """Its cells for one seed, preset and problem."""
+        return len(self.chosen(models)) * math.prod(map(len, self.sweep.values())) * max(1, len(self.parameters))
 
 
 class Suite(BaseModel):
@@ -43,6 +65,23 @@ class Suite(BaseModel):
     preset: str = Field(description="Preset, unless the user names another.", default="tuned")
     fields: dict[str, Any] = Field(description="Fields of the run configuration, for every cell.", default_factory=dict)
     variants: tuple[Variant, ...] = Field(description="Groups of cells.", default=(Variant(),), min_length=1)
+    _document: Document | None = PrivateAttr(None)
+
+    def located(self, error: BadInput, given: Collection[str] = (), variant: int = 0) -> BadInput:
+        """The refusal with file and line in front, where it is about a field that this file sets, and not ``given``.
+
+        A sentence names the fields that it is about as ``field = value``.
+        """
+        of_variant: Place = ("variants", variant)
+        for name in re.findall(r"\b(\w+) = ", str(error)):
+            if self._document is None or name in given:
+                break
+            places: list[Place] = [(*of_variant, "sweep", name), (*of_variant, "fields", name), ("fields", name)]
+            places += [(*of_variant, {"model": "models"}.get(name, name)), *([(name,)] if name == "problems" else [])]
+            for place in places:
+                if place in self._document.lines:
+                    return self._document.fault(place, str(error))
+        return error
 
 
 def names() -> list[str]:
@@ -68,73 +107,112 @@ def load(suite: str) -> Suite:
         title(suite)
         try:
             text = Path(suite).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"suite = {suite!r} can't be read: {error}.") from error
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise BadInput(f"suite = {quoted(suite)} can't be read: {why}.") from error
     elif suite in names():
         text = files(__package__).joinpath(f"{suite}.yaml").read_text()
     else:
-        raise BadInput(f"suite = {suite!r} is not known, nor the path of a .yaml file; {nearest(suite, names())}")
+        raise BadInput(f"suite = {quoted(suite)} is not known, nor the path of a .yaml file; {nearest(suite, names())}")
+    document = read(suite, text)
+    if not isinstance(document.content, dict):
+        raise document.fault((), "a suite is a mapping of fields, such as problems: [section1_2]")
     try:
-        content = yaml.safe_load(text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise BadInput(f"{suite}, line {line}: this is not YAML: {error.problem}.") from error
-    if not isinstance(content, dict):
-        raise BadInput(f"{suite}, line 1: a suite is a mapping of fields, such as problems: [section1_2].")
-    try:
-        return Suite.model_validate(content)
+        found = Suite.model_validate(document.content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{suite}, line {_line(node, first['loc'])}: {where}: {_complaint(first)}.") from error
-
-
-def _line(node: yaml.Node | None, place: Iterable[int | str]) -> int:
-    """The line of the innermost part of ``place`` that is there."""
-    line = 1
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not pairs:
-                break
-            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
+        raise document.fault(first["loc"], f"{where}: {_complaint(first)}") from error
+    _refuse_what_a_suite_does_not_decide(found, document)
+    found._document = document
+    return found
 
 
 def _complaint(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         fields = Variant.model_fields if "variants" in error["loc"] else Suite.model_fields
-        return f"no such field; {nearest(str(error['loc'][-1]), fields).rstrip('.')}"
-    return str(error["msg"][0].lower() + error["msg"][1:])
+        return f"no such field; {nearest(str(error['loc'][-1]), fields)}"
+    return complaint(error)
+
+
+def _refuse_what_a_suite_does_not_decide(suite: Suite, document: Document) -> None:
+    try:
+        load_preset(suite.preset)
+    except BadInput as error:
+        raise document.fault(("preset",), str(error)) from error
+    places: list[tuple[Place, Mapping[str, Any]]] = [(("fields",), suite.fields)]
+    for index, variant in enumerate(suite.variants):
+        here: Place = ("variants", index)
+        places += [((*here, "fields"), variant.fields), ((*here, "sweep"), variant.sweep)]
+        for place, fields in places[-2:]:
+            if variant.parameters and "width" in fields:
+                raise document.fault((*place, "width"), "width is decided by parameters; leave one of the two out")
+    for place, fields in places:
+        for name in (name for name in fields if name in DECIDED):
+            raise document.fault((*place, name), f"{name} is decided by {DECIDED[name]}; leave it out here")
 
 
 def configurations(
-    suite: Suite, seeds: Iterable[int], presets: Sequence[str], given: Mapping[str, Any], models: Sequence[str] = ()
+    suite: Suite,
+    seeds: Sequence[int],
+    presets: Sequence[str],
+    given: Mapping[str, Any],
+    models: Sequence[str] = (),
+    check: Callable[[RunConfig], None] = lambda config: None,
 ) -> Iterator[RunConfig]:
     """The configuration of each cell, seed by seed, so that a benchmark that is cut short has whole seeds.
 
     ``given`` are fields from the user, over those of the suite; ``models`` keeps only these families. Raises BadInput
-    for what can't be used; a problem that several sections have comes once.
+    for what can't be used, for what ``check`` refuses, and for more than ``MOST_CELLS`` cells before the first is made;
+    with the line where the suite's file is at fault. A problem that several sections have comes once.
     """
-    chosen = problem_names(suite.problems)
+    try:
+        chosen = problem_names(suite.problems)
+    except BadInput as error:
+        raise suite.located(error) from error
+    _refuse_too_many(suite, len(chosen), seeds, presets, models)
     for seed, preset, problem in itertools.product(seeds, presets, chosen):
-        for variant in suite.variants:
-            for model in variant.models or FAMILIES.names():
-                if models and model not in models:
-                    continue
+        for index, variant in enumerate(suite.variants):
+            for model in variant.chosen(models):
                 fields = {**suite.fields, **variant.fields, **given}
                 fields |= {"model": model, "problem": problem, "preset": preset, "seed": seed}
-                for values in itertools.product(*variant.sweep.values()):
-                    swept = fields | dict(zip(variant.sweep, values, strict=True))
-                    config = resolve(swept)
-                    if not variant.parameters:
+                try:
+                    for config in _of_variant(variant, fields):
+                        check(config)
                         yield config
-                    for count in variant.parameters:
-                        yield resolve({**swept, "width": _width(config, count)})
+                except BadInput as error:
+                    raise suite.located(error, given, index) from error
+
+
+def _refuse_too_many(
+    suite: Suite, problems: int, seeds: Sequence[int], presets: Sequence[str], models: Sequence[str]
+) -> None:
+    a_seed = 0
+    for index, variant in enumerate(suite.variants):
+        a_seed += variant.cells(models) * problems * len(presets)
+        if a_seed > MOST_CELLS:
+            text = f"sweep = {quoted(list(variant.sweep))} makes {a_seed:,} cells a seed; at most {MOST_CELLS:,} are planned"
+            raise suite.located(BadInput(f"{text} at once."), variant=index)
+    if a_seed * len(seeds) > MOST_CELLS:
+        raise BadInput(
+            f"seeds = {len(seeds)} makes {a_seed * len(seeds):,} cells; at most {MOST_CELLS:,} are planned at once, so give "
+            f"at most {MOST_CELLS // a_seed} seeds, and go on from there with first_seed."
+        )
+
+
+def _of_variant(variant: Variant, fields: Mapping[str, Any]) -> Iterator[RunConfig]:
+    for values in itertools.product(*variant.sweep.values()):
+        swept = {**fields, **dict(zip(variant.sweep, values, strict=True))}
+        config = resolve(swept)
+        if not variant.parameters:
+            yield config
+        for count in variant.parameters:
+            width = _width(config, count)
+            try:
+                wide = resolve({**swept, "width": width})
+            except BadInput as error:
+                raise BadInput(f"parameters = {count} can't be met: {error}") from error
+            yield wide
 
 
 def problem_names(wanted: Iterable[str]) -> list[str]:
@@ -153,6 +231,11 @@ def _width(config: RunConfig, count: int) -> int:
     """The width whose number of parameters is nearest to ``count``."""
     if "width" not in type(config).model_fields:
         raise BadInput(f"parameters = {count} can't be met: model {config.model!r} has no width.")
+    if 2 * 8 * count > (room := memory()):
+        raise BadInput(
+            f"parameters = {count} can't fit: they and their gradient take {gib(2 * 8 * count)}, and there is {gib(room)} "
+            "of memory."
+        )
     # Neither decides a size; so a width is sought once for all seeds and for all problems of a dimension.
     alike = config.model_copy(update={"seed": 0, "problem": ""})
     return _nearest_width(alike, problems.get(config.problem).dimension, count)
@@ -165,7 +248,7 @@ def _nearest_width(config: RunConfig, dimension: int, count: int) -> int:
 
     def size(width: int) -> int:
         wide = config.model_copy(update={"width": width})
-        return most_parameters(network(wide, dimension), wide)
+        return wide.parameters(dimension) or most_parameters(network(wide, dimension), wide)
 
     low, high = 1, 2
     while size(high) < count:

@@ -15,7 +15,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy import Engine, literal_column, select
 
 from harness.errors import BadInput
-from harness.escaping import quoted
+from harness.escaping import in_filter
 from harness.outcome import Outcome
 from harness.tracking.liveness import Owner, Presence, Watch, owner_tag, presence
 from harness.tracking.store import database, patiently
@@ -205,7 +205,7 @@ def runs_of(client: MlflowClient, fingerprint: str, but: str | None = None) -> l
     """
     engine = database(client.tracking_uri)
     if engine is None:
-        return [run for run in search(client, f"tags.fingerprint = {quoted(fingerprint)}") if run.info.run_id != but]
+        return [run for run in search(client, f"tags.fingerprint = {in_filter(fingerprint)}") if run.info.run_id != but]
     query: Any = (
         select(SqlRun.run_uuid)
         .join(SqlTag, SqlTag.run_uuid == SqlRun.run_uuid)

@@ -14,7 +14,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from harness.addresses import clean
-from harness.escaping import quoted
+from harness.escaping import in_filter
 from harness.tracking.claims import WITHDRAWAL_S, adopt, close_left_behind, owner_of, search
 from harness.tracking.liveness import owner_tag
 from harness.tracking.store import exclusive, experiment_of
@@ -79,7 +79,7 @@ def _found_or_made(client: MlflowClient, experiment_id: str, name: str, identity
 
 def _parents(client: MlflowClient, experiment_id: str, identity: Mapping[str, str]) -> list[Run]:
     """The parents of ours with these tags, and candidates for that, the latest first; in one look, so that none is missed."""
-    conditions = [*(f"tags.`{key}` = {quoted(value)}" for key, value in identity.items()), f"tags.{PARENT} LIKE '%'"]
+    conditions = [*(f"tags.`{key}` = {in_filter(value)}" for key, value in identity.items()), f"tags.{PARENT} LIKE '%'"]
     found = search(client, " AND ".join(conditions))
     return [run for run in found if owner_of(run) is not None and run.info.experiment_id == experiment_id]
 

@@ -34,6 +34,25 @@ def test_an_empty_store_has_no_cells_and_is_no_error(store: MlflowClient) -> Non
     assert evidence.frame().empty
 
 
+@pytest.mark.parametrize(
+    ("selection", "sentence"),
+    [
+        (Selection(tag=("suite", "tinny")), r"tag = 'suite=tinny' is on no run of the store; did you mean 'tiny'\?"),
+        (Selection(tag=("owner", "alice")), r"tag = 'owner=alice' is on no run of the store; allowed: "),
+        (Selection(tag=("team", "red")), r"tag = 'team=red' is on no run of the store; no run has a tag team\."),
+        (Selection(experiment="Default"), r"experiment = 'Default'"),
+        (Selection(benchmark="tiny-1"), r"benchmark = 'tiny-1' is not in the store; did you mean 'tiny-00000001'\?"),
+        (Selection(presets=("tunde",)), r"preset = 'tunde' is not among these runs; did you mean 'tuned'\?"),
+    ],
+    ids=str,
+)
+def test_a_selection_that_no_run_is_of_is_refused_with_what_there_is(
+    filled: MlflowClient, selection: Selection, sentence: str
+) -> None:
+    with pytest.raises(BadInput, match=sentence):
+        gather(filled, selection)
+
+
 def test_without_a_selection_it_is_the_latest_benchmark_and_each_planned_cell_is_there_once(
     filled: MlflowClient,
 ) -> None:

@@ -64,7 +64,8 @@ def test_a_study_says_how_each_trial_ended_what_was_best_and_where_to_look(
     assert call("study", *SMALL, "--trials", "2") == 0
     out = capsys.readouterr().out
     for words in (
-        "trial 0 of 2  complete",
+        "1 of 2  trial 0  complete",
+        "2 of 2  trial 1  complete",
         "2 trials: 2 complete.",
         "best        trial",
         "optuna-dashboard studies.journal",

@@ -59,7 +59,7 @@ def test_a_pruned_kan_follows_its_twin_and_both_are_the_same_for_trials_that_dif
         ({"trials": "many"}, r"trials = 'many' can't be used"),
         ({"seeds": "0"}, r"seeds = '0' can't be used"),
         ({"sampler": "tpo"}, r"sampler = 'tpo' can't be used: .*'tpe'"),
-        ({"workers": "0"}, r"workers = 0 can't be used"),
+        ({"workers": "0"}, r"workers = '0' can't be used"),
         ({"timeout": "-1"}, r"timeout = '-1' can't be used"),
         ({"problem": "poisson_1d_sin", "suite": "smoke"}, r"suite = 'smoke' can't be used with problem = "),
         ({"model": "mlp"}, r"model = 'mlp' is decided by the study"),

@@ -75,12 +75,6 @@ def test_a_problem_gets_values_of_its_own_where_they_beat_the_model_s_by_the_mar
     assert confirmed(found, margin=30.0).own == {}
 
 
-def test_seeds_that_the_study_has_seen_are_refused(outside: Path) -> None:
-    _, found = studied()
-    with pytest.raises(BadInput, match="first_fresh = 0 is not fresh: the study has seen seed 0"):
-        confirmed(found, first=0)
-
-
 def test_a_study_that_does_not_beat_the_preset_is_not_better(outside: Path) -> None:
     _, found = studied()
     before = found.plan.resolved({}, SIN, 0).lr

@@ -20,12 +20,11 @@ from optuna.trial import TrialState
 
 from harness.tracking.claims import owner_of
 from harness.tracking.liveness import owner_tag, this_process
-from studies import handover
 from studies.findings import findings
-from studies.handover import AGAIN, OWNER, begun, take_over
+from studies.handover import OWNER, take_over
 from studies.measures import Measured
 from studies.plan import Run
-from studies.storage import DRIVER
+from studies.storage import AGAIN, DRIVER, counted
 from studies.trials import OpenTrial
 from tests.studies.support import QUICK, desk, done, drive, quick, states
 from tests.support import all_runs, environment, gone
@@ -141,7 +140,7 @@ def test_a_driver_takes_over_the_trial_of_another_that_dies_while_it_is_at_work(
 
     drive(at, worker)
     assert [state for state in states(at).values() if state != "FAIL"] == ["COMPLETE"] * 3
-    assert begun(at.study) == 3
+    assert len(counted(at.study)) == 3
 
 
 ELSEWHERE = str(replace(this_process(), host="elsewhere"))
@@ -213,7 +212,7 @@ def test_a_process_that_dies_while_it_hands_over_leaves_no_trial_twice(
     take_over(at.study, at.watch)
     assert list(states(at).values()) == ["FAIL", "WAITING"]
     assert [t.user_attrs[AGAIN] for t in at.study.get_trials(states=(TrialState.WAITING,))] == [0]
-    assert handover.begun(at.study) == 0
+    assert len(counted(at.study)) == 0
 
 
 def os_error() -> None:

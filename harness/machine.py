@@ -1,0 +1,108 @@
+"""What this machine has, and what can't fit on it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from harness.config import RunConfig
+from harness.errors import BadInput, quoted
+
+
+def cores() -> int:
+    """The cores that this process may use, which a batch job's limits can make fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory() -> int:
+    """Bytes that a process could get at the most: what is available, swap included, or less where limits say so."""
+    free = psutil.virtual_memory().available + psutil.swap_memory().free
+    limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
+    return min([free, *(limit for limit in (*limits, _of_control_group()) if limit != resource.RLIM_INFINITY)])
+
+
+def _of_control_group() -> int:
+    """The limit on the memory of a container or a batch job (cgroup v2); RLIM_INFINITY where there is none."""
+    try:
+        group = Path("/proc/self/cgroup").read_text().strip().rpartition("::/")[2]
+    except OSError:
+        return resource.RLIM_INFINITY
+    place = Path("/sys/fs/cgroup", group)
+    found = [folder / "memory.max" for folder in (place, *place.parents)]
+    limits = [text for file in found if file.is_file() and (text := file.read_text().strip()).isdecimal()]
+    return min(map(int, limits), default=resource.RLIM_INFINITY)
+
+
+def gib(size: float) -> str:
+    """Bytes as people read them."""
+    return f"{size / 2**30:,.1f} GiB"
+
+
+def more_threads_than_cores(threads: int) -> str:
+    """The sentence for a run that asks for more threads than there are cores, which only slows it down; else none."""
+    return (
+        f"threads = {threads} is more than the {cores()} cores of this machine; at most {cores()} fit"
+        if threads > cores()
+        else ""
+    )
+
+
+def refuse_what_can_not_fit(config: RunConfig, dimension: int, room: int, *, on_gpu: bool = False) -> None:
+    """Raise BadInput, with both sizes, for a run that needs more than ``room`` bytes, whatever else it does.
+
+    What is counted is certain: the points; the parameters, their gradient and what the optimizer keeps of them; the numbers
+    that an evaluation keeps at each point. So whatever is refused can't fit, but not all that can't fit is refused. For
+    a GPU only points and network count, since they are made here and moved.
+    """
+    item = {"float64": 8, "float32": 4}[config.dtype]
+    copies = {"adam": 4, "lbfgs": 2 + 2 * min(config.history or 0, config.epochs * (config.iterations or 0)), "lm": 2}
+    parameters = config.parameters(dimension)
+    of_network = max(8, 0 if on_gpu else item * copies[config.optimizer]) * parameters
+    points = {name: getattr(config, name) for name in ("n_train", "n_val", "n_test")}
+    of_points = 8 * sum(points.values()) * (dimension + 1)
+    of_points += 0 if on_gpu else item * config.n_train * config.kept(dimension)
+    if of_network + of_points <= room:
+        return
+    names = ["width", "features", "depth", "grids", "retrain_grids", "k"]
+    names += ["history"] if of_network > of_points else []
+    names = [name for name in names if getattr(config, name, None)]
+    if of_points >= of_network:
+        names.insert(0, max(points, key=lambda name: points[name]))
+    shown = ", ".join(f"{name} = {_spelled(getattr(config, name))}" for name in names)
+    raise BadInput(
+        f"{shown} can't fit: with {parameters:,} parameters and {config.n_train:,} training points {config.optimizer} needs "
+        f"at least {gib(of_network + of_points)} of memory, and there is {gib(room)}."
+    )
+
+
+def _spelled(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _there(path: Path) -> Path:
+    """The innermost part of a path that exists."""
+    try:
+        path.lstat()
+        return path
+    except FileNotFoundError:
+        return _there(path.parent)
+
+
+def refuse_unwritable(field: str, path: Path, *, folder: bool) -> None:
+    """Raise BadInput when no file can be written at ``path``, or in it where it is a ``folder``; makes nothing.
+
+    Folders that are not there yet count as writable where they can be made, but only for a ``folder``.
+    """
+    try:
+        place = _there(path) if folder else path.parent
+        with tempfile.TemporaryFile(dir=place):
+            pass
+        if not folder and path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"{field} = {quoted(str(path))} can't be written: {why}.") from error
