@@ -28,6 +28,10 @@ class StoreLost(Exception):
         super().__init__(clean(sentence))
 
 
+class Stopped(Exception):
+    """The work was asked to stop before it was done; the message is by what. The same call goes on from there."""
+
+
 def refusal(error: ValidationError) -> BadInput:
     """The first complaint of pydantic, in one sentence."""
     first = error.errors()[0]
