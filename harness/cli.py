@@ -12,13 +12,15 @@ import click
 
 from harness import __version__
 from harness.addresses import clean
-from harness.errors import MOST_SHOWN, BadInput, StoreLost, quoted
+from harness.errors import MOST_SHOWN, BadInput, Stopped, StoreLost, quoted
+from harness.streams import let_the_reader_go
 
 HELP = ("-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point. Exits with 0 for done, 1 for a run that ended otherwise, 2 for bad input, 3 for a strict report."""
+    let_the_reader_go()
     try:
         code = cli.main(args=None if arguments is None else list(arguments), prog_name="harness", standalone_mode=False)
     except BadInput as error:
@@ -281,13 +283,13 @@ def export_study(fields: tuple[str, ...]) -> int:
     config, wanted = configure_export(given_fields(fields, flags=("resume", "pruning")))
     from studies.export import export
 
-    exported = export(config, wanted)
-    click.echo("\n".join(exported.table()))
-    if exported.path is None:
-        click.echo(f"not written: the study does not beat preset {exported.preset} by the margin on these seeds")
+    try:
+        exported = export(config, wanted)
+    except Stopped as error:
+        click.echo(f"stopped: {error}; the same command goes on from here.")
         return 1
-    click.echo(f"written: {exported.path}")
-    return 0
+    click.echo("\n".join([*exported.table(), exported.sentence()]))
+    return 0 if exported.path is not None else 1
 
 
 @cli.command("study", cls=StudyCommand)

@@ -46,6 +46,10 @@ class StoreLost(Exception):
         super().__init__(clean(sentence))
 
 
+class Stopped(Exception):
+    """The work was asked to stop before it was done; the message is by what. The same call goes on from there."""
+
+
 def in_one_line(error: BaseException) -> str:
     """What somebody else's code raised, and where in it: ``ValueError: too many (mine.py, line 3)``.
 

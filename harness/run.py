@@ -33,6 +33,9 @@ from harness.tracking.recorder import Findings, Recorder
 from harness.tracking.store import lost_in_one_sentence, run_page
 from harness.training import BaseStarted, Diverged, Epoch, Event, train
 
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What asks to stop: a batch system, a person at the keyboard, a terminal that is closed."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -280,7 +283,11 @@ def find_device(name: str) -> torch.device:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """While this is open, SIGTERM and SIGINT ask to stop after the epoch; a second SIGINT a second later stops at once."""
+    """While this is open, ``STOPS`` ask to stop after the epoch; a second SIGINT a second later stops at once.
+
+    A signal that is ignored stays so: that is how ``nohup`` asks to outlive a terminal, and how a script keeps Ctrl-C from
+    what it has put into the background.
+    """
     stop, asked = Stop(), [0.0]
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -293,7 +300,8 @@ def stop_on_signals() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    heard = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
+    before: dict[int, Any] = {number: signal.signal(number, ask) for number in heard}
     try:
         yield stop
     finally:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from harness.errors import BadInput
-from harness.execution.benchmark import BUSY_S, RETRIES
-from harness.execution.executors import is_loss
-from harness.outcome import Outcome
+from harness.errors import BadInput, Stopped
+from harness.execution.benchmark import BUSY_S, POLL_S
+from harness.execution.isolation import stop_at_work
+from harness.run import Stop
 from studies.definition import median
 from studies.findings import Findings
 from studies.measures import Measured
 from studies.plan import Plan, Run
+from studies.runs import CloseLost, came_of
 from studies.trials import RECORD, succeeded
 
 
@@ -107,11 +108,20 @@ def best_on(found: Findings, problem: str) -> FrozenTrial | None:
     return min(candidates, key=lambda trial: float(trial.user_attrs[RECORD]["problems"][problem][0]), default=None)
 
 
-def confirm(found: Findings, trial: FrozenTrial, seeds: range, margin: float, submit: Submit) -> Confirmation:
+def confirm(
+    found: Findings,
+    trial: FrozenTrial,
+    seeds: range,
+    margin: float,
+    submit: Submit,
+    stop: Stop,
+    close_lost: CloseLost,
+) -> Confirmation:
     """Train the preset, the best trial, and on each problem the trial that was best there, on seeds that are fresh.
 
     A problem keeps values of its own when they meet the constraints, by the medians, and those of the best trial don't or
-    are beaten by ``margin`` in the first objective. Raises BadInput when the study has seen one of the seeds.
+    are beaten by ``margin`` in the first objective. Raises BadInput when the study has seen one of the seeds, and Stopped
+    when ``stop`` has a reason before all runs are done.
     """
     plan = found.plan
     candidates = {problem: best_on(found, problem) for problem in plan.problems}
@@ -122,7 +132,7 @@ def confirm(found: Findings, trial: FrozenTrial, seeds: range, margin: float, su
         wanted["chosen", problem] = list(_runs(plan, trial.params, problem, seeds))
         if problem in others:
             wanted["own", problem] = list(_runs(plan, others[problem].params, problem, seeds))
-    results = computed((run for runs in wanted.values() for run in runs), submit)
+    results = computed((run for runs in wanted.values() for run in runs), submit, stop, close_lost)
     measured = {
         key: [
             replace(results[run.fingerprint], twin=results.get(run.twin or "")) for run in runs if run.step is not None
@@ -163,27 +173,37 @@ def _runs(plan: Plan, values: Mapping[str, Any] | None, problem: str, seeds: ran
     return plan.runs(values or {}, (problem,), seeds)
 
 
-def computed(runs: Iterable[Run], submit: Submit) -> dict[str, Measured]:
-    """The result of each run by fingerprint: twins first; a lost worker costs a further attempt."""
+def computed(runs: Iterable[Run], submit: Submit, stop: Stop, close_lost: CloseLost) -> dict[str, Measured]:
+    """The result of each run by fingerprint: twins first; a lost worker costs a further attempt.
+
+    Raises Stopped, once the runs at work had a moment to record what they have, when ``stop`` has a reason.
+    """
     by_fingerprint = {run.fingerprint: run for run in runs}
     results: dict[str, Measured] = {}
+    losses: Counter[str] = Counter()
     for of_twins in (True, False):
-        waiting = [run for run in by_fingerprint.values() if (run.step is None) is of_twins]
-        losses: Counter[str] = Counter()
-        while waiting:
-            futures = {submit(run, results): run for run in waiting}
-            waiting = []
-            for future in as_completed(futures):
-                run, error = futures[future], future.exception()
-                if error is not None and is_loss(error) and losses[run.fingerprint] < RETRIES:
-                    losses[run.fingerprint] += 1
-                    waiting.append(run)
-                elif error is not None:
-                    config = run.config
-                    results[run.fingerprint] = Measured(config.problem, config.seed, Outcome.ERROR, str(error))
-                elif (measured := future.result()).outcome is None:
-                    waiting.append(run)
-                    time.sleep(BUSY_S)
+        ready = deque(run for run in by_fingerprint.values() if (run.step is None) is of_twins)
+        later: deque[tuple[float, Run]] = deque()
+        futures: dict[Future[Measured], Run] = {}
+        while ready or later or futures:
+            if stop.reason is not None:
+                stop_at_work(futures)
+                raise Stopped(stop.reason)
+            while later and later[0][0] <= time.monotonic():
+                ready.append(later.popleft()[1])
+            while ready:
+                run = ready.popleft()
+                futures[submit(run, results)] = run
+            if not futures:
+                time.sleep(POLL_S)
+            done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            for future in done:
+                run = futures.pop(future)
+                measured = came_of(future, run, losses, close_lost)
+                if measured is None:
+                    ready.append(run)
+                elif measured.outcome is None:
+                    later.append((time.monotonic() + BUSY_S, run))
                 else:
                     results[run.fingerprint] = measured
     return results

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 import optuna
 
-from harness.addresses import clean
 from harness.errors import BadInput
 from harness.execution.attempt import Task
-from harness.execution.benchmark import BUSY_S, POLL_S, RETRIES, STOP_S, SUMMARY_S, close_ours
-from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
-from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, ask_children_to_stop
+from harness.execution.benchmark import BUSY_S, POLL_S, SUMMARY_S, close_ours
+from harness.execution.executors import executor, refuse_unsuitable_store
+from harness.execution.isolation import Limits, stop_at_work
 from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close_if_gone
@@ -31,7 +30,7 @@ from studies.handover import OWNER, hand_over, take_over
 from studies.measures import Measured
 from studies.plan import Plan, Run, make_plan
 from studies.rungs import Earlier
-from studies.runs import Order, measure_isolated
+from studies.runs import CloseLost, Order, came_of, measure_isolated
 from studies.space import distributions
 from studies.storage import alone, counted, give_sign, look_at_storage, open_storage, open_study, storage_lost
 from studies.trials import RECORD, OpenTrial, Told, judge, refuse, tell
@@ -87,8 +86,8 @@ def tune(config: StudyConfig, listener: Listener = lambda told: None) -> StudyRe
     look_at_store()
     refuse_unsuitable_store(config.where, store_address())
     look_at_storage(config.storage)
-    with lost_in_one_sentence(), storage_lost():
-        return _tune(plan, config, listener)
+    with lost_in_one_sentence(), storage_lost(), stop_on_signals() as stop:
+        return _tune(plan, config, listener, stop)
 
 
 def _desk(plan: Plan, config: StudyConfig, study: optuna.Study) -> Desk:
@@ -102,8 +101,8 @@ def _desk(plan: Plan, config: StudyConfig, study: optuna.Study) -> Desk:
     return desk
 
 
-def _tune(plan: Plan, config: StudyConfig, listener: Listener) -> StudyResult:
-    with stop_on_signals() as stop, executor(config.where) as pool, ExitStack() as beating:
+def _tune(plan: Plan, config: StudyConfig, listener: Listener, stop: Stop) -> StudyResult:
+    with executor(config.where) as pool, ExitStack() as beating:
         # Not before the scheduler is there, and the store after the study: what is refused leaves nothing.
         study = open_study(open_storage(config.storage), plan, config)
         client = open_store()
@@ -160,8 +159,6 @@ def ask(desk: Desk) -> OpenTrial | Told | None:
 
 
 Submit = Callable[[OpenTrial, Run], Future[Measured]]
-CloseLost = Callable[[Outcome, str, str], str]
-"""Ends what a lost worker left of a fingerprint: with an outcome, a reason, and the fingerprint. Gives the run's id."""
 
 
 def work(
@@ -203,7 +200,7 @@ def work(
         done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
         for future in done:
             opened, run = futures.pop(future)
-            measured = _measured(future, run, losses, close_lost)
+            measured = came_of(future, run, losses, close_lost)
             if measured is None:
                 opened.again(run)
             elif measured.outcome is None:
@@ -237,33 +234,9 @@ def _any(desk: Desk) -> tuple[OpenTrial, Run] | None:
     return next(((opened, run) for opened in desk.open if (run := opened.next_run()) is not None), None)
 
 
-def _measured(future: Future[Measured], run: Run, losses: Counter[str], close_lost: CloseLost) -> Measured | None:
-    """What came of a run, with its MLflow run closed where its process could not do that; None to try it again."""
-    error = future.exception()
-    if error is None:
-        measured = future.result()
-        if measured.outcome is not Outcome.INTERRUPTED or measured.cut:
-            return measured
-        error = WorkerLost(measured.reason)
-    outcome, reason = Outcome.ERROR, clean(f"{type(error).__name__}: {error}")
-    if isinstance(error, DeadlinePassed):
-        outcome, reason = Outcome.TIMEOUT, str(error)
-    elif is_loss(error):
-        losses[run.fingerprint] += 1
-        reason = f"{error} (attempt {losses[run.fingerprint]} of {RETRIES + 1})"
-    run_id = close_lost(outcome, reason, run.fingerprint)
-    if is_loss(error) and losses[run.fingerprint] <= RETRIES:
-        return None
-    return Measured(run.config.problem, run.config.seed, outcome, reason, run_id)
-
-
 def _stop(desk: Desk, futures: dict[Future[Measured], tuple[OpenTrial, Run]]) -> None:
     """Let the runs at work record what they have, for a moment, and hand the open trials over to whoever comes next."""
-    for future in futures:
-        future.cancel()
-    if futures:
-        ask_children_to_stop()
-        wait(futures, timeout=STOP_S)
+    stop_at_work(futures)
     with alone(desk.config.storage):
         for opened in desk.open:
             hand_over(desk.study, desk.study.trials[opened.number])

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import datetime
+import errno
+import os
+import tempfile
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from optuna.trial import FrozenTrial
 
 from harness.addresses import masked
-from harness.errors import BadInput
+from harness.errors import BadInput, Stopped
 from harness.execution.attempt import Task
+from harness.execution.benchmark import close_ours
 from harness.execution.executors import executor, refuse_unsuitable_store
 from harness.execution.isolation import Limits
 from harness.explanation import comments
 from harness.fingerprint import COMPARABILITY
+from harness.outcome import Outcome
 from harness.presets import load, text_of
-from harness.tracking.parent import child_tags, open_parent, write_table
-from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, store_address
+from harness.run import stop_on_signals
+from harness.tracking.parent import child_tags, end_parent, open_parent, write_table
+from harness.tracking.store import STORE_ERRORS, look_at_store, lost_in_one_sentence, open_store, store_address
 from studies.config import ExportConfig, StudyConfig
 from studies.confirmation import Confirmation, best_trial, confirm
 from studies.findings import findings
@@ -31,6 +39,9 @@ from studies.plan import Plan, Run, difference, make_plan
 from studies.runs import Order, measure_isolated
 from studies.space import fields
 from studies.storage import find_study, look_at_storage, open_storage, storage_lost
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 @dataclass(frozen=True)
@@ -62,11 +73,19 @@ class Exported:
         lines.append(f"| mean | {means.before:.2f} | {means.of_trial:.2f} | | {means.after:.2f} as exported | |")
         return lines
 
+    def sentence(self) -> str:
+        """Whether there is a file, and why not."""
+        if self.path is None:
+            return f"not written: the study does not beat preset {self.preset} by the margin on these seeds"
+        return f"written: {self.path}"
+
 
 def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
     """Confirm a study's winners on fresh seeds, and write them as a preset if they beat the one that they started from.
 
-    Raises BadInput for a study that is not there, is of another definition, or has nothing to export.
+    Raises BadInput, with nothing left behind, for a study that is not there, is of another definition, or has nothing to
+    export, and for a file that can't be written. Raises Stopped when a signal asks to stop: the same call goes on from
+    there. Raises StoreLost when the store fails in the middle.
     """
     plan = make_plan(config)
     look_at_store()
@@ -79,10 +98,22 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
     found = findings(plan, study)
     trial = best_trial(found, wanted.trial)
     seeds = range(wanted.first_fresh, wanted.first_fresh + wanted.fresh)
-    with lost_in_one_sentence(), storage_lost(), executor(config.where) as pool:
+    seeds = range(wanted.first_fresh, wanted.first_fresh + wanted.fresh)
+    path = Path(wanted.to or f"{plan.name}.yaml")
+    with _writing(path), tempfile.TemporaryFile(dir=path.parent):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    with (
+        lost_in_one_sentence(),
+        storage_lost(),
+        stop_on_signals() as stop,
+        ExitStack() as at_the_end,  # of the workers too
+        executor(config.where) as pool,
+    ):
         client = open_store()
         opened = open_parent(client, plan.name, f"{plan.name}-export", {"study_export": plan.name})
         parent, experiment = opened.info.run_id, opened.info.experiment_id
+        at_the_end.enter_context(_nothing_stays_running(client, parent))
         tags = {"study": plan.name, "trial": "export"} | child_tags(parent)
         limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
 
@@ -96,17 +127,42 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
             )
             return pool.submit(measure_isolated, Order(task, {}), limits)
 
-        confirmation = confirm(found, trial, seeds, wanted.margin, submit)
-        path = Path(wanted.to or f"{plan.name}.yaml") if confirmation.is_better else None
-        exported = Exported(path, confirmation, plan, config.preset)
+        confirmation = confirm(found, trial, seeds, wanted.margin, submit, stop, partial(close_ours, client))
+        exported = Exported(path if confirmation.is_better else None, confirmation, plan, config.preset)
         write_table(client, parent, "confirmation.json", [_plain(row) for row in confirmation.problems])
-        if path is not None:
+        if exported.path is not None:
             text = preset_text(plan, confirmation, config.preset, datetime.date.today())
-            path.write_text(text, encoding="utf-8")
+            with _writing(path):
+                path.write_text(text, encoding="utf-8")
             client.log_text(parent, text, "preset.yaml")
         client.set_tag(parent, "mlflow.note.content", "\n".join(exported.table()))
-        client.set_terminated(parent, "FINISHED")
+        outcome = Outcome.COMPLETED
+        end_parent(client, parent, outcome.value, f"{exported.sentence()}.", outcome.status)
     return exported
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raises BadInput for what the system says against a file."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"to = {str(path)!r} can't be written: {error.strerror}.") from error
+
+
+@contextmanager
+def _nothing_stays_running(client: MlflowClient, parent: str) -> Iterator[None]:
+    """When an export is left before its end, close what its workers left and the parent run, if the store can be written."""
+    try:
+        yield
+    except BaseException as error:
+        outcome, reason = Outcome.ERROR, f"The export ended by {type(error).__name__}: {error}"
+        if isinstance(error, Stopped | KeyboardInterrupt):
+            outcome, reason = Outcome.INTERRUPTED, str(error) or "Stopped by SIGINT"
+        with suppress(*STORE_ERRORS):
+            close_ours(client, outcome, f"{reason}; the run did not end by itself in time.")
+            end_parent(client, parent, outcome.value, reason, outcome.status)
+        raise
 
 
 def _plain(row: Any) -> dict[str, Any]:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from harness.addresses import clean
 from harness.execution.attempt import Task, attempt, isolated_from_errors
-from harness.execution.isolation import Limits
+from harness.execution.benchmark import RETRIES
+from harness.execution.executors import is_loss
+from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost
+from harness.outcome import Outcome
 from studies.measures import CAP, Measured
+from studies.plan import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,6 +36,33 @@ class Order:
 def measure_isolated(order: Order, limits: Limits) -> Measured:
     """:func:`measure` in the warm child process of the calling thread. Raises what :func:`isolated` raises."""
     return isolated_from_errors(measure, order, limits)
+
+
+CloseLost = Callable[[Outcome, str, str], str]
+"""Closes what the worker of a run left RUNNING, by outcome, reason and fingerprint, and gives its id."""
+
+
+def came_of(future: Future[Measured], run: Run, losses: Counter[str], close_lost: CloseLost) -> Measured | None:
+    """What came of a run, with its MLflow run closed where its process could not do that; None to try it again.
+
+    A worker that was lost costs an attempt, of which there are ``RETRIES`` more; ``losses`` counts them by fingerprint.
+    """
+    error = future.exception()
+    if error is None:
+        measured = future.result()
+        if measured.outcome is not Outcome.INTERRUPTED or measured.cut:
+            return measured
+        error = WorkerLost(measured.reason)
+    outcome, reason = Outcome.ERROR, clean(f"{type(error).__name__}: {error}")
+    if isinstance(error, DeadlinePassed):
+        outcome, reason = Outcome.TIMEOUT, str(error)
+    elif is_loss(error):
+        losses[run.fingerprint] += 1
+        reason = f"{error} (attempt {losses[run.fingerprint]} of {RETRIES + 1})"
+    run_id = close_lost(outcome, reason, run.fingerprint)
+    if is_loss(error) and losses[run.fingerprint] <= RETRIES:
+        return None
+    return Measured(run.config.problem, run.config.seed, outcome, reason, run_id)
 
 
 def measure(order: Order) -> Measured:

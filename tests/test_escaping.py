@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from harness.errors import BadInput
-from harness.escaping import code, file_name, latex, markdown, in_filter, spreadsheet, visible
+from harness.escaping import code, file_name, in_filter, latex, markdown, spreadsheet, visible
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=60)
 

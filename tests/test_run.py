@@ -209,6 +209,17 @@ def test_a_signal_ends_the_run_after_the_epoch_and_handlers_are_put_back(
     assert len(store.get_metric_history(result.run_id, "train/mse")) == 3
 
 
+def test_a_signal_that_is_ignored_stays_ignored_as_nohup_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.reason is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_second_ctrl_c_a_second_later_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("harness.run.time.monotonic", lambda: now[0])

@@ -20,7 +20,7 @@ from harness.escaping import in_filter, markdown
 from harness.execution.attempt import Attempted, Task, attempt_isolated
 from harness.execution.config import BenchmarkConfig
 from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
-from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, ask_children_to_stop
+from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, stop_at_work
 from harness.fingerprint import fingerprint_of
 from harness.machine import memory
 from harness.models import try_networks
@@ -40,8 +40,6 @@ RETRIES = 2
 POLL_S = 0.5
 BUSY_S = 2.0
 """Seconds between two looks at a cell that another driver is at work on."""
-STOP_S = 5.0
-"""Seconds that the cells at work get to record what they have when the benchmark is asked to stop."""
 SUMMARY_S = 30.0
 """Seconds between two writes of the summary while the benchmark is at work."""
 
@@ -161,16 +159,18 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
     cells = plan(config)
     look_at_store()
     refuse_unsuitable_store(config, store_address())
-    with lost_in_one_sentence():
-        return _compute_what_is_missing(config, cells, listener)
+    with lost_in_one_sentence(), stop_on_signals() as stop:
+        return _compute_what_is_missing(config, cells, listener, stop)
 
 
-def _compute_what_is_missing(config: BenchmarkConfig, cells: Mapping[str, Cell], listener: Listener) -> BenchmarkResult:
+def _compute_what_is_missing(
+    config: BenchmarkConfig, cells: Mapping[str, Cell], listener: Listener, stop: Stop
+) -> BenchmarkResult:
     name = suites.title(config.suite)
     identity = f"{name}-{_hash(cells)}"
     state = BenchmarkState(cells)
     since = time.time() if config.force else 0.0
-    with stop_on_signals() as stop, executor(config) as pool, ExitStack() as beating:
+    with executor(config) as pool, ExitStack() as beating:
         client = open_store()  # not before the scheduler is there: what is refused leaves no store
         tags = {"benchmark": identity, "suite": name}
         opened = open_parent(client, name, identity, tags)
@@ -281,12 +281,7 @@ def _ending(future: Future[Attempted], cell: Cell, client: MlflowClient, losses:
 
 def _stop(state: BenchmarkState, futures: dict[Future[Attempted], Cell], client: MlflowClient) -> Iterator[Attempted]:
     """Let the cells at work record what they have, for a moment."""
-    for future in futures:
-        future.cancel()
-    if futures:
-        ask_children_to_stop()
-    done, _ = wait(futures, timeout=STOP_S)
-    for future in done:
+    for future in stop_at_work(futures):
         if not future.cancelled() and future.exception() is None and (ended := future.result()).outcome is not None:
             state.settled[futures[future].fingerprint] = ended
             yield ended

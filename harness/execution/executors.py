@@ -15,7 +15,7 @@ import yaml
 from harness.addresses import masked
 from harness.errors import BadInput
 from harness.execution.config import BenchmarkConfig
-from harness.execution.isolation import WorkerLost, end_children
+from harness.execution.isolation import WorkerLost, end_children, out_of_the_terminal_s_reach
 from harness.tracking.sqlite import is_sqlite, sqlite_file
 
 NETWORK_FILE_SYSTEMS = (
@@ -33,6 +33,9 @@ NETWORK_FILE_SYSTEMS = (
 )
 CONNECT_S = 10.0
 MAY_HAVE_CHILDREN = "export DASK_DISTRIBUTED__WORKER__DAEMON=False"
+NO_WEB = {"dashboard": False, "dashboard_address": "127.0.0.1:0", "preload": ["harness.execution.nodes"]}
+"""Dask opens a web server all the same; on a port that nobody else has, until the module closes it."""
+NO_WEB_OF_A_JOB = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--preload", "harness.execution.nodes")
 
 
 @contextmanager
@@ -60,7 +63,9 @@ def _processes(config: BenchmarkConfig) -> Iterator[Executor]:
 def _dask(config: BenchmarkConfig) -> Iterator[Executor]:
     try:
         import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client, Security
+
+        ours = Security.temporary()
     except ImportError as error:
         raise BadInput(f"executor = 'dask' can't be used: {error}; pip install 'harness[cluster]'.") from error
     dask.config.set(
@@ -71,7 +76,13 @@ def _dask(config: BenchmarkConfig) -> Iterator[Executor]:
             "distributed.comm.timeouts.connect": f"{CONNECT_S}s",
         }
     )
-    with _cluster(config, LocalCluster) as address:
+    certified = dask.config.get("distributed.comm.tls.ca-file") is not None
+    if config.scheduler is not None and config.scheduler.startswith("tls://") and not certified:
+        raise BadInput(
+            f"scheduler = {masked(config.scheduler)!r} can't be used without certificates; name them in Dask's settings, under "
+            "distributed.comm.tls (docs/scaling.md)."
+        )
+    with _cluster(config, ours) as address:
         try:
             client = Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -84,20 +95,37 @@ def _dask(config: BenchmarkConfig) -> Iterator[Executor]:
 
 
 @contextmanager
-def _cluster(config: BenchmarkConfig, local: type[Any]) -> Iterator[Any]:
-    """The address of the scheduler, or a cluster that ends with the benchmark."""
+def _cluster(config: BenchmarkConfig, security: Any) -> Iterator[Any]:
+    """The address of the scheduler, or a cluster that ends with the benchmark.
+
+    Whoever can talk to a scheduler can run code as its user. So a cluster of ours talks TLS alone, with a key that is made
+    for it: in memory, and for the jobs of a batch system in files that only their user can read.
+    """
     if config.scheduler is not None:
         yield config.scheduler
-    elif config.cluster is None:
-        with local(config.worker_count(), threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-            yield cluster
-    else:
-        with _batch_cluster(config) as cluster:
+        return
+    with out_of_the_terminal_s_reach():
+        ours = _local_cluster(config, security) if config.cluster is None else _batch_cluster(config, security)
+    with ours as cluster:
+        if config.cluster is not None:
             cluster.scale(jobs=config.worker_count())
-            yield cluster
+        yield cluster
 
 
-def _batch_cluster(config: BenchmarkConfig) -> Any:
+def _local_cluster(config: BenchmarkConfig, security: Any) -> Any:
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=config.worker_count(),
+        threads_per_worker=1,
+        processes=True,
+        security=security,
+        scheduler_kwargs=NO_WEB,
+        preload=NO_WEB["preload"],
+    )
+
+
+def _batch_cluster(config: BenchmarkConfig, security: Any) -> Any:
     """A cluster whose workers are jobs of a batch system. Raises BadInput when its settings can't be used."""
     import dask
 
@@ -108,11 +136,21 @@ def _batch_cluster(config: BenchmarkConfig) -> Any:
             raise BadInput(f"cluster_config = {config.cluster_config!r} can't be read: {error}.") from error
         dask.config.update(dask.config.config, settings, priority="new")
     name = {"slurm": "SLURMCluster", "pbs": "PBSCluster"}[str(config.cluster)]
-    prologue = dask.config.get(f"jobqueue.{config.cluster}.job-script-prologue", None) or []
+
+    def given(setting: str) -> Any:
+        return dask.config.get(f"jobqueue.{config.cluster}.{setting}", None)
+
     try:
         module = importlib.import_module("dask_jobqueue")
-        return getattr(module, name)(processes=1, job_script_prologue=[MAY_HAVE_CHILDREN, *prologue])
-    except (ImportError, ValueError, TypeError) as error:
+        return getattr(module, name)(
+            processes=1,
+            security=security,
+            shared_temp_directory=given("shared-temp-directory") or str(Path.cwd()),
+            scheduler_options={**NO_WEB, **(given("scheduler-options") or {})},
+            worker_extra_args=[*NO_WEB_OF_A_JOB, *(given("worker-extra-args") or [])],
+            job_script_prologue=[MAY_HAVE_CHILDREN, *(given("job-script-prologue") or [])],
+        )
+    except (ImportError, OSError, ValueError, TypeError) as error:
         why = str(error).splitlines()[0].removesuffix(", for example:")
         raise BadInput(
             f"cluster = {config.cluster!r} can't be set up: {why}; give what is missing in cluster_config (docs/scaling.md)."

@@ -7,15 +7,18 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import active_children, current_process, get_context
+from multiprocessing import active_children, current_process, get_context, resource_tracker
 from typing import TypeVar
 
 import psutil
 from pebble import ProcessExpired, ProcessPool
+
+from harness.streams import let_the_reader_go
 
 T = TypeVar("T")
 Argument = TypeVar("Argument")
@@ -24,6 +27,8 @@ GRACE_S = 15.0
 """Seconds that a cell has to record what it has, after it was asked to stop."""
 
 END_S = 5.0
+STOP_S = 5.0
+"""Seconds that the cells at work get to record what they have when their driver is asked to stop."""
 
 
 class WorkerLost(Exception):
@@ -56,13 +61,31 @@ def isolated(function: Callable[[Argument], T], argument: Argument, limits: Limi
     """
     hard = None if limits.seconds is None else limits.seconds + GRACE_S
     try:
-        return _child(limits).schedule(function, (argument,), timeout=hard).result()
+        with out_of_the_terminal_s_reach():
+            future = _child(limits).schedule(function, (argument,), timeout=hard)
+        return future.result()
     except ProcessExpired as death:
         raise WorkerLost(_cause(death.exitcode)) from None
     except TimeoutError:
         raise DeadlinePassed(f"It did not stop by itself within {GRACE_S:.0f} s after its deadline.") from None
     except BrokenProcessPool:
         raise WorkerLost("The worker was gone before the cell began.") from None
+
+
+@contextmanager
+def out_of_the_terminal_s_reach() -> Iterator[None]:
+    """Processes and threads that begin in here never hear of Ctrl-C and of a closed terminal.
+
+    A terminal tells every process of its group. It is for the driver to hear it, and to ask the cells to stop.
+    """
+    of_terminal = (signal.SIGINT, signal.SIGHUP)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, of_terminal)
+    try:
+        resource_tracker.ensure_running()  # which unblocks SIGINT when it starts
+        signal.pthread_sigmask(signal.SIG_BLOCK, of_terminal)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def discard_child() -> None:
@@ -96,7 +119,8 @@ def _child(limits: Limits) -> ProcessPool:
 
 
 def limit_and_follow(parent: int, memory: int | None) -> None:
-    """In a fresh child, first of all: its memory is limited, and it ends soon after its parent."""
+    """In a fresh child, first of all: its memory is limited, it ends soon after its parent, and what it prints may be lost."""
+    let_the_reader_go()
     threading.Thread(target=_follow, args=(parent,), daemon=True, name="follow parent").start()
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
@@ -120,7 +144,17 @@ def _follow(parent: int) -> None:
     os._exit(1)
 
 
-def ask_children_to_stop() -> None:
+def stop_at_work(futures: Iterable[Future[T]]) -> set[Future[T]]:
+    """Begin nothing new, and let what is at work record what it has, for a moment; gives those that are over then."""
+    of = list(futures)
+    for future in of:
+        future.cancel()
+    if of:
+        _ask_children_to_stop()
+    return wait(of, timeout=STOP_S).done
+
+
+def _ask_children_to_stop() -> None:
     """SIGTERM to every process below this one: a cell at work records what it has, as ``interrupted``."""
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from harness.errors import BadInput, printable, quoted
+from harness.errors import BadInput, quoted
+from harness.escaping import visible
 
 Place = tuple[str | int, ...]
 DEEPEST = 20
@@ -53,7 +54,7 @@ def read(name: str, text: str) -> Document:
         content = None if node is None else _plain(name, loader, node, (), 1, lines, ())
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise _fault(name, line, f"this is not YAML: {printable(str(error.problem))}") from error
+        raise _fault(name, line, f"this is not YAML: {visible(error.problem)}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _fault(name, line, f"this is not YAML: {quoted(text[error.position])} must not be in it") from error

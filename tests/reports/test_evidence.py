@@ -18,8 +18,7 @@ from harness.run import run
 from reports.evidence import Cell, Selection, gather
 from reports.store import fill, heads
 from tests.reports.conftest import BENCHMARK, MISSING, PLANNED
-from tests.support import small
-from tests.system.test_browser import server
+from tests.support import served, small
 
 EVERYTHING = Selection()
 
@@ -76,7 +75,7 @@ def test_numbers_are_those_that_mlflow_gives(filled: MlflowClient) -> None:
 
 def test_a_tracking_server_gives_the_same_evidence(filled: MlflowClient, outside: Path) -> None:
     here = gather(filled, Selection(presets=("tuned",)))
-    with server(filled, outside) as address:
+    with served(["server", "--backend-store-uri", filled.tracking_uri, "--workers", "1"], outside) as address:
         there = gather(MlflowClient(address), Selection(presets=("tuned",)))
     pd.testing.assert_frame_equal(there.frame(), here.frame())
 

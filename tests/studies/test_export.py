@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,12 +17,14 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
 from harness.errors import BadInput
+from harness.execution.isolation import DeadlinePassed, WorkerLost
 from harness.explanation import comments
 from harness.fingerprint import COMPARABILITY
 from harness.outcome import Outcome
 from harness.presets import load, text_of
+from harness.run import Stop
 from studies.config import configure_export
-from studies.confirmation import Confirmation, best_on, best_trial, confirm
+from studies.confirmation import Confirmation, best_on, best_trial, computed, confirm
 from studies.driver import tune
 from studies.export import export, preset_text
 from studies.findings import Findings, findings
@@ -30,6 +33,7 @@ from studies.plan import Plan, Run
 from studies.storage import open_storage
 from tests.reports.test_hostile import plant
 from tests.studies.support import QUICK, desk, done, drive, failed, quick
+from tests.support import all_runs, only_run
 
 SIN, POLY = "poisson_1d_sin", "poisson_1d_poly"
 DAY = datetime.date(2026, 11, 24)
@@ -61,7 +65,8 @@ def submitting(value: Any) -> Any:
 def confirmed(
     found: Findings, margin: float = 0.1, value: Any = worth, first: int = 1000, trial: int | None = None
 ) -> Confirmation:
-    return confirm(found, best_trial(found, trial), range(first, first + 5), margin, submitting(value))
+    chosen, seeds = best_trial(found, trial), range(first, first + 5)
+    return confirm(found, chosen, seeds, margin, submitting(value), Stop(), lambda outcome, reason, fingerprint: "")
 
 
 def test_a_problem_gets_values_of_its_own_where_they_beat_the_model_s_by_the_margin(outside: Path) -> None:
@@ -187,6 +192,59 @@ def test_what_a_store_and_a_storage_name_is_not_run_by_a_study_or_its_export(
     with pytest.raises(BadInput, match=r"plugins = .* is not searched by this study"):
         export(config, wanted)
     assert not marker.exists()
+
+
+def test_a_run_whose_worker_is_lost_is_tried_again_and_one_past_its_deadline_is_not(outside: Path) -> None:
+    lost, late, *_ = runs = list(desk(quick()).plan.runs({}, seeds=range(1000, 1003)))
+    asked: Counter[str] = Counter()
+    closed: list[tuple[Outcome, str]] = []
+
+    def submit(run: Run, known: Mapping[str, Measured]) -> Future[Measured]:
+        asked[run.fingerprint] += 1
+        future: Future[Measured] = Future()
+        if run == late:
+            future.set_exception(DeadlinePassed("It did not stop."))
+        elif run == lost and asked[run.fingerprint] < 3:
+            future.set_exception(WorkerLost("It is gone."))
+        else:
+            future.set_result(done(run))
+        return future
+
+    def close_lost(outcome: Outcome, reason: str, fingerprint: str) -> str:
+        closed.append((outcome, fingerprint))
+        return "closed"
+
+    results = computed(runs, submit, Stop(), close_lost)
+    assert [results[run.fingerprint].outcome for run in runs] == [
+        Outcome.COMPLETED,
+        Outcome.TIMEOUT,
+        Outcome.COMPLETED,
+    ]
+    assert [asked[run.fingerprint] for run in runs] == [3, 1, 1]
+    assert Counter(closed) == {(Outcome.ERROR, lost.fingerprint): 2, (Outcome.TIMEOUT, late.fingerprint): 1}
+
+
+def test_a_fault_in_the_middle_closes_the_export_s_run(
+    store: MlflowClient, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive(desk(quick()))
+    monkeypatch.setattr("studies.export.confirm", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export(*configure_export({**QUICK, "problem": SIN, "trials": "3", "seeds": "1", "workers": "1"}))
+    run = only_run(store)
+    assert (run.info.status, run.data.tags["outcome"]) == ("FAILED", "error")
+    assert "ZeroDivisionError" in run.data.tags["outcome.reason"]
+
+
+@pytest.mark.parametrize("to", ["no/such/folder.yaml", "."])
+def test_a_file_that_can_not_be_written_is_refused_before_anything_is_trained(
+    to: str, store: MlflowClient, outside: Path
+) -> None:
+    drive(desk(quick()))
+    given = {**QUICK, "problem": SIN, "trials": "3", "seeds": "1", "workers": "1", "to": to}
+    with pytest.raises(BadInput, match=f"to = '{to}' can't be written: "):
+        export(*configure_export(given))
+    assert all_runs(store) == []
 
 
 def test_a_real_study_is_exported_or_says_that_it_is_no_better(store: MlflowClient, outside: Path) -> None:

@@ -32,9 +32,9 @@ from tests.support import all_runs, environment, gone
 SLOW = {"epochs": "100000", "problem": "poisson_1d_sin", "seeds": "1", "workers": "1"}
 
 
-def command(storage: str, **given: Any) -> list[str]:
+def command(storage: str, *export: str, **given: Any) -> list[str]:
     fields = {**QUICK, **SLOW, "storage": storage, **{name: str(value) for name, value in given.items()}}
-    return [sys.executable, "-m", "harness", "study", *[w for k, v in fields.items() for w in (f"--{k}", v)]]
+    return [sys.executable, "-m", "harness", "study", *export, *[w for k, v in fields.items() for w in (f"--{k}", v)]]
 
 
 @contextmanager
@@ -109,6 +109,39 @@ def test_a_driver_that_is_asked_to_stop_leaves_nothing_running(store: MlflowClie
     assert {r.info.status for r in all_runs(store)} == {"KILLED"}
     at = desk(quick(trials=2, **SLOW))
     assert list(states(at).values()) == ["FAIL", "WAITING"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_export_that_is_asked_to_stop_leaves_nothing_running(
+    number: signal.Signals, store: MlflowClient, outside: Path
+) -> None:
+    drive(desk(quick(trials=2, **SLOW)))
+    process = subprocess.Popen(
+        command("studies.journal", "export", trials=2, to="new.yaml"),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: at_work(store))
+        os.killpg(process.pid, number)  # as a terminal does; a batch system tells all of a job, too
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 1, out + err
+    assert f"stopped: Stopped by {number.name}; the same command goes on from here." in out
+    assert "Traceback" not in err
+    assert not Path("new.yaml").exists()
+    runs = all_runs(store)
+    assert {run.info.status for run in runs} == {"KILLED"}
+    (parent,) = [run for run in runs if "study_export" in run.data.tags]
+    assert (parent.data.tags["outcome"], parent.data.tags["outcome.reason"]) == (
+        "interrupted",
+        f"Stopped by {number.name}",
+    )
 
 
 def test_two_drivers_on_one_study_ask_for_as_many_trials_as_one(any_storage: str, store: MlflowClient) -> None:

@@ -294,10 +294,16 @@ def test_an_unreachable_scheduler_is_refused_and_nothing_is_left(store: MlflowCl
     assert all_runs(store) == []
 
 
-def test_ctrl_c_ends_it_like_sigterm(store: MlflowClient, outside: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "executor"), [(signal.SIGINT, "process"), (signal.SIGHUP, "process"), (signal.SIGHUP, "dask")]
+)
+def test_what_a_terminal_sends_to_the_whole_group_ends_it_like_sigterm(
+    number: signal.Signals, executor: str, store: MlflowClient, outside: Path
+) -> None:
+    """Ctrl-C, or a terminal that is closed: the shell and the system each say so. Only the driver is to hear it."""
     (outside / "long.yaml").write_text(LONG)
     process = subprocess.Popen(
-        command(str(outside / "long.yaml")),
+        command(str(outside / "long.yaml"), executor=executor),
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -306,13 +312,21 @@ def test_ctrl_c_ends_it_like_sigterm(store: MlflowClient, outside: Path) -> None
     )
     try:
         wait_for(store, 2)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+        time.sleep(1)
+        os.killpg(process.pid, number)
+        time.sleep(0.2)
+        os.killpg(process.pid, number)
         out, err = process.communicate(timeout=30)
     finally:
         process.kill()
         process.communicate(timeout=30)
     assert process.returncode == 1, out + err
+    assert f"Stopped by {number.name}; the same command goes on from here" in out
+    assert "Traceback" not in err
     assert {run.info.status for run in all_runs(store)} == {"KILLED"}
+    for run in cells_of(store):
+        assert run.data.tags["outcome.reason"].startswith("Stopped by SIGTERM after epoch"), "its driver's"
+        assert "history.parquet" in [file.path for file in store.list_artifacts(run.info.run_id)], "what it had is kept"
 
 
 @pytest.fixture

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
+import ssl
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+from distributed import Security
 from mlflow import MlflowClient
 
 from harness.errors import BadInput
 from harness.execution.config import configure
-from harness.execution.executors import file_system, refuse_unsuitable_store
+from harness.execution.executors import executor, file_system, refuse_unsuitable_store
 from tests.postgres import Server
 from tests.support import all_runs, environment
 from tests.system.test_benchmark import QUICK, assert_exactly_the_plan
@@ -77,8 +81,46 @@ def test_the_jobs_of_a_batch_system_compute_the_cells(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr + "".join(p.read_text() for p in outside.glob("out.*"))
-    assert len(list(outside.glob("job.*"))) == 2
+    jobs = [path.read_text() for path in outside.glob("job.*")]
+    assert len(jobs) == 2
+    assert all("--tls-key" in job and "--no-dashboard" in job and "PRIVATE KEY" not in job for job in jobs)
+    assert list(outside.glob(".dask*")) == [], "nor is the key left"
     assert_exactly_the_plan(MlflowClient(uri), str(outside / "quick.yaml"))
+
+
+def listening() -> set[tuple[str, int]]:
+    """The addresses at which this process and those below it wait for others."""
+    me = psutil.Process()
+    return {
+        tuple(each.laddr)
+        for process in (me, *me.children(recursive=True))
+        for each in process.net_connections("inet")
+        if each.status == psutil.CONN_LISTEN
+    }
+
+
+def test_a_cluster_of_ours_lets_nobody_in_who_lacks_its_key() -> None:
+    """Where it listens it is for TLS with a certificate of this very cluster; there is no web server."""
+    before = listening()
+    with executor(configure({"executor": "dask", "workers": "1"})) as pool:
+        assert pool.submit(os.getpid).result(timeout=60) != os.getpid()
+        found = listening() - before
+        assert len(found) == 3, "a scheduler, a nanny, a worker"
+        assert {host for host, _ in found} == {"127.0.0.1"}
+        anything = ssl.create_default_context()
+        anything.check_hostname, anything.verify_mode = False, ssl.CERT_NONE
+        other = Security.temporary().get_connection_args("client")["ssl_context"]
+        other.verify_mode = ssl.CERT_NONE
+        for address in found:
+            for stranger in (anything, other):
+                with pytest.raises(ssl.SSLError), socket.create_connection(address, 10) as plain:
+                    stranger.wrap_socket(plain, server_hostname="dask-internal").recv(1)
+
+
+def test_a_scheduler_that_wants_certificates_is_refused_without_them() -> None:
+    asked = configure({"executor": "dask", "scheduler": "tls://127.0.0.1:9"})
+    with pytest.raises(BadInput, match=r"'tls://127.0.0.1:9' can't be used without certificates"), executor(asked):
+        pass
 
 
 def test_settings_that_do_not_fit_are_refused_and_nothing_is_left(

@@ -40,7 +40,7 @@ def at_work() -> Iterator[subprocess.Popen[str]]:
         process.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_in_the_middle_ends_the_run_as_interrupted_with_everything_written(
     number: signal.Signals, store: MlflowClient, tmp_path: Path
 ) -> None:
@@ -72,6 +72,24 @@ def test_a_killed_process_leaves_a_run_that_doctor_finds_and_fix_closes(store: M
     closed = only_run(store)
     assert (closed.data.tags["outcome"], closed.info.status) == ("interrupted", "KILLED")
     assert call("doctor") == 0
+
+
+def test_a_run_whose_output_nobody_reads_any_more_is_completed(store: MlflowClient) -> None:
+    """As ``harness run ... | head -1`` does it, with standard error in the same pipe."""
+    config = small("siren", epochs=300)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", *as_options(config.values())],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("epoch 30/300"), "the first of ten lines"
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("completed", "FINISHED")
 
 
 LIMITED = """

@@ -252,6 +252,8 @@ def test_a_model_is_found_by_its_final_metrics_and_params_which_the_run_has_once
     where = "metrics.`final/dense_nmse` < 1e-3 AND params.`cfg/width` = '6'"
     (found,) = any_store.search_logged_models([run.info.experiment_id], where)
     assert (found.source_run_id, found.model_type, found.name) == (run.info.run_id, "regressor", run.info.run_name)
+    assert run.inputs is not None
+    assert found.metrics is not None
     (dense,) = (each for each in run.inputs.dataset_inputs if each.tags[0].value == "dense")
     assert {(metric.key, metric.value, metric.dataset_name, metric.dataset_digest) for metric in found.metrics} == {
         ("final/dense_nmse", 1e-4, "poisson_2d_sin-dense", dense.dataset.digest),
