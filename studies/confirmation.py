@@ -19,7 +19,7 @@ from studies.definition import median
 from studies.findings import Findings
 from studies.measures import Measured
 from studies.plan import Plan, Run
-from studies.runs import CloseLost, came_of
+from studies.runs import CloseLost, LookAt, came_of
 from studies.trials import RECORD, succeeded
 
 
@@ -116,6 +116,7 @@ def confirm(
     submit: Submit,
     stop: Stop,
     close_lost: CloseLost,
+    look_at: LookAt,
 ) -> Confirmation:
     """Train the preset, the best trial, and on each problem the trial that was best there, on seeds that are fresh.
 
@@ -132,7 +133,7 @@ def confirm(
         wanted["chosen", problem] = list(_runs(plan, trial.params, problem, seeds))
         if problem in others:
             wanted["own", problem] = list(_runs(plan, others[problem].params, problem, seeds))
-    results = computed((run for runs in wanted.values() for run in runs), submit, stop, close_lost)
+    results = computed((run for runs in wanted.values() for run in runs), submit, stop, close_lost, look_at)
     measured = {
         key: [
             replace(results[run.fingerprint], twin=results.get(run.twin or "")) for run in runs if run.step is not None
@@ -173,8 +174,11 @@ def _runs(plan: Plan, values: Mapping[str, Any] | None, problem: str, seeds: ran
     return plan.runs(values or {}, (problem,), seeds)
 
 
-def computed(runs: Iterable[Run], submit: Submit, stop: Stop, close_lost: CloseLost) -> dict[str, Measured]:
-    """The result of each run by fingerprint: twins first; a lost worker costs a further attempt.
+def computed(
+    runs: Iterable[Run], submit: Submit, stop: Stop, close_lost: CloseLost, look_at: LookAt
+) -> dict[str, Measured]:
+    """The result of each run by fingerprint: twins first; a lost worker costs a further attempt, and a run that somebody
+    else is at work on is looked at, and asked for again.
 
     Raises Stopped, once the runs at work had a moment to record what they have, when ``stop`` has a reason.
     """
@@ -203,6 +207,7 @@ def computed(runs: Iterable[Run], submit: Submit, stop: Stop, close_lost: CloseL
                 if measured is None:
                     ready.append(run)
                 elif measured.outcome is None:
+                    look_at(measured.run_id)
                     later.append((time.monotonic() + BUSY_S, run))
                 else:
                     results[run.fingerprint] = measured

@@ -30,7 +30,7 @@ from studies.handover import OWNER, hand_over, take_over
 from studies.measures import Measured
 from studies.plan import Plan, Run, make_plan
 from studies.rungs import Earlier
-from studies.runs import CloseLost, Order, came_of, measure_isolated
+from studies.runs import CloseLost, LookAt, Order, came_of, measure_isolated
 from studies.space import distributions
 from studies.storage import alone, counted, give_sign, look_at_storage, open_storage, open_study, storage_lost
 from studies.trials import RECORD, OpenTrial, Told, judge, refuse, tell
@@ -161,9 +161,7 @@ def ask(desk: Desk) -> OpenTrial | Told | None:
 Submit = Callable[[OpenTrial, Run], Future[Measured]]
 
 
-def work(
-    desk: Desk, submit: Submit, slots: int, stop: Stop, close_lost: CloseLost, look_at: Callable[[str], object]
-) -> Iterator[Told]:
+def work(desk: Desk, submit: Submit, slots: int, stop: Stop, close_lost: CloseLost, look_at: LookAt) -> Iterator[Told]:
     """Ask for trials, have their runs computed, ``slots`` at a time, and tell; yields each trial that was told.
 
     A trial has one run at work at a time, so that it can end early, unless there are fewer trials than slots. A run whose

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import errno
-import os
-import tempfile
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,9 +23,12 @@ from harness.execution.executors import executor, refuse_unsuitable_store
 from harness.execution.isolation import Limits
 from harness.explanation import comments
 from harness.fingerprint import COMPARABILITY
+from harness.machine import refuse_unwritable
 from harness.outcome import Outcome
 from harness.presets import load, text_of
 from harness.run import stop_on_signals
+from harness.tracking.claims import close_if_gone
+from harness.tracking.liveness import Heartbeat, Watch
 from harness.tracking.parent import child_tags, end_parent, open_parent, write_table
 from harness.tracking.store import STORE_ERRORS, look_at_store, lost_in_one_sentence, open_store, store_address
 from studies.config import ExportConfig, StudyConfig
@@ -98,11 +98,8 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
     found = findings(plan, study)
     trial = best_trial(found, wanted.trial)
     seeds = range(wanted.first_fresh, wanted.first_fresh + wanted.fresh)
-    seeds = range(wanted.first_fresh, wanted.first_fresh + wanted.fresh)
     path = Path(wanted.to or f"{plan.name}.yaml")
-    with _writing(path), tempfile.TemporaryFile(dir=path.parent):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    refuse_unwritable("to", path, folder=False)
     with (
         lost_in_one_sentence(),
         storage_lost(),
@@ -114,6 +111,8 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
         opened = open_parent(client, plan.name, f"{plan.name}-export", {"study_export": plan.name})
         parent, experiment = opened.info.run_id, opened.info.experiment_id
         at_the_end.enter_context(_nothing_stays_running(client, parent))
+        at_the_end.enter_context(Heartbeat(client, parent))
+        watch = Watch()
         tags = {"study": plan.name, "trial": "export"} | child_tags(parent)
         limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
 
@@ -127,27 +126,24 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
             )
             return pool.submit(measure_isolated, Order(task, {}), limits)
 
-        confirmation = confirm(found, trial, seeds, wanted.margin, submit, stop, partial(close_ours, client))
+        def look_at(run_id: str) -> None:
+            close_if_gone(client, client.get_run(run_id), watch)
+
+        close_lost = partial(close_ours, client)
+        confirmation = confirm(found, trial, seeds, wanted.margin, submit, stop, close_lost, look_at)
         exported = Exported(path if confirmation.is_better else None, confirmation, plan, config.preset)
         write_table(client, parent, "confirmation.json", [_plain(row) for row in confirmation.problems])
         if exported.path is not None:
             text = preset_text(plan, confirmation, config.preset, datetime.date.today())
-            with _writing(path):
+            try:
                 path.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise BadInput(f"to = {str(path)!r} can't be written: {error.strerror}.") from error
             client.log_text(parent, text, "preset.yaml")
         client.set_tag(parent, "mlflow.note.content", "\n".join(exported.table()))
         outcome = Outcome.COMPLETED
         end_parent(client, parent, outcome.value, f"{exported.sentence()}.", outcome.status)
     return exported
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Raises BadInput for what the system says against a file."""
-    try:
-        yield
-    except OSError as error:
-        raise BadInput(f"to = {str(path)!r} can't be written: {error.strerror}.") from error
 
 
 @contextmanager

@@ -40,6 +40,8 @@ def measure_isolated(order: Order, limits: Limits) -> Measured:
 
 CloseLost = Callable[[Outcome, str, str], str]
 """Closes what the worker of a run left RUNNING, by outcome, reason and fingerprint, and gives its id."""
+LookAt = Callable[[str], object]
+"""Is given the id of a run that another process is at work on, to close it once that is gone."""
 
 
 def came_of(future: Future[Measured], run: Run, losses: Counter[str], close_lost: CloseLost) -> Measured | None:

@@ -66,7 +66,9 @@ def confirmed(
     found: Findings, margin: float = 0.1, value: Any = worth, first: int = 1000, trial: int | None = None
 ) -> Confirmation:
     chosen, seeds = best_trial(found, trial), range(first, first + 5)
-    return confirm(found, chosen, seeds, margin, submitting(value), Stop(), lambda outcome, reason, fingerprint: "")
+    return confirm(
+        found, chosen, seeds, margin, submitting(value), Stop(), lambda outcome, reason, fingerprint: "", str
+    )
 
 
 def test_a_problem_gets_values_of_its_own_where_they_beat_the_model_s_by_the_margin(outside: Path) -> None:
@@ -214,7 +216,7 @@ def test_a_run_whose_worker_is_lost_is_tried_again_and_one_past_its_deadline_is_
         closed.append((outcome, fingerprint))
         return "closed"
 
-    results = computed(runs, submit, Stop(), close_lost)
+    results = computed(runs, submit, Stop(), close_lost, str)
     assert [results[run.fingerprint].outcome for run in runs] == [
         Outcome.COMPLETED,
         Outcome.TIMEOUT,

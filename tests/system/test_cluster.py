@@ -92,7 +92,7 @@ def listening() -> set[tuple[str, int]]:
     """The addresses at which this process and those below it wait for others."""
     me = psutil.Process()
     return {
-        tuple(each.laddr)
+        (str(each.laddr[0]), int(each.laddr[1]))
         for process in (me, *me.children(recursive=True))
         for each in process.net_connections("inet")
         if each.status == psutil.CONN_LISTEN
