@@ -87,7 +87,14 @@ class _Check:
             yield f"params differ from the configuration: {set(params.items()) ^ set(expected.items())}"
         if STATUS.get(self.outcome) != info.status:
             yield f"status {info.status} with outcome {self.outcome}"
-        for tag in ("fingerprint", "comparability", "outcome.reason", "nan.occurred", "mlflow.note.content"):
+        for tag in (
+            "fingerprint",
+            "comparability",
+            "problem.facts",
+            "outcome.reason",
+            "nan.occurred",
+            "mlflow.note.content",
+        ):
             if not self.tags.get(tag):
                 yield f"tag {tag} is missing"
         if ("error.type" in self.tags) != (self.outcome == "error"):
@@ -191,7 +198,7 @@ class _Check:
                 yield f"nan_events.json has {len(table['data'])} rows for {count} events"
 
     def artifacts(self) -> Iterator[str]:
-        wanted = {"history.parquet", "nan_events.json", "figures/loss.png"}
+        wanted = {"history.parquet", "dense.parquet", "nan_events.json", "figures/loss.png"}
         wanted |= {"checkpoint/state.safetensors", "checkpoint/config.json"}
         wanted |= {"figures/fit.png" if self.dimension == 1 else "figures/heatmap.png"}
         wanted |= {"figures/kan.png"} if self.kan else set()
