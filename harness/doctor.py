@@ -74,7 +74,8 @@ def examine(*, fix: bool) -> Iterator[Check]:
         if each.process.gone:
             ending = "close it with doctor --fix"
             if fix:
-                close(client, each.run.info.run_id, left_behind(each.process))
+                with lost_in_one_sentence():
+                    close(client, each.run.info.run_id, left_behind(each.process))
                 ending = "closed as interrupted"
         elif each.process.gone is None:
             ending = "doctor --fix watches whether it is at work"

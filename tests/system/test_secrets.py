@@ -9,7 +9,8 @@ import pytest
 
 from tests.postgres import Server
 from tests.studies.support import QUICK
-from tests.support import as_options, harness
+from tests.support import as_options
+from tests.test_cli import call
 
 
 def contents(address: str) -> str:
@@ -17,12 +18,12 @@ def contents(address: str) -> str:
     with psycopg.connect(address.replace("+psycopg", "")) as connection:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         rows = [connection.execute(f'SELECT t::text FROM "{name}" t').fetchall() for (name,) in tables]
-    assert sum(map(len, rows)) > 20, "the commands have written something"
+    assert sum(map(len, rows)) > 10, "the commands have written something"
     return str(rows)
 
 
 def test_no_password_leaves_through_what_the_commands_say_and_write(
-    postgres: Server, outside: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: Server, outside: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store, storage = (postgres.fresh_database().replace("harness@", "harness:MARK%40ER@") for _ in range(2))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
@@ -34,9 +35,10 @@ def test_no_password_leaves_through_what_the_commands_say_and_write(
         ["report", "--experiment", "siren-poisson_1d_sin"],
         ["doctor"],
     ):
-        done = harness(*command)
-        assert done.returncode == 0, done.stdout + done.stderr
-        said += done.stdout + done.stderr
+        code = call(*command)
+        shown = capfd.readouterr()
+        said += shown.out + shown.err
+        assert code == 0, said
     for address in (store, storage):
         assert f"{address.replace('MARK%40ER', '***')}" in said, "the address is shown, without the password"
     written = said + contents(store) + contents(storage)
