@@ -175,7 +175,7 @@ def test_left_out_runs_are_counted_on_every_page(filled: MlflowClient, outside: 
         (["--tag", "colour"], "tag = 'colour' is not a tag with its value"),
         (["--tag", "a=b", "--experiment", "tiny"], "experiment and tag are given"),
         (["--ui", "javascript:alert(1)"], "ui = 'javascript:alert(1)' is not an address"),
-        (["--out", "taken"], "out = 'taken' can't be written: File exists."),
+        (["--out", "taken"], "out = 'taken' can't be written: Not a directory."),
         (["--out", "taken/below"], "out = 'taken/below' can't be written: Not a directory."),
         (["--plugins", "nowhere.py"], "plugins = 'nowhere.py' is not there"),
     ],
