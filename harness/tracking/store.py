@@ -89,6 +89,7 @@ class PatientClient(MlflowClient):
     create_run = patiently(MlflowClient.create_run)
     delete_logged_model = patiently(MlflowClient.delete_logged_model)
     delete_run = patiently(MlflowClient.delete_run)
+    delete_tag = patiently(MlflowClient.delete_tag)
     get_run = patiently(MlflowClient.get_run)
     update_run = patiently(MlflowClient.update_run)
     search_runs = patiently(MlflowClient.search_runs)

@@ -80,7 +80,9 @@ HERE = replace(this_process(), pid=2**22 + 1)
 
 
 @pytest.mark.parametrize(
-    "owner", [replace(HERE, host="elsewhere"), replace(HERE, boot="another"), replace(HERE, namespace="1")], ids=str
+    "owner",
+    [replace(HERE, host="elsewhere"), replace(HERE, boot="another"), replace(HERE, namespace="1")],
+    ids=["machine", "boot", "container"],
 )
 def test_a_process_of_another_machine_boot_or_container_is_not_looked_for_here(owner: Owner) -> None:
     assert presence(HERE).gone is True
