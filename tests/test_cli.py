@@ -274,7 +274,7 @@ def test_a_store_that_is_lost_is_one_sentence(
     def lost(*arguments: object, **named: object) -> NoReturn:
         raise MlflowException("the connection to postgresql://me:MARKER@host/db was lost\nat a place in the code")
 
-    for name in ("harness.tracking.recorder._start", "harness.tracking.claims.search", "studies.driver.experiment_of"):
+    for name in ("harness.tracking.recorder._start", "harness.tracking.claims.search", "studies.driver.open_parent"):
         monkeypatch.setattr(name, lost)
     for name in ("reports.report.gather", "reports.compare.gather"):
         monkeypatch.setattr(name, lost)

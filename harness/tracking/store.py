@@ -142,10 +142,10 @@ def open_store(*, reading: bool = False) -> MlflowClient:
     """
     _quieten()
     given = mlflow.get_tracking_uri()
-    if given in _trusted:
-        return PatientClient(given)
     with _refused(given):
         uri, file = _understood(given)
+        if uri in _trusted:
+            return PatientClient(uri)
         there = _look(uri, file, reading)
         if reading and not there:
             raise BadInput(f"there is no store at {masked(given)!r} yet; make runs first, or name another one.")
@@ -157,7 +157,7 @@ def open_store(*, reading: bool = False) -> MlflowClient:
         else:
             _open_sqlite(file)
         _index_fingerprints(uri)
-    _trusted.update((given, uri))
+    _trusted.add(uri)
     return PatientClient(uri)
 
 
@@ -168,10 +168,9 @@ def look_at_store(*, reading: bool = False) -> bool:
     """
     _quieten()
     given = mlflow.get_tracking_uri()
-    if given in _trusted:
-        return True
     with _refused(given):
-        return _look(*_understood(given), reading)
+        uri, file = _understood(given)
+        return uri in _trusted or _look(uri, file, reading)
 
 
 def store_address() -> str:

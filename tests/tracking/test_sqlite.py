@@ -221,3 +221,17 @@ def test_a_store_that_mlflow_has_made_itself_is_opened_as_it_is(
     client = open_store()
     client.create_experiment("x")
     assert {each.name for each in client.search_experiments()} == {"Default", "x"}
+
+
+def test_a_relative_address_is_another_store_in_another_folder(
+    outside: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///here.db")
+    monkeypatch.setattr(store_module, "_make_tables", lambda address: copied(empty_database, address))
+    found = []
+    for name in ("a", "b"):
+        (outside / name).mkdir()
+        monkeypatch.chdir(outside / name)
+        found.append(open_store().tracking_uri)
+    assert found == [f"sqlite:///{outside}/{name}/here.db" for name in ("a", "b")]
+    assert (outside / "b" / "here.db").is_file()
