@@ -79,9 +79,10 @@ def kill(process: subprocess.Popen[str]) -> None:
 def end(driver: subprocess.Popen[str], *, with_workers: bool) -> None:
     """SIGKILL to a driver, and its workers with it as a power cut does, or left to find out."""
     if with_workers:
-        return kill(driver)
-    driver.kill()
-    driver.communicate()
+        kill(driver)
+    else:
+        driver.kill()
+        driver.communicate()
 
 
 def fresh(kills: int, seconds: float) -> int:

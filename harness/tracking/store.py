@@ -101,7 +101,6 @@ class PatientClient(MlflowClient):
     log_figure = patiently(MlflowClient.log_figure)
     log_table = patiently(MlflowClient.log_table)
     log_text = patiently(MlflowClient.log_text)
-    set_experiment_tag = patiently(MlflowClient.set_experiment_tag)
     set_terminated = patiently(MlflowClient.set_terminated)
 
     @patiently
@@ -374,6 +373,13 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0].rstrip(".")
 
 
+OF_AN_EXPERIMENT = {
+    "mlflow.experiment.primaryMetric.name": "final/log10_nmse",
+    "mlflow.experimentKind": "custom_model_development",
+}
+"""What the UI opens an experiment of ours with. One that was there before stays as it is: it may be somebody else's."""
+
+
 def experiment_of(client: MlflowClient, section: str) -> Experiment:
     """The caller's experiment (``MLFLOW_EXPERIMENT_ID``, ``MLFLOW_EXPERIMENT_NAME``), else one named after the section.
 
@@ -393,9 +399,6 @@ def experiment_of(client: MlflowClient, section: str) -> Experiment:
             f"experiment = {experiment.name!r} is deleted; restore it, or name another with MLFLOW_EXPERIMENT_NAME."
         )
     _refuse_unwritable(experiment.artifact_location)
-    if "mlflow.experiment.primaryMetric.name" not in experiment.tags:
-        client.set_experiment_tag(experiment.experiment_id, "mlflow.experiment.primaryMetric.name", "final/log10_nmse")
-        client.set_experiment_tag(experiment.experiment_id, "mlflow.experimentKind", "custom_model_development")
     return experiment
 
 
@@ -403,7 +406,7 @@ def _get_or_create(client: MlflowClient, name: str) -> Experiment:
     if found := client.get_experiment_by_name(name):
         return found
     try:
-        return client.get_experiment(client.create_experiment(name))
+        return client.get_experiment(client.create_experiment(name, tags=OF_AN_EXPERIMENT))
     except MlflowException:
         # Another process was first.
         if found := client.get_experiment_by_name(name):

@@ -109,14 +109,15 @@ def test_the_experiment_is_the_caller_s_or_named_after_the_section(
     assert experiment_of(store, "section1_2").name == "by id"
 
 
-def test_the_headline_of_an_experiment_is_the_logarithm_of_the_error_unless_it_has_one(store: MlflowClient) -> None:
+def test_the_headline_of_an_experiment_of_ours_is_the_logarithm_of_the_error(store: MlflowClient) -> None:
     tag = "mlflow.experiment.primaryMetric.name"
-    experiment_of(store, "fresh")
-    fresh = store.get_experiment_by_name("fresh")
-    assert fresh is not None
-    assert fresh.tags[tag] == "final/log10_nmse"
-    store.set_experiment_tag(fresh.experiment_id, tag, "train/mse")
-    assert experiment_of(store, "fresh").tags[tag] == "train/mse"
+    assert experiment_of(store, "fresh").tags[tag] == "final/log10_nmse"
+
+
+def test_an_experiment_that_was_there_before_stays_as_it_is(store: MlflowClient) -> None:
+    theirs = store.get_experiment(store.create_experiment("theirs", tags={"mine": "1"}))
+    experiment_of(store, "theirs")
+    assert dict(store.get_experiment(theirs.experiment_id)) == dict(theirs)
 
 
 def test_an_experiment_that_can_not_be_used_is_bad_input(
