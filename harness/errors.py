@@ -25,7 +25,7 @@ NOT_A_PLUGIN = {
     *sys.stdlib_module_names,
 }
 """Packages through which a call reaches a plug-in, or in which it ends; what they raise is said of the plug-in's own line."""
-MOST_SHOWN = 100
+MOST_SHOWN = 200
 """Characters of a value that a sentence quotes."""
 
 

@@ -33,7 +33,7 @@ def check_name(kind: str, name: object) -> None:
     """
     if not isinstance(name, str) or len(name) > 100 or not NAME.fullmatch(name.removesuffix("+")):
         raise BadInput(
-            f"{kind} = {name!r} can't be a name; allowed: up to 100 letters, digits, '_', '.' and '-', the first a letter "
+            f"{kind} = {quoted(name)} can't be a name; allowed: up to 100 letters, digits, '_', '.' and '-', the first a letter "
             "or digit, and a '+' at the end."
         )
 
@@ -97,11 +97,11 @@ def load_plugins(plugins: Iterable[str]) -> None:
     Raises BadInput when a plug-in is not there, or raises or exits while it is imported.
     """
     for plugin in plugins:
-        path = Path(plugin).resolve() if plugin.endswith(".py") else None
+        path = Path(plugin).absolute() if plugin.endswith(".py") else None
         if path is not None and not path.is_file():
             raise BadInput(f"plugins = {quoted(plugin)} is not there: no file {quoted(str(path))}.")
         try:
-            importlib.import_module(plugin) if path is None else _import_file(path)
+            importlib.import_module(plugin) if path is None else _import_file(path.resolve())
         except BadInput:
             raise
         except (Exception, SystemExit) as error:

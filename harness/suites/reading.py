@@ -50,15 +50,15 @@ def read(name: str, text: str) -> Document:
         _refuse_depth(name, text)
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        lines: dict[Place, int] = {}
-        content = None if node is None else _plain(name, loader, node, (), 1, lines, ())
+        reader = _Reader(name, loader)
+        content = None if node is None else reader.plain(node, (), 1, ())
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise _fault(name, line, f"this is not YAML: {visible(error.problem)}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _fault(name, line, f"this is not YAML: {quoted(text[error.position])} must not be in it") from error
-    return Document(name, content, lines)
+    return Document(name, content, reader.lines)
 
 
 def _refuse_depth(name: str, text: str) -> None:
@@ -73,41 +73,48 @@ def _refuse_depth(name: str, text: str) -> None:
             raise _fault(name, line, "a second document begins here; a file has one document")
 
 
-def _plain(
-    name: str,
-    loader: yaml.SafeLoader,
-    node: yaml.Node,
-    place: Place,
-    line: int,
-    lines: dict[Place, int],
-    around: tuple[yaml.Node, ...],
-) -> Any:
-    """The data of a node; ``line`` is that of what it belongs to, which for an alias is not its own."""
+class _Reader:
+    """From the nodes of a file to plain data; notes the line of each part on the way."""
 
-    def inner(part: str | int, child: yaml.Node, at: int) -> Any:
-        if len(lines) >= MOST_ENTRIES:
-            raise _fault(name, at, f"this is too much: a file has at most {MOST_ENTRIES} entries, aliases followed")
-        lines[(*place, part)] = at
-        return _plain(name, loader, child, (*place, part), at, lines, (*around, node))
+    def __init__(self, name: str, loader: yaml.SafeLoader) -> None:
+        self.name = name
+        self.loader = loader
+        self.lines: dict[Place, int] = {}
 
-    if node in around:
-        raise _fault(name, line, "this is a part of itself")
-    if isinstance(node, yaml.ScalarNode):
-        try:
-            return loader.construct_object(node)
-        except ValueError as error:
-            raise _fault(name, line, f"{'.'.join(map(str, place))} = {quoted(node.value)} can't be read") from error
-    if node.tag not in COLLECTIONS:
-        raise _fault(name, line, f"this is not plain YAML: the tag {quoted(node.tag)} is not known")
-    if isinstance(node, yaml.SequenceNode):
-        return [inner(i, child, max(line, child.start_mark.line + 1)) for i, child in enumerate(node.value)]
-    found: dict[str, Any] = {}
-    for key, child in node.value:
-        at = max(line, key.start_mark.line + 1)
-        if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-            shown = quoted(key.value) if isinstance(key, yaml.ScalarNode) else "a collection"
-            raise _fault(name, at, f"{shown} can't be the name of a field; write it in letters, or in quotes")
-        if key.value in found:
-            raise _fault(name, at, f"{key.value} is given twice; line {lines[(*place, key.value)]} has it too")
-        found[key.value] = inner(key.value, child, at)
-    return found
+    def plain(self, node: yaml.Node, place: Place, line: int, around: tuple[yaml.Node, ...]) -> Any:
+        """The data of a node; ``line`` is that of what it belongs to, which for an alias is not its own."""
+        if node in around:
+            raise _fault(self.name, line, "this is a part of itself")
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                return self.loader.construct_object(node)
+            except ValueError as error:
+                what = f"{'.'.join(map(str, place))} = {quoted(node.value)}"
+                raise _fault(self.name, line, f"{what} can't be read") from error
+        if node.tag not in COLLECTIONS:
+            raise _fault(self.name, line, f"this is not plain YAML: the tag {quoted(node.tag)} is not known")
+        around = (*around, node)
+        if isinstance(node, yaml.SequenceNode):
+            return [
+                self._part(child, (*place, index), max(line, child.start_mark.line + 1), around)
+                for index, child in enumerate(node.value)
+            ]
+        found: dict[str, Any] = {}
+        for key, child in node.value:
+            at = max(line, key.start_mark.line + 1)
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                shown = quoted(key.value) if isinstance(key, yaml.ScalarNode) else "a collection"
+                raise _fault(self.name, at, f"{shown} can't be the name of a field; write it in letters, or in quotes")
+            here = (*place, key.value)
+            if key.value in found:
+                raise _fault(self.name, at, f"{key.value} is given twice; line {self.lines[here]} has it too")
+            found[key.value] = self._part(child, here, at, around)
+        return found
+
+    def _part(self, node: yaml.Node, place: Place, line: int, around: tuple[yaml.Node, ...]) -> Any:
+        if len(self.lines) >= MOST_ENTRIES:
+            raise _fault(
+                self.name, line, f"this is too much: a file has at most {MOST_ENTRIES} entries, aliases followed"
+            )
+        self.lines[place] = line
+        return self.plain(node, place, line, around)
