@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from harness import problems
 from harness.config import KANConfig, PrunedKANConfig, RunConfig
@@ -40,8 +37,6 @@ __all__ = [
 
 LARGEST_CONFIG, LARGEST_STATE = 2**20, 2**31
 """Bytes that the two files of a checkpoint may have."""
-ALLOWANCE = 20_000_000
-"""Numbers that building the smallest network of a checkpoint may compute; a KAN fits its first splines."""
 
 
 def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> Regressor:
@@ -148,13 +143,14 @@ def load_checkpoint(folder: Path) -> tuple[RunConfig, Regressor]:
         raise BadInput(f"{where} can't be read: {error}") from error
     except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise BadInput(f"{where} can't be read: {error}.") from error
+    there, least = sum(tensor.numel() for tensor in state.values()), _least_parameters(config, problem.dimension)
     try:
-        # A configuration of a few bytes can ask for more memory than there is.
-        with _Allowance(ALLOWANCE + 200 * sum(tensor.numel() for tensor in state.values())):
-            model = build(config, problem)
+        if least > there:  # a configuration of a few bytes can ask for more memory than there is
+            raise RuntimeError(f"its network has at least {least:,} parameters, and the state {there:,} numbers")
+        model = build(config, problem)
         model.load_state_dict(state)
-    except (RuntimeError, MemoryError) as error:
-        raise BadInput(f"{where} does not fit its own configuration: {error}.") from error
+    except (BadInput, RuntimeError, MemoryError) as error:
+        raise BadInput(f"{where} does not fit its own configuration: {str(error).rstrip('.')}.") from error
     return config, model
 
 
@@ -165,18 +161,9 @@ def _bytes(path: Path, most: int) -> bytes:
     return path.read_bytes()
 
 
-class _Allowance(TorchDispatchMode):
-    """While this is open, no more than so many numbers are computed; memory that is only asked for costs nothing yet."""
-
-    def __init__(self, numbers: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types there
-        self._left = numbers
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        made = function(*args, **(kwargs or {}))
-        self._left -= sum(each.numel() for each in tree_leaves(made) if isinstance(each, Tensor))
-        if self._left < 0:
-            raise RuntimeError("its network is far larger than the state that is there")
-        return made
+def _least_parameters(config: RunConfig, dimension: int) -> int:
+    """Trainable numbers that a state of this configuration has at least: those of a KAN on its first grid."""
+    most = config.parameters(dimension)
+    if isinstance(config, KANConfig):
+        return most // (config.stages()[-1] + config.k + 2) * (config.grids[0] + config.k + 2)
+    return most

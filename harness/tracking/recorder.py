@@ -103,6 +103,7 @@ class Recorder:
         self._monitor = SystemMetricsMonitor(
             self.run_id, sampling_interval=SYSTEM_METRICS_S, tracking_uri=self.client.tracking_uri
         )
+        self._monitor.mlflow_logger.client = self.client  # which outlasts a database that is locked
         try:
             self._open(opening | dict(tags or {}))
         except BaseException as error:

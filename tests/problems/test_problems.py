@@ -153,7 +153,7 @@ def unsuitable(**changes: object) -> Problem:
         ({"dimension": 3}, "dimension = 3; allowed: 1, 2"),
         ({"dimension": 1.0}, "dimension = 1.0; it should be a valid integer"),
         ({"dimension": True}, "dimension = True; it should be a valid integer"),
-        ({"name": 5}, "name = 5; it should be a valid string"),
+        ({"name": 5}, "problem = 5 can't be a name"),
         ({"formula": None}, "formula = None; it should be a valid string"),
         ({"citation": 7}, "citation = 7; it should be a valid string"),
         ({"target": None}, "target = None; it should be callable"),
