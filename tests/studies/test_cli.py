@@ -34,7 +34,7 @@ def call(*arguments: str) -> int:
         (["--storage", "redis://here"], "storage = 'redis://here' can't be used"),
         (["--trials"], "trials has no value"),
         (["export", "--fresh", "1"], "fresh = '1'"),
-        (["export", "--name", "mine"], "name = 'mine' is not in the storage; the storage has none."),
+        (["export", "--name", "mine"], "storage = 'studies.journal' is not there"),
         (["export", "--study", "sirne"], "did you mean 'siren'?"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
