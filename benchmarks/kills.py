@@ -207,7 +207,7 @@ def drivers(kills: int, kind: str) -> int:
     """Kill the driver of a benchmark, every other time with its workers, and start it again; then let it finish."""
     moments, hit = random.Random(20251024), 0
     with tempfile.TemporaryDirectory() as name, place(kind, Path(name)) as store:
-        folder, seeds = Path(name), 2 * kills
+        folder, seeds = Path(name), kills
         first = benchmark(folder, store, seeds)
         _until(lambda: len(ours(MlflowClient(store))) > 1, first)
         client = MlflowClient(store)
@@ -229,7 +229,7 @@ def workers(kills: int, kind: str) -> int:
     """Kill a worker of a benchmark at a time, while its driver goes on."""
     chance, hit = random.Random(20251024), 0
     with tempfile.TemporaryDirectory() as name, place(kind, Path(name)) as store:
-        folder, seeds = Path(name), 2 * kills
+        folder, seeds = Path(name), kills
         driver = benchmark(folder, store, seeds)
         _until(lambda: len(ours(MlflowClient(store))) > 1, driver)
         client = MlflowClient(store)
