@@ -92,7 +92,7 @@ def _cut_greedily(training: Training) -> Generator[Event, None, float]:
     Returns the dense MSE after the last cut that was kept, before any retraining of it.
     """
     config, network = cast(PrunedKANConfig, training.config), cast(KAN, training.model.network)
-    floor = 1e-8 * scale2(training.data.dense.y)
+    floor = 1e-8 * scale2(training.data.val.y)
     allowed = config.tolerance * (training.val_mse + floor) - floor
     params_before, mse_after_cut = network.active_parameters(), training.dense_mse()
     last = (training.epoch + config.epochs) // 2

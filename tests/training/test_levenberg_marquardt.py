@@ -93,6 +93,37 @@ def test_the_valley_of_rosenbrock_is_followed_to_its_end() -> None:
     assert network.b.item() == pytest.approx(1, abs=1e-10)
 
 
+class Square(nn.Module):
+    """The function a^2 x: its step is known by hand, of first and of second order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a**2 * x[:, :1]
+
+
+def test_the_step_goes_along_the_velocity_and_half_of_the_acceleration() -> None:
+    """For a^2 = 1.44 from a = 1: v = 0.22, and the acceleration -v^2 / a, as the Taylor series of the root has it."""
+    network = Square()
+    one_step(training_of(network, lambda x: 1.44 * x[:, :1], damping=1e-14))
+    assert network.a.item() == pytest.approx(1 + 0.22 - 0.22**2 / 2, abs=1e-9)
+
+
+@pytest.mark.parametrize(("damping", "taken"), [(0.2, 0.8), (0.25, 0.25)], ids=["too curved", "just borne"])
+def test_a_step_whose_acceleration_exceeds_its_velocity_gets_more_damping(damping: float, taken: float) -> None:
+    """For a^2 = 4 from a = 1: v = 1.5 / (1 + damping), |a| = v^2 / (1 + damping); |a| <= |v| from a damping of 0.225 on.
+
+    Either trial would lower the error.
+    """
+    network = Square()
+    done = one_step(training_of(network, lambda x: 4 * x[:, :1], damping=damping, damping_up=4.0))
+    assert done.extra["lm/damping"] == pytest.approx(taken)
+    velocity = 1.5 / (1 + taken)
+    assert network.a.item() == pytest.approx(1 + velocity - velocity**2 / (1 + taken) / 2, abs=1e-9)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_the_jacobian_is_the_one_of_finite_differences(model: str) -> None:
     regressor, data = parts(small(model))
@@ -182,7 +213,9 @@ def test_every_model_trains_and_its_error_never_rises_within_a_stage(model: str,
     for before, after in itertools.pairwise(done):
         if before.stage == after.stage and not (model == "kan_pruned" and before.stage < 2):
             assert after.train_mse <= before.train_mse * (1 + 1e-12)
-    assert done[-1].train_mse < done[0].train_mse or model == "kan_pruned"
+    # Of a pruned network from the cut on, which may cost more than the training before it had gained.
+    trained = [event for event in done if model != "kan_pruned" or event.stage >= 2]
+    assert trained[-1].train_mse < trained[0].train_mse
 
 
 def test_a_penalty_is_part_of_what_each_step_lowers() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.models.kan import KAN
 from harness.training import Epoch, Event, Pruned, StageStarted, train
 from harness.training.plans import shares
 from tests.support import parts, small
@@ -178,6 +180,88 @@ def test_a_cut_that_costs_too_much_is_taken_back_and_the_next_is_tried() -> None
             refused += 1
     assert refused > 0
     assert all(torch.equal(mask, kept) for mask in masks[-1])
+
+
+HARD = {"width": 2, "n_train": 400, "n_val": 200, "iterations": 20, "sparsify_fraction": 0.7, "epochs": 60, "grids": (3,)}
+"""sin(pi x) sin(pi y) takes two nodes, so that pruning has something to refuse."""
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        ("mlp", {}),
+        ("mlp_fourier", {}),
+        ("siren", {}),
+        ("kan", {}),
+        ("kan_pruned", {"node_th": 0.3, "edge_th": 0.3}),
+        ("kan_pruned", {"prune_mode": "greedy", "tolerance": 1.01, "lamb": 0.0, "retrain_briefly": 1, **HARD}),
+    ],
+    ids=["mlp", "mlp_fourier", "siren", "kan", "threshold", "greedy"],
+)
+def test_no_decision_of_a_training_hangs_on_what_is_for_reporting_only(model: str, fields: dict[str, Any]) -> None:
+    """Whatever stands at the test points and on the dense grid, the same network comes out, stage by stage."""
+    config = small(model, **fields)
+
+    def outcome(factor: float, shift: float) -> tuple[list[str], dict[str, torch.Tensor]]:
+        regressor, data = parts(config)
+        others = {name: getattr(data, name) for name in ("test", "dense")}
+        changed = {name: replace(each, y=factor * each.y + shift) for name, each in others.items()}
+        found = list(train(regressor, replace(data, **changed), config))
+        return stages(found), regressor.state_dict()
+
+    (names, state), *others = [outcome(*each) for each in ((1.0, 0.0), (0.0, 1e3), (1e6, 0.0))]
+    for other_names, other in others:
+        assert other_names == names
+        assert all(torch.equal(other[name], tensor) for name, tensor in state.items())
+
+
+def test_greedy_pruning_is_judged_at_the_validation_points() -> None:
+    """Cuts that are borne are all taken back where the validation points, and nothing else, speak for the uncut network."""
+    config = small("kan_pruned", prune_mode="greedy", tolerance=1e6, reduction=0.6, retrain_briefly=1, grids=(3,))
+    regressor, data = parts(config)
+    found = list(train(regressor, data, config))
+    assert pruned_in(found).params_after < pruned_in(found).params_before
+    uncut = [event for event in found if isinstance(event, Epoch) and event.stage == 0][-1].state
+
+    again, _ = parts(config)
+    again.load_state_dict(uncut)
+    with torch.no_grad():
+        of_uncut = replace(data.val, y=again(data.val.x))
+    again, _ = parts(config)
+    refused = list(train(again, replace(data, val=of_uncut), config.model_copy(update={"tolerance": 1.0})))
+    assert pruned_in(refused).params_after == pruned_in(refused).params_before
+    assert "prune" in stages(refused), "no cut was tried"
+
+
+def first_of(stage: str, found: list[Event]) -> Epoch:
+    """The first epoch of the first stage of that name."""
+    index = stages(found).index(stage)
+    return next(event for event in found if isinstance(event, Epoch) and event.stage == index)
+
+
+@pytest.mark.parametrize("prune_mode", ["threshold", "greedy"])
+def test_the_penalty_has_the_weight_that_the_configuration_says(prune_mode: str) -> None:
+    config = small("kan_pruned", grids=(3,), lamb=0.3, lamb_entropy=4.0, prune_mode=prune_mode)
+    regressor, data = parts(config)
+    start, _ = parts(config)
+    first = first_of("sparsify", list(train(regressor, data, config)))
+    network = start.network
+    assert isinstance(network, KAN)
+    penalty = network.penalty(start.scaled(data.train.x), 4.0)
+    ((start(data.train.x) - data.train.y).square().mean() / start.std**2 + 0.3 * penalty).backward()
+    norm = torch.cat([p.grad.flatten() for p in start.parameters() if p.grad is not None]).norm().item()
+    assert first.grad_norm == pytest.approx(norm, rel=1e-9)
+
+
+@pytest.mark.parametrize("model", ["kan", "kan_pruned"])
+def test_the_grid_follows_the_activations_early_in_the_first_stage_only(model: str) -> None:
+    cut = {"sparsify_fraction": 0.9} if model == "kan_pruned" else {}
+    found = events(model, epochs=20, grids=(3, 6), grid_update_every=2, grid_update_until=5, **cut)
+    done = [event for event in found if isinstance(event, Epoch) and event.stage < 2]
+    grids = [event.state["network.layers.1.grid"] for event in done]
+    moved = [number for number in range(2, len(grids) + 1) if not torch.equal(grids[number - 1], grids[number - 2])]
+    second = next(event.epoch for event in done if event.stage == 1)
+    assert moved == [3, 5, second]
 
 
 def test_what_can_not_be_cut_is_not_cut() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -141,3 +142,24 @@ def test_the_least_important_node_is_cut_first() -> None:
     first = next(single_cuts(network, POINTS))
     assert first[1][:, 0].argmin() == scores[1].argmin()
     assert first[1].sum() == 4
+
+
+def test_edges_are_scored_in_the_network_without_the_nodes_that_were_cut() -> None:
+    network = KAN([2, 3, 3, 1], 3, 3, 1.0, torch.Generator().manual_seed(75))
+    nodes, before = network.attribute(POINTS)
+    weakest = int(nodes[2].argmin())
+    node_th = nodes[2][weakest].item()
+    assert sum(int((scores <= node_th).sum()) for scores in nodes[1:]) == 1
+    uncut, masks = network.masks(), network.masks()
+    masks[1][:, weakest] = 0
+    masks[2][weakest] = 0
+    network.set_masks(masks)
+    _, after = network.attribute(POINTS)
+    network.set_masks(uncut)
+    # The edge of the first layer that lost most with the node, and a threshold between what it had and what it has.
+    edge = int((after[0] / before[0]).argmin())
+    had, has = before[0].flatten()[edge].item(), after[0].flatten()[edge].item()
+    edge_th = math.sqrt(had * has)
+    expected = (after[0] > edge_th).T
+    assert not torch.equal(expected, (before[0] > edge_th).T)
+    assert torch.equal(prune(network, POINTS, node_th, edge_th)[0].bool(), expected)
