@@ -61,8 +61,13 @@ class RunConfig(BaseModel):
     """What every run has, whatever its model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    not_identity: ClassVar[frozenset[str]] = frozenset({"device", "threads", "timeout", "plugins"})
+    not_identity: ClassVar[frozenset[str]] = frozenset({"device", "timeout", "plugins"})
     """Fields that decide where and how long a run computes, not what: they are left out of its fingerprint."""
+    identity_if_changed: ClassVar[frozenset[str]] = frozenset({"threads"})
+    """Fields that are left out of it at their default: runs have the fingerprint that they had before these counted.
+
+    Several threads sum in another order, which L-BFGS turns into another result.
+    """
 
     model: str = field("siren", "Model family.")
     problem: str = field("poisson_2d_sin", "Problem to learn, see `harness list`.")
@@ -191,7 +196,13 @@ class RunConfig(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result of the run."""
-        return {name: value for name, value in self.values().items() if name not in self.not_identity}
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in self.values().items()
+            if name not in self.not_identity
+            and not (name in self.identity_if_changed and value == fields[name].default)
+        }
 
 
 def _linear(inputs: int, width: int, depth: int) -> int:
@@ -328,6 +339,9 @@ class KANConfig(RunConfig):
 class PrunedKANConfig(KANConfig):
     """KAN that is sparsified, pruned and retrained (:mod:`harness.training.plans`)."""
 
+    identity_if_changed: ClassVar[frozenset[str]] = RunConfig.identity_if_changed | {"symbolic"}
+    """A formula is a result, so whoever asks for one must not be given a run without. All else is the same in both."""
+
     prune_mode: Literal["threshold", "greedy"] = field(
         "threshold",
         "What is cut: `threshold`, everything below `node_th` and `edge_th` at once; `greedy`, one node or edge after the "
@@ -396,15 +410,6 @@ class PrunedKANConfig(KANConfig):
     def stages(self) -> tuple[int, ...]:
         """The grid intervals of all stages, those while retraining included."""
         return (*self.grids, *self.retrain_grids)
-
-    def identity(self) -> dict[str, Any]:
-        """The fields that decide the result of the run; ``symbolic`` only where it is on.
-
-        The formula is a result, so whoever asks for one must not be given a run without. All else is the same in both,
-        and a run without has the fingerprint that it had before there was such a field.
-        """
-        fields = super().identity()
-        return fields if self.symbolic else {name: value for name, value in fields.items() if name != "symbolic"}
 
     def twin(self) -> KANConfig:
         """The same KAN, neither sparsified nor cut, with the same total epochs and the same seed (criterion K2)."""

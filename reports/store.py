@@ -62,7 +62,7 @@ METRICS = (
     "prune/mse_final",
     "prune/base_dense_mse",
 )
-NOT_A_RESULT = ("cfg/device", "cfg/threads", "cfg/timeout", "cfg/plugins")
+NOT_A_RESULT = ("cfg/device", "cfg/timeout", "cfg/plugins")
 """Params that decide where a run computes, not what."""
 LARGEST = 1.797e308
 """An SQL store has no infinity and keeps the largest float in its place."""

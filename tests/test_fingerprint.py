@@ -9,8 +9,10 @@ import pytest
 from harness import problems
 from harness.config import RunConfig
 from harness.data import Data, sample
+from harness.families import FAMILIES
 from harness.fingerprint import fingerprint
 from harness.presets import resolve
+from tests.support import MODELS
 
 BASE = {"model": "kan_pruned", "n_train": 10, "n_val": 5, "n_test": 5}
 
@@ -24,9 +26,7 @@ def of(**fields: Any) -> str:
     return fingerprint(config, data_of(config))
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("device", "cpu"), ("threads", 2), ("timeout", 9.0), ("plugins", ("json",))]
-)
+@pytest.mark.parametrize(("field", "value"), [("device", "cpu"), ("timeout", 9.0), ("plugins", ("json",))])
 def test_where_and_how_long_a_run_computes_is_no_part_of_it(field: str, value: object) -> None:
     assert of(**{field: value}) == of()
 
@@ -38,16 +38,27 @@ OTHER_VALUES: dict[str, Any] = {
     "seed": 1,
     "epochs": 7,
     "dtype": "float32",
+    "threads": 2,
     "n_train": 11,
     "n_val": 6,
     "n_test": 6,
     "standardise": False,
     "optimizer": "adam",
     "lr": 0.5,
+    "lr_decay": 0.5,
+    "clip": 2.0,
     "iterations": 3,
     "history": 4,
+    "damping": 0.5,
+    "damping_up": 2.5,
+    "damping_down": 2.5,
     "width": 3,
-    "depth": 2,
+    "depth": 6,
+    "activation": "silu",
+    "initialisation": "he",
+    "features": 5,
+    "sigma": 0.7,
+    "omega0": 7.0,
     "k": 2,
     "grids": (2, 4),
     "steps_per_grid": 9,
@@ -66,17 +77,33 @@ OTHER_VALUES: dict[str, Any] = {
     "retrain_grids": (25,),
     "symbolic": True,
 }
+BASES = [
+    BASE,
+    {**BASE, "model": "siren", "optimizer": "adam"},
+    {**BASE, "model": "mlp", "optimizer": "lm"},
+    {**BASE, "model": "mlp_fourier", "optimizer": "lbfgs"},
+]
+"""Between them they have every model's fields and every optimizer's."""
 
 
 @pytest.mark.parametrize("field", sorted(OTHER_VALUES))
 def test_any_other_field_changes_it(field: str) -> None:
-    assert getattr(resolve(BASE), field) != OTHER_VALUES[field]
-    assert of(**{field: OTHER_VALUES[field]}) != of()
+    value = OTHER_VALUES[field]
+    bases = [base for base in BASES if resolve(base).values().get(field, value) != value]
+    assert bases
+    for base in bases:
+        assert of(**{**base, field: value}) != of(**base)
 
 
-def test_each_field_of_the_configuration_was_tried() -> None:
-    config = resolve(BASE)
-    assert set(config.values()) - config.not_identity == set(OTHER_VALUES)
+def test_each_field_of_every_model_and_optimizer_was_tried() -> None:
+    every = set(RunConfig.model_fields).union(*(FAMILIES.get(name).config.model_fields for name in MODELS))
+    assert every - {"device", "timeout", "plugins"} == set(OTHER_VALUES)
+
+
+def test_one_thread_and_no_formula_are_as_if_there_were_no_such_fields() -> None:
+    """Those that were computed before such fields counted are still found."""
+    assert not {"threads", "symbolic"} & set(resolve(BASE).identity())
+    assert of(threads=1, symbolic=False) == of()
 
 
 def test_other_data_changes_it_at_the_same_configuration() -> None:
