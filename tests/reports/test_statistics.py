@@ -38,6 +38,13 @@ def test_one_more_seed_that_was_not_reached_never_makes_the_median_smaller(value
     assert after.median >= before.median
 
 
+def test_a_seed_that_is_not_a_number_counts_as_one_that_was_not_reached() -> None:
+    found = estimate([1e-3, math.nan, math.nan])
+    assert found is not None
+    assert (found.median, found.seeds, found.reached) == (math.inf, 3, 1)
+    assert found.first_quartile == 1e-3
+
+
 def test_no_seed_is_no_estimate_and_half_of_them_lost_is_an_infinite_median() -> None:
     assert estimate([None, None]) is None
     half = estimate([1e-6, math.inf])
@@ -77,6 +84,12 @@ def test_a_profile_counts_problems_and_drops_none() -> None:
     assert profile["b"][0] == pytest.approx(1 / 3)
     assert profile["b"][2] == pytest.approx(2 / 3)
     assert profile["a"][-1] == pytest.approx(1 / 3)
+
+
+def test_a_profile_tells_errors_below_the_floor_not_apart() -> None:
+    profile = performance_profile({"p": {"a": 1e-20, "b": 1e-12, "c": 3e-8}})
+    assert (profile["a"][0], profile["b"][1]) == (1.0, 1.0)
+    assert (profile["c"][1], profile["c"][2]) == (0.0, 1.0), "4 times the floor, not 1e12 times the best"
 
 
 def test_a_recommendation_says_how_sure_it_is() -> None:

@@ -221,6 +221,16 @@ def test_of_the_unpruned_twin_only_its_non_finite_numbers_are_kept(store: Mlflow
     assert run.data.metrics["nan/count"] == 1
 
 
+def test_the_first_step_that_was_not_finite_is_told_whichever_came_last(store: MlflowClient) -> None:
+    with recorder() as recording:
+        recording.record(StageStarted(0, "train"))
+        for event in (epoch(1), epoch(2), epoch(3), nan(4), BaseStarted(), nan(2, math.inf)):
+            recording.record(event)
+        recording.conclude(DONE, metrics={"final/linf": math.nan})
+    metrics = only_run(store).data.metrics
+    assert (metrics["nan/count"], metrics["inf/count"], metrics["nan/first_step"]) == (2, 1, 2)
+
+
 def test_final_metrics_that_are_not_finite_are_events_and_not_written(store: MlflowClient, tmp_path: Path) -> None:
     with recorder() as recording:
         recording.record(StageStarted(0, "train"))
