@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
+from harness import problems
+from harness.data import dense_points
 from reports import rules
 from reports.criteria import CRITERIA
 from reports.evidence import Cell, Evidence, Selection, gather
-from reports.histories import Artifacts
+from reports.histories import Artifacts, Floats
 from reports.judging import judge, judge_one
 from reports.store import Run
 from reports.verdicts import Verdict
@@ -192,22 +194,43 @@ def test_real_runs_are_judged_as_they_went(filled: MlflowClient) -> None:
         assert of_2d.verdict is Verdict.PASS, "the diverged run says why, and kept what it had"
 
 
-def test_s3_and_k1_agree_with_the_metrics_of_the_store(filled: MlflowClient) -> None:
+def logged_curves(filled: MlflowClient, model: str) -> list[tuple[Cell, Artifacts, Floats]]:
+    """The completed cells of a model, each with its training errors as the store has them, plus the floor."""
     evidence, artifacts = gather(filled, Selection(presets=("tuned",))), Artifacts(filled)
+    floor = 1e-8 * float(
+        problems.get("poisson_2d_sin").values(dense_points(problems.get("poisson_2d_sin"))).var(correction=0)
+    )
+    found = []
     for each in evidence.cells:
-        if each.outcome != "completed":
+        if (each.model, each.problem, each.outcome) != (model, "poisson_2d_sin", "completed"):
             continue
         assert each.run is not None
         logged = filled.get_metric_history(each.run.run_id, "train/mse")
         curve = np.array([metric.value for metric in sorted(logged, key=lambda metric: metric.step)])
         assert np.array_equal(curve, artifacts.history(each.run)["train/mse"])
-        if each.model == "siren":
-            finding = rules.falls_monotonically(each, artifacts)
-            medians = [np.median(part) for part in np.array_split(curve, 20)]
-            floor = 1e-8 * 4 * math.pi**4 / 4
-            largest = max((b + floor) / (a + floor) for a, b in itertools.pairwise(medians))
-            assert finding.figure == pytest.approx(largest, rel=0.05)
-            assert (finding.verdict is Verdict.PASS) == (largest <= 1.05)
+        found.append((each, artifacts, curve + floor))
+    assert found
+    return found
+
+
+def test_s3_agrees_with_the_metrics_of_the_store(filled: MlflowClient) -> None:
+    for each, artifacts, curve in logged_curves(filled, "siren"):
+        medians = [np.median(part) for part in np.array_split(curve, 20)]
+        largest = max(b / a for a, b in itertools.pairwise(medians))
+        assert rules.falls_monotonically(each, artifacts).figure == pytest.approx(largest, rel=1e-12)
+
+
+def test_k1_agrees_with_the_metrics_of_the_store(filled: MlflowClient) -> None:
+    """Eight epochs of one run, cut once: grid_3 in two epochs, sparsify in two, prune in one, retrain in three."""
+    for each, artifacts, curve in logged_curves(filled, "kan_pruned"):
+        assert each.run is not None
+        assert each.run.tags["stages"] == "grid_3,sparsify,prune,retrain"
+        parts = [curve[:2], curve[2:4], curve[4:5], curve[5:]]
+        jumps = [part[j] / part[i] for part in parts for i in range(len(part)) for j in range(i, len(part))]
+        across = curve[-1] / curve[3]
+        finding = rules.has_no_spike(each, artifacts)
+        assert finding.figure == pytest.approx(max(*jumps, across), rel=1e-12)
+        assert finding.verdict is (Verdict.PASS if max(*jumps, across) <= 10 else Verdict.FAIL)
 
 
 @pytest.mark.parametrize(
