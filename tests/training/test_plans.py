@@ -182,7 +182,15 @@ def test_a_cut_that_costs_too_much_is_taken_back_and_the_next_is_tried() -> None
     assert all(torch.equal(mask, kept) for mask in masks[-1])
 
 
-HARD = {"width": 2, "n_train": 400, "n_val": 200, "iterations": 20, "sparsify_fraction": 0.7, "epochs": 60, "grids": (3,)}
+HARD = {
+    "width": 2,
+    "n_train": 400,
+    "n_val": 200,
+    "iterations": 20,
+    "sparsify_fraction": 0.7,
+    "epochs": 60,
+    "grids": (3,),
+}
 """sin(pi x) sin(pi y) takes two nodes, so that pruning has something to refuse."""
 
 
