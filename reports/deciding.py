@@ -144,19 +144,19 @@ def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemV
 
 
 def best_family_is_exact(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
-    """B2. The best family's median NMSE is within 1e-8."""
+    """B2. The median NMSE of the best family, under its best preset, is within 1e-8."""
     errors = median_errors(cells)
     verdicts = [_three_valued(found, 1e-8) for found in errors.values()]
     medians = {
-        model: (figure, len(found))
-        for (model, _), found in errors.items()
+        (model, preset): (figure, len(found))
+        for (model, preset), found in errors.items()
         if (figure := median_figure(e for e in found if e is not None)) is not None
     }
     verdict = Verdict.PASS if Verdict.PASS in verdicts else of_every(set(verdicts) - {Verdict.FAIL} or {Verdict.FAIL})
     if not medians:
         return ProblemVerdict(cells[0].problem, Verdict.NO_DATA, note="no run has ended")
-    model, (figure, seeds) = min(medians.items(), key=lambda item: item[1])
-    note = f"{model}, {seeds} seeds" + ("" if seeds >= SEEDS else f"; {SEEDS} are asked for")
+    (model, preset), (figure, seeds) = min(medians.items(), key=lambda item: item[1])
+    note = f"{model} ({preset}, {seeds} seeds)" + ("" if seeds >= SEEDS else f"; {SEEDS} are asked for")
     spread = (figure, max(f for f, _ in medians.values()))
     return ProblemVerdict(cells[0].problem, verdict, figure, spread, int(verdict is Verdict.PASS), 1, note)
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
+from harness.families import FAMILIES
 from reports import rules
 from reports.criteria import CRITERIA
 from reports.evidence import Cell, Evidence, Selection, gather
@@ -137,13 +138,52 @@ def test_no_criterion_passes_without_data(name: str, outcome: str) -> None:
             )
             if not criterion.applies(bare):
                 continue
-            found = judge_one(criterion, "tuned", Evidence(Selection(), (bare,) * 5, True, "1", {}), NOTHING)
+            preset = None if criterion.all_presets else "tuned"
+            found = judge_one(criterion, preset, Evidence(Selection(), (bare,) * 5, True, "1", {}), NOTHING)
             # That a run is there and how it ended is all the data that these two ask for.
             if (name, outcome) == ("O1", "completed") or (name == "E2" and outcome not in ("missing", "running")):
                 assert found.verdict is Verdict.PASS
             else:
                 assert found.verdict is not Verdict.PASS
                 assert found.verdict is not Verdict.EXPECTED
+
+
+def seeds_of(errors: dict[tuple[str, str], float], problem: str, seeds: int = 5) -> Evidence:
+    """A completed run for each seed, with these errors by model and preset."""
+    cells = [
+        replace(cell(model=model, problem=problem, final__dense_nmse=error), preset=preset, seed=seed)
+        for (model, preset), error in errors.items()
+        for seed in range(seeds)
+    ]
+    return Evidence(Selection(), tuple(cells), True, "1", {})
+
+
+@pytest.mark.parametrize(("nmse", "verdict"), [(1e-4, Verdict.PASS), (1.01e-4, Verdict.FAIL)])
+def test_b1_is_decided_once_by_each_familys_best_preset(nmse: float, verdict: Verdict) -> None:
+    bad = dict.fromkeys(((name, "seed") for name in FAMILIES.names()), 1.0)
+    good = dict.fromkeys(((name, "tuned") for name in FAMILIES.names()), 1e-9)
+    evidence = seeds_of(bad | good | {("siren", "tuned"): nmse}, "poisson_1d_poly")
+    (found,) = [each for each in judge(evidence, NOTHING) if each.criterion.id == "B1"]
+    assert (found.preset, found.verdict, found.problems[0].figure) == (None, verdict, nmse)
+    assert f"siren {nmse:.1e} (tuned, 5 seeds)" in found.problems[0].note
+
+
+@pytest.mark.parametrize(("nmse", "verdict"), [(1e-8, Verdict.PASS), (1.01e-8, Verdict.FAIL)])
+def test_b2_is_decided_once_by_the_best_family_under_its_best_preset(nmse: float, verdict: Verdict) -> None:
+    # The better preset stands first: what comes after must not take its place.
+    evidence = seeds_of({("siren", "lm"): nmse, ("siren", "seed"): 1.0, ("mlp", "lm"): 0.5}, "poisson_1d_highfreq")
+    (found,) = [each for each in judge(evidence, NOTHING) if each.criterion.id == "B2"]
+    assert (found.preset, found.verdict, found.problems[0].figure) == (None, verdict, nmse)
+    assert found.problems[0].note == "siren (lm, 5 seeds)"
+
+
+@pytest.mark.parametrize("name", ["B1", "B2"])
+def test_rules_over_presets_ask_for_five_seeds(name: str) -> None:
+    errors = dict.fromkeys(((family, "lm") for family in FAMILIES.names()), 1e-12)
+    problem = "poisson_1d_poly" if name == "B1" else "poisson_1d_highfreq"
+    for seeds, verdict in ((5, Verdict.PASS), (4, Verdict.NO_DATA)):
+        found = judge_one(CRITERIA.get(name), None, seeds_of(errors, problem, seeds), NOTHING)
+        assert found.verdict is verdict
 
 
 def with_metrics(metrics: dict[str, float]) -> Cell:
@@ -166,14 +206,18 @@ def test_o3_counts_a_final_metric_that_is_not_finite_and_names_it() -> None:
     )
 
 
-def verdicts(client: MlflowClient) -> dict[tuple[str, str], Verdict]:
+def verdicts(client: MlflowClient) -> dict[tuple[str, str | None], Verdict]:
     evidence = gather(client, Selection())
     return {(each.criterion.id, each.preset): each.verdict for each in judge(evidence, Artifacts(client))}
 
 
 def test_real_runs_are_judged_as_they_went(filled: MlflowClient) -> None:
     found = verdicts(filled)
-    assert set(found) == {(name, preset) for name in CRITERIA.names() for preset in ("tuned", "lm")}
+    over = {name for name in CRITERIA.names() if CRITERIA.get(name).all_presets}
+    assert over == {"B1", "B2"}
+    assert set(found) == {(name, preset) for name in {*CRITERIA.names()} - over for preset in ("tuned", "lm")} | {
+        (name, None) for name in over
+    }
     assert found["K3", "tuned"] is Verdict.PASS
     assert found["E1", "tuned"] is Verdict.NO_DATA, "one cell was never run"
     assert found["E2", "tuned"] is Verdict.FAIL, "one cell was never run"
@@ -185,7 +229,7 @@ def test_real_runs_are_judged_as_they_went(filled: MlflowClient) -> None:
     assert found["S4", "tuned"] is Verdict.PASS
     assert found["S4", "lm"] is Verdict.NOT_APPLICABLE
     assert found["X2", "lm"] is Verdict.PASS
-    assert found["B1", "tuned"] is Verdict.NO_DATA, "not five seeds"
+    assert found["B1", None] is Verdict.NO_DATA, "not five seeds"
     judged = {(each.criterion.id, each.preset): each for each in judge(gather(filled, Selection()), Artifacts(filled))}
     for name in ("E1", "E3"):
         (of_2d,) = [each for each in judged[name, "tuned"].problems if each.problem == "poisson_2d_sin"]
