@@ -56,9 +56,14 @@ def _verdict(
     cells: Sequence[Cell], witnesses: Sequence[Witness], verdict: Verdict, figure: float | None, note: str = ""
 ) -> ProblemVerdict:
     figures, verdicts = _figures(witnesses), [each.finding.verdict for each in witnesses]
+    of_figure = next(
+        (e.finding.note for e in witnesses if (e.finding.verdict, e.finding.figure) == (verdict, figure)), ""
+    )
     notes = sorted({each.finding.note for each in witnesses if each.finding.verdict is verdict and each.finding.note})
     if not note and verdict in (Verdict.NO_DATA, Verdict.NOT_APPLICABLE) and notes:
         note = notes[0] + (f" (and {len(notes) - 1} more)" if len(notes) > 1 else "")
+    elif figure is not None:
+        note = "; ".join(filter(None, (note, of_figure)))
     return ProblemVerdict(
         cells[0].problem,
         verdict,

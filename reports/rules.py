@@ -23,6 +23,8 @@ LARGEST_RISE = 1.05
 """S3: of a window's median loss over that of the window before."""
 LARGEST_SPIKE = 10.0
 """K1: of a loss over the least one before it in its stage."""
+LEARNED = 0.5
+"""S1, S3: the NMSE up to which something was learned; a constant at the target's mean has 1."""
 FINALS = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
 
 
@@ -75,6 +77,22 @@ def _if_absent(cell: Cell, name: str) -> str:
     return "" if cell.metric(name) is not None else f"{name} was not recorded"
 
 
+def of_something_learned(rule: Rule) -> Rule:
+    """A rule about the quality of a fit. Where nothing was learned it fails, whatever its figure: flat is smooth, too."""
+
+    @of_a_result
+    def judge(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+        found, nmse = rule(cell, artifacts), cell.metric("final/dense_nmse")
+        if nmse is None:
+            return no_data("final/dense_nmse was not recorded")
+        if nmse <= LEARNED:
+            return found
+        figure = "" if found.figure is None else f"; its figure would be {found.figure:.3g}"
+        return Finding(Verdict.FAIL, math.inf, f"nothing was learned: NMSE {nmse:.3g}{figure}")
+
+    return judge
+
+
 def _target(cell: Cell) -> Target:
     known = target(cell)
     if known is None:
@@ -82,6 +100,7 @@ def _target(cell: Cell) -> Target:
     return known
 
 
+@of_something_learned
 @of_a_result
 def falls_monotonically(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """S3. The largest ratio of a window's median of ``train/mse`` to that of the window before is at most 1.05."""

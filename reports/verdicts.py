@@ -55,6 +55,7 @@ class ProblemVerdict:
     holds: int = 0
     of: int = 0
     note: str = ""
+    """Where there is a figure, what the run that it was read from says of it; else why there is none."""
     witnesses: tuple[Witness, ...] = field(default=(), repr=False)
 
 

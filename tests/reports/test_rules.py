@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from harness.families import FAMILIES
 from reports import rules
 from reports.criteria import CRITERIA
+from reports.deciding import median_seed
 from reports.evidence import Cell, Evidence, Selection, gather
 from reports.histories import Artifacts
 from reports.judging import judge, judge_one
@@ -51,6 +52,31 @@ def test_s3_takes_no_notice_of_noise_below_the_floor_nor_of_one_bad_epoch_in_a_w
 def test_s3_needs_twenty_epochs_and_finite_ones() -> None:
     assert rules.monotonicity(np.ones(19), 0.0).verdict is Verdict.NO_DATA
     assert rules.monotonicity(np.full(40, math.nan), 0.0).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(1.5, Verdict.PASS), (1.51, Verdict.FAIL), (0.0, Verdict.PASS)])
+def test_s1_bears_half_again_of_the_targets_roughness(ratio: float, verdict: Verdict) -> None:
+    found = CRITERIA.get("S1").decide([cell(final__roughness_ratio=ratio, final__dense_nmse=1e-6)], NOTHING)
+    assert (found.verdict, found.figure) == (verdict, ratio)
+
+
+@pytest.mark.parametrize(("name", "bound"), [("S2", 10.0), ("S2+", 1.0)])
+def test_s2_wants_an_error_below_its_bound(name: str, bound: float) -> None:
+    for mse, verdict in ((0.99 * bound, Verdict.PASS), (bound, Verdict.FAIL)):
+        assert CRITERIA.get(name).decide([cell(final__dense_mse=mse)], NOTHING).verdict is verdict
+
+
+@pytest.mark.parametrize(("nmse", "verdict"), [(0.5, Verdict.PASS), (0.51, Verdict.FAIL), (math.nan, Verdict.FAIL)])
+def test_s1_and_s3_fail_where_nothing_was_learned(nmse: float, verdict: Verdict) -> None:
+    flat = cell(final__roughness_ratio=2e-4, final__dense_nmse=nmse)
+    falling = rules.of_something_learned(lambda cell, artifacts: rules.monotonicity(np.geomspace(1, 0.9, 40), 0.0))
+    for found in (CRITERIA.get("S1").decide([flat], NOTHING), median_seed(falling)([flat], NOTHING)):
+        assert found.verdict is verdict
+        if verdict is Verdict.FAIL:
+            assert found.figure == math.inf
+            assert found.note.startswith(f"nothing was learned: NMSE {nmse:.3g}; its figure would be ")
+    unknown = CRITERIA.get("S1").decide([cell(final__roughness_ratio=2e-4)], NOTHING)
+    assert unknown.verdict is Verdict.NO_DATA
 
 
 @pytest.mark.parametrize(
@@ -107,7 +133,7 @@ def test_a_worse_figure_never_turns_fail_into_pass(figure: float, factor: float,
 
     def verdict(value: float) -> Verdict:
         metrics = {"final__roughness_ratio": value, "final__dense_mse": value}
-        metrics |= {"prune__mse_final": value, "prune__base_dense_mse": 1.0}
+        metrics |= {"prune__mse_final": value, "prune__base_dense_mse": 1.0, "final__dense_nmse": 0.1}
         one = cell("completed", "kan_pruned" if name == "K2" else "siren", "poisson_2d_sin", **metrics)
         return CRITERIA.get(name).decide([one], NOTHING).verdict
 
@@ -246,9 +272,13 @@ def test_s3_and_k1_agree_with_the_metrics_of_the_store(filled: MlflowClient) -> 
         curve = np.array([metric.value for metric in sorted(logged, key=lambda metric: metric.step)])
         assert np.array_equal(curve, artifacts.history(each.run)["train/mse"])
         if each.model == "siren":
-            finding = rules.falls_monotonically(each, artifacts)
-            medians = [np.median(part) for part in np.array_split(curve, 20)]
             floor = 1e-8 * 4 * math.pi**4 / 4
+            finding = rules.falls_monotonically(each, artifacts)
+            if (each.metric("final/dense_nmse") or 0) > 0.5:
+                assert (finding.verdict, finding.figure) == (Verdict.FAIL, math.inf)
+                assert finding.note.startswith("nothing was learned")
+                finding = rules.monotonicity(curve, floor)
+            medians = [np.median(part) for part in np.array_split(curve, 20)]
             largest = max((b + floor) / (a + floor) for a, b in itertools.pairwise(medians))
             assert finding.figure == pytest.approx(largest, rel=0.05)
             assert (finding.verdict is Verdict.PASS) == (largest <= 1.05)
