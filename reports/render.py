@@ -20,7 +20,14 @@ from reports.verdicts import ProblemVerdict, Verdict, Witness
 
 SHOWN = 12
 """Runs listed for a problem in the HTML: those that fail first. All of them are in the CSV."""
-MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✕", Verdict.NO_DATA: "?", Verdict.NOT_APPLICABLE: "–", Verdict.EXPECTED: "i"}
+MARKS = {
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✕",
+    Verdict.NO_DATA: "?",
+    Verdict.NOT_APPLICABLE: "–",
+    Verdict.EXPECTED: "i",
+    Verdict.NOT_OBSERVED: "i",
+}
 OVER = "all presets"
 """Where the name of a preset would stand, for a rule over presets."""
 
@@ -52,7 +59,11 @@ def entry(value: Entry) -> str:
 
 def witnesses(found: ProblemVerdict) -> list[Witness]:
     """The runs of a problem that the page lists: those that do not pass first, then by seed."""
-    order = [Verdict.FAIL, Verdict.NO_DATA, Verdict.PASS, Verdict.EXPECTED, Verdict.NOT_APPLICABLE]
+    order = [
+        Verdict.FAIL,
+        Verdict.NO_DATA,
+        *(verdict for verdict in Verdict if verdict not in (Verdict.FAIL, Verdict.NO_DATA)),
+    ]
     return sorted(found.witnesses, key=lambda each: (order.index(each.finding.verdict), each.model, each.seed))[:SHOWN]
 
 

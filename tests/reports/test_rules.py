@@ -171,7 +171,7 @@ def test_no_criterion_passes_without_data(name: str, outcome: str) -> None:
                 assert found.verdict is Verdict.PASS
             else:
                 assert found.verdict is not Verdict.PASS
-                assert found.verdict is not Verdict.EXPECTED
+                assert found.verdict not in (Verdict.EXPECTED, Verdict.NOT_OBSERVED)
 
 
 def seeds_of(errors: dict[tuple[str, str], float], problem: str, seeds: int = 5) -> Evidence:
@@ -201,6 +201,35 @@ def test_b2_is_decided_once_by_the_best_family_under_its_best_preset(nmse: float
     (found,) = [each for each in judge(evidence, NOTHING) if each.criterion.id == "B2"]
     assert (found.preset, found.verdict, found.problems[0].figure) == (None, verdict, nmse)
     assert found.problems[0].note == "siren (lm, 5 seeds)"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict", "counts"),
+    [
+        (0.011, math.inf, Verdict.EXPECTED, "2 of 2"),
+        (0.011, 0.01, Verdict.NOT_OBSERVED, "1 of 2"),
+        (1e-6, 1e-11, Verdict.NOT_OBSERVED, "0 of 2"),
+    ],
+)
+def test_x1_is_expected_only_where_the_mlp_fails(first: float, second: float, verdict: Verdict, counts: str) -> None:
+    of_1d = seeds_of({("mlp", "tuned"): first, ("siren", "tuned"): 1e-9}, "poisson_1d_highfreq")
+    of_2d = seeds_of({("mlp", "tuned"): second}, "poisson_2d_highfreq")
+    evidence = replace(of_1d, cells=of_1d.cells + of_2d.cells)
+    found = judge_one(CRITERIA.get("X1"), "tuned", evidence, NOTHING)
+    assert (found.verdict, found.counts) == (verdict, counts)
+    assert (found.problems[0].figure, found.problems[0].of) == (first, 5)
+    assert found.problems[0].note.endswith("of 5 seeds; siren 1.0e-09")
+
+
+def test_x1_is_decided_by_the_median_seed_and_says_in_how_many_the_mlp_fails() -> None:
+    cells = [
+        replace(cell(model="mlp", problem="poisson_1d_highfreq", final__dense_nmse=nmse), seed=seed)
+        for seed, nmse in enumerate([1.0, 1e-6, 1.0, 1e-6, 1.0])
+    ]
+    found = CRITERIA.get("X1").decide(cells, NOTHING)
+    assert (found.verdict, found.holds, found.of) == (Verdict.EXPECTED, 3, 5)
+    found = CRITERIA.get("X1").decide([cell(model="siren", problem="poisson_1d_highfreq")], NOTHING)
+    assert found.verdict is Verdict.NO_DATA
 
 
 @pytest.mark.parametrize("name", ["B1", "B2"])
