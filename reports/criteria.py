@@ -134,7 +134,8 @@ for _declared in (
         "K2",
         "KAN + pruning",
         "Pruned network within 2x of base KAN",
-        "(dense MSE + floor) / (dense MSE of the unpruned twin + floor), same total epochs and seed",
+        "(dense MSE + floor) / (dense MSE of the unpruned twin + floor), same total epochs and seed; beside it the raw ratio, "
+        "and whether it decided or the floor",
         "<= 2",
         "prune/mse_final, prune/base_dense_mse",
         median_seed(rules.is_near_its_twin),
@@ -155,9 +156,10 @@ for _declared in (
         "K4",
         "KAN + pruning",
         "20-50% fewer parameters",
-        "part of the active parameters (live edges x (grid + k + 2)) that is gone; more than 50% is marked beyond",
+        "part of the active parameters (live edges x (grid + k + 2)) that is gone; more than 50% is marked beyond; "
+        "a greedy cut stops where it was told to, so its figure is no finding about how far one could cut",
         ">= 0.20",
-        "prune/reduction",
+        "prune/reduction; cfg/prune_mode, cfg/reduction",
         median_seed(rules.is_reduced, larger_is_worse=False),
         _of("kan_pruned"),
         bound=0.2,

@@ -127,6 +127,37 @@ def test_k4_holds_from_a_fifth_on_and_says_what_is_beyond(reduction: float) -> N
     assert (finding.note == "beyond 50%") == (reduction > 0.5)
 
 
+def test_k4_says_where_a_greedy_cut_stops() -> None:
+    found = cell(model="kan_pruned", prune__reduction=0.2)
+    assert found.run is not None
+    greedy = replace(found, run=replace(found.run, params={"cfg/prune_mode": "greedy", "cfg/reduction": "0.2"}))
+    at_once = replace(found, run=replace(found.run, params={"cfg/prune_mode": "threshold"}))
+    assert rules.is_reduced(greedy, NOTHING).note.startswith("where the greedy cut stops, told to cut 0.2")
+    assert rules.is_reduced(at_once, NOTHING).note == ""
+
+
+@pytest.mark.parametrize(
+    ("pruned", "base", "verdict", "figure", "said"),
+    [
+        (2.0, 1.0, Verdict.PASS, 2.0, "raw ratio 2; the ratio decided"),
+        (2.01, 1.0, Verdict.FAIL, 2.01, "raw ratio 2.01; the ratio decided"),
+        (5e-9, 1e-10, Verdict.PASS, 1.5 / 1.01, "raw ratio 50; the floor of 1e-08 decided"),
+        (1e-9, 1e-9, Verdict.PASS, 1.0, "raw ratio 1; the floor of 1e-08 decided"),
+        (3e-8, 1.2e-8, Verdict.PASS, 4 / 2.2, "raw ratio 2.5; the floor of 1e-08 decided"),
+        (3.6e-8, 1.2e-8, Verdict.FAIL, 4.6 / 2.2, "raw ratio 3; the ratio decided"),
+        (1e-9, 0.0, Verdict.PASS, 1.1, "raw ratio inf; the floor of 1e-08 decided"),
+        (math.nan, 1.0, Verdict.FAIL, math.nan, "the ratio decided"),
+    ],
+)
+def test_k2_bears_twice_the_error_and_says_whether_the_floor_decided(
+    pruned: float, base: float, verdict: Verdict, figure: float, said: str
+) -> None:
+    found = rules.nearness(pruned, base, 0.0 if base == 1.0 else 1e-8)
+    assert found.verdict is verdict
+    assert found.figure == pytest.approx(figure, nan_ok=True)
+    assert found.note.endswith(said)
+
+
 @given(FINITE, FINITE, st.sampled_from(["S1", "S2", "S2+", "K2"]))
 def test_a_worse_figure_never_turns_fail_into_pass(figure: float, factor: float, name: str) -> None:
     worse = figure * max(1.0, factor)
