@@ -123,9 +123,10 @@ for _declared in (
         "K1",
         "KAN + pruning",
         "No dramatic loss spikes (> 10x)",
-        "(loss + floor) / (least loss before in the stage + floor), every stage; and after retraining to before the cut",
+        "(loss + floor) / (least loss before in the stage + floor), every stage; after retraining to before the cut, on the "
+        "grid of the cut; each refinement, from end to end. The largest jump of all is told beside it",
         "<= 10",
-        "history.parquet: train/mse, stage",
+        "history.parquet: train/mse, stage, kan/grid",
         median_seed(rules.has_no_spike),
         _of("kan_pruned"),
         bound=10.0,

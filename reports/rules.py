@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from safetensors.numpy import load_file
 
 from harness.models import LARGEST_STATE
 from reports.evidence import Cell
-from reports.histories import Artifacts, Floats, Gone
+from reports.histories import Artifacts, Floats, Gone, History
 from reports.store import Run
 from reports.targets import Target, target
 from reports.verdicts import Finding, Verdict, at_most, below, no_data
@@ -155,46 +157,76 @@ def rate_schedule(rates: Floats, base: float, planned: int) -> Finding:
     return at_most(float(wrong), 0.0, f"rates found: {shown}; base {base:g}")
 
 
+@dataclass(frozen=True)
+class Stage:
+    """The loss of a stage, one value an epoch, in squared units of the target; ``grid`` is NaN where none was recorded."""
+
+    name: str
+    grid: float
+    mse: Floats
+
+
 @of_a_result
 def has_no_spike(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
-    """K1. No loss above 10 times the least before it in its stage, nor at the end above 10 times that before the cut."""
-    history = artifacts.history(run)
+    """K1. No loss above 10 times the least before it in its stage, nor, once retrained, above 10 times that before the cut."""
     brief = run.whole("retrain_briefly") if run.field("prune_mode") == "greedy" else None
-    stages = stages_of(history.stage, history["train/mse"], brief)
-    return spike(stages, _target(cell).floor)
+    return spike(stages_of(artifacts.history(run), brief), _target(cell).floor)
 
 
-def stages_of(names: list[str], mse: Floats, brief: int | None) -> list[tuple[str, Floats]]:
-    """The loss of each stage, in order.
+def stages_of(history: History, brief: int | None) -> list[Stage]:
+    """The stages of a history, in order.
 
     The history names stages, it does not number them, so the last brief retraining of greedy pruning and the long one after
     it follow each other under one name; ``brief``, the epochs of the first of the two, parts them.
     """
+    names, mse, grids = history.stage, history["train/mse"], history["kan/grid"]
     starts = [index for index, name in enumerate(names) if index == 0 or name != names[index - 1]]
     stages = []
     for start, end in zip(starts, [*starts[1:], len(names)], strict=True):
         if brief is not None and names[start] == "retrain" and end - start > brief:
-            stages.append((names[start], mse[start : start + brief]))
+            stages.append(Stage(names[start], float(grids[start]), mse[start : start + brief]))
             start += brief
-        stages.append((names[start], mse[start:end]))
+        stages.append(Stage(names[start], float(grids[start]), mse[start:end]))
     return stages
 
 
-def spike(stages: list[tuple[str, Floats]], floor: float) -> Finding:
-    """K1 of the losses of the stages, in squared units of the target; NaN anywhere is FAIL."""
-    before = [values for name, values in stages if name == "sparsify"]
-    if not stages or not before:
+def spike(stages: list[Stage], floor: float) -> Finding:
+    """K1 of the stages of a run; a number that is not finite anywhere is FAIL.
+
+    Judged are the loss within each stage, the retrained loss on the grid of the cut over that before the cut, and the loss at
+    the end of each refinement over that at the end of the grid before. The note also has the largest jump of all and where it
+    is: at a cut or a refinement the loss may jump, if training brings it back.
+    """
+    at = max((index for index, stage in enumerate(stages) if stage.name == "sparsify"), default=None)
+    if at is None:
         return no_data("the history has no stage 'sparsify'")
-    worst, where = 0.0, ""
-    for name, values in stages:
-        lifted = values + floor
-        ratio = float(np.max(lifted / np.minimum.accumulate(lifted)))
-        if not ratio <= worst:
-            worst, where = ratio, f"largest within stage {name}"
-    across = float((stages[-1][1][-1] + floor) / (before[-1][-1] + floor))
-    if not across <= worst:
-        worst, where = across, "after retraining, in relation to before the cut"
-    return at_most(worst, LARGEST_SPIKE, where)
+    judged, jumps = [], []
+    for stage in stages:
+        if not np.isfinite(stage.mse).all():
+            return Finding(Verdict.FAIL, math.inf, f"not finite in stage {stage.name}")
+        lifted = stage.mse + floor
+        judged.append((float(np.max(lifted / np.minimum.accumulate(lifted))), f"within stage {stage.name}"))
+    before = stages[at]
+    for old, new in itertools.pairwise(stages):
+        if new.grid > old.grid:
+            where = f"at the refinement {old.grid:g} to {new.grid:g}"
+            judged.append((_ratio(new.mse[-1], old.mse[-1], floor), f"{where}, from end to end"))
+            jumps.append((_ratio(new.mse[0], old.mse[-1], floor), where))
+        elif new.name == "prune":
+            jumps.append((_ratio(new.mse[0], old.mse[-1], floor), "at the cut"))
+    after = [stage for stage in stages[at + 1 :] if stage.grid == before.grid]
+    if after:
+        where = f"at the cut, retrained on the same grid ({before.grid:g})"
+        judged.append((_ratio(after[-1].mse[-1], before.mse[-1], floor), where))
+    elif len(stages) > at + 1:
+        return no_data("no epoch after the cut is known to be on its grid (kan/grid)")
+    figure, where = max(judged)
+    largest, there = max([*judged, *jumps])
+    return at_most(figure, LARGEST_SPIKE, f"{where}; the largest jump of all is {largest:.3g}, {there}")
+
+
+def _ratio(after: float, before: float, floor: float) -> float:
+    return float((after + floor) / (before + floor))
 
 
 @of_a_result

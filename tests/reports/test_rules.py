@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,10 +19,10 @@ from reports import rules
 from reports.criteria import CRITERIA
 from reports.deciding import median_seed
 from reports.evidence import Cell, Evidence, Selection, gather
-from reports.histories import Artifacts
+from reports.histories import Artifacts, History
 from reports.judging import judge, judge_one
 from reports.store import Run
-from reports.verdicts import Verdict
+from reports.verdicts import Finding, Verdict
 
 NOTHING = Artifacts(MlflowClient("http://127.0.0.1:1"))
 FINITE = st.floats(1e-30, 1e30)
@@ -98,25 +99,68 @@ def test_s4_wants_the_base_rate_and_then_a_tenth_and_nothing_else(
     assert rules.rate_schedule(np.array(rates), 1e-3, planned).verdict is verdict
 
 
-def test_k1_looks_within_each_stage_and_across_the_cut() -> None:
-    def verdict(*stages: tuple[str, list[float]]) -> Verdict:
-        return rules.spike([(name, np.array(values, dtype=float)) for name, values in stages], 0.0).verdict
+def spike(*stages: tuple[str, float, Sequence[float]]) -> Finding:
+    return rules.spike([rules.Stage(name, grid, np.array(values, dtype=float)) for name, grid, values in stages], 0.0)
 
-    assert verdict(("sparsify", [1, 0.1]), ("prune", [50]), ("retrain", [40, 0.9])) is Verdict.PASS
-    assert verdict(("sparsify", [1, 0.1]), ("prune", [50]), ("retrain", [40, 1.1])) is Verdict.FAIL
-    assert verdict(("sparsify", [1, 0.1, 1.1]), ("prune", [1]), ("retrain", [0.1])) is Verdict.FAIL
-    assert verdict(("sparsify", [1, 0.1]), ("prune", [1]), ("retrain", [math.nan])) is Verdict.FAIL
-    assert verdict(("train", [1.0])) is Verdict.NO_DATA
+
+@pytest.mark.parametrize(("factor", "verdict"), [(10, Verdict.PASS), (11, Verdict.FAIL)])
+def test_k1_looks_within_each_stage_across_the_cut_and_across_refinements(factor: float, verdict: Verdict) -> None:
+    start, cut = ("sparsify", 5, [64, 0.125]), ("prune", 5, [50])
+    within = spike(("sparsify", 5, [64, 0.125, 0.125 * factor]), cut, ("retrain", 5, [1.25]))
+    across = spike(start, cut, ("retrain", 5, [4, 0.125 * factor]))
+    refined = spike(start, cut, ("retrain", 5, [0.125]), ("retrain_10", 10, [4, 0.125 * factor]))
+    for found, where in (
+        (within, "within stage sparsify"),
+        (across, "at the cut, retrained on the same grid (5)"),
+        (refined, "at the refinement 5 to 10, from end to end"),
+    ):
+        assert (found.verdict, found.figure) == (verdict, factor)
+        assert found.note.startswith(where)
+
+
+def test_k1_decides_the_cut_on_equal_grids_however_good_finer_ones_are() -> None:
+    found = spike(("sparsify", 5, [1, 0.125]), ("prune", 5, [50]), ("retrain", 5, [40, 2]), ("retrain_40", 40, [1e-9]))
+    assert (found.verdict, found.figure) == (Verdict.FAIL, 16.0)
+    assert "same grid (5)" in found.note
+
+
+@pytest.mark.parametrize(
+    ("after", "refined", "said"),
+    [
+        (1e6, 1.0, "the largest jump of all is 1e+06, at the cut"),
+        (2.0, 1e4, "the largest jump of all is 1e+04, at the refinement 5 to 10"),
+    ],
+)
+def test_k1_tells_the_largest_jump_and_where(after: float, refined: float, said: str) -> None:
+    stages = ("sparsify", 5, [4, 1]), ("prune", 5, [after]), ("retrain", 5, [1]), ("retrain_10", 10, [refined, 1])
+    found = spike(*stages)
+    assert (found.verdict, found.figure) == (Verdict.PASS, 1.0)
+    assert found.note.endswith(said)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_k1_fails_on_a_number_that_is_not_finite_wherever_it_is_in_a_stage(bad: float, at: int) -> None:
+    losses = [0.1, 0.1, 0.1]
+    losses[at] = bad
+    found = spike(("sparsify", 5, losses), ("prune", 5, [0.1]), ("retrain", 5, [0.1]))
+    assert (found.verdict, found.figure, found.note) == (Verdict.FAIL, math.inf, "not finite in stage sparsify")
+
+
+def test_k1_has_no_data_without_a_sparsify_stage_or_the_grids() -> None:
+    assert spike(("train", 5, [1.0])).verdict is Verdict.NO_DATA
+    assert spike(("sparsify", math.nan, [1]), ("retrain", math.nan, [1])).verdict is Verdict.NO_DATA
 
 
 def test_k1_parts_the_last_brief_retraining_from_the_long_one() -> None:
     names = ["sparsify"] * 2 + ["prune"] + ["retrain"] * 5
-    stages = rules.stages_of(names, np.arange(8.0), brief=2)
-    assert [(name, list(values)) for name, values in stages] == [
-        ("sparsify", [0, 1]),
-        ("prune", [2]),
-        ("retrain", [3, 4]),
-        ("retrain", [5, 6, 7]),
+    curves = {"train/mse": np.arange(8.0), "kan/grid": np.full(8, 5.0)}
+    stages = rules.stages_of(History(np.arange(1, 9), names, curves, 8), brief=2)
+    assert [(each.name, each.grid, list(each.mse)) for each in stages] == [
+        ("sparsify", 5, [0, 1]),
+        ("prune", 5, [2]),
+        ("retrain", 5, [3, 4]),
+        ("retrain", 5, [5, 6, 7]),
     ]
 
 
@@ -331,6 +375,11 @@ def test_s3_and_k1_agree_with_the_metrics_of_the_store(filled: MlflowClient) -> 
         logged = filled.get_metric_history(each.run.run_id, "train/mse")
         curve = np.array([metric.value for metric in sorted(logged, key=lambda metric: metric.step)])
         assert np.array_equal(curve, artifacts.history(each.run)["train/mse"])
+        if each.model == "kan_pruned":
+            spikes = rules.has_no_spike(each, artifacts)
+            assert spikes.figure is not None
+            assert (spikes.verdict is Verdict.PASS) == (spikes.figure <= 10)
+            assert "; the largest jump of all is " in spikes.note
         if each.model == "siren":
             floor = 1e-8 * 4 * math.pi**4 / 4
             finding = rules.falls_monotonically(each, artifacts)
