@@ -234,9 +234,10 @@ for _declared in (
         "X2",
         "Expected",
         "Small values are not a bug (Problem 6)",
-        "the figure of poisson_1d_poly is drawn on the target's scale, with the residual in its own panel",
-        "every run",
-        "figures/fit.png",
+        "the figure of poisson_1d_poly is drawn on the target's scale, with the residual in its own panel: "
+        "neither panel is more than twice as high as what it has to show",
+        "<= 2, every run",
+        "figures/fit.png and what it says of its axes; dense.parquet",
         every_run(rules.shows_small_values),
         lambda cell: cell.problem == "poisson_1d_poly",
     ),

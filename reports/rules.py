@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from harness.models import LARGEST_STATE
 from reports.evidence import Cell
-from reports.histories import Artifacts, Floats, Gone, History
+from reports.histories import Artifacts, Floats, Gone, History, Panel, panels, read_columns
 from reports.store import Run
 from reports.targets import Target, target
 from reports.verdicts import Finding, Verdict, at_most, below, no_data
@@ -27,6 +27,8 @@ LARGEST_SPIKE = 10.0
 """K1: of a loss over the least one before it in its stage."""
 LARGEST_LOSS = 2.0
 """K2: of a pruned network's error over that of its unpruned twin."""
+LARGEST_HEIGHT = 2.0
+"""X2: of a panel over what it has to show."""
 LEARNED = 0.5
 """S1, S3: the NMSE up to which something was learned; a constant at the target's mean has 1."""
 FINALS = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
@@ -388,9 +390,31 @@ def is_finite_throughout(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
 
 @of_an_ended_run
 def shows_small_values(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
-    """X2. The figure of the fit is there.
-
-    ``harness.figures.fit_figure``, which makes it, draws it on the target's scale, with the residual in its own panel.
-    """
+    """X2. By the axes and curves of the figure, held against the values of the run."""
     artifacts.check_picture(run, "figures/fit.png")
-    return Finding(Verdict.PASS, None, "figures/fit.png")
+    values = read_columns(artifacts.path(run, "dense.parquet"), ["target", "prediction"])
+    return on_its_scale(
+        panels(artifacts.path(run, "figures/fit.png")), values["target"], values["prediction"] - values["target"]
+    )
+
+
+def on_its_scale(drawn: list[Panel], target: Floats, residual: Floats) -> Finding:
+    """X2 of the panels of a figure. The figure is the height of the panel over what it has to show, the larger of the two.
+
+    The target's extent is its range (its size, if it is constant); that of the residual, which is drawn around zero, twice its
+    largest size. Both curves have to be those of the run, whole inside of their panels.
+    """
+    where = {name: panel for panel in drawn for name in panel.data}
+    if "target" not in where or "residual" not in where or where["target"] is where["residual"]:
+        return Finding(Verdict.FAIL, None, "target and residual have no panel each")
+    heights = []
+    for name, values in (("target", target), ("residual", residual)):
+        finite, panel = values[np.isfinite(values)], where[name]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (math.nan, math.nan)
+        if not np.allclose(panel.data[name], (low, high), rtol=1e-6, atol=0):
+            return Finding(Verdict.FAIL, None, f"the curve of the {name} is not that of the run")
+        if not (panel.shown[0] <= low and high <= panel.shown[1]):
+            return Finding(Verdict.FAIL, None, f"the {name} runs out of its panel")
+        extent = (high - low) or abs(high) if name == "target" else 2 * max(abs(low), abs(high))
+        heights.append((panel.shown[1] - panel.shown[0]) / extent if extent > 0 else 1.0)
+    return at_most(max(heights), LARGEST_HEIGHT, f"panels are {heights[0]:.3g} and {heights[1]:.3g} of what they show")

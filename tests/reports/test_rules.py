@@ -19,7 +19,7 @@ from reports import rules
 from reports.criteria import CRITERIA
 from reports.deciding import median_seed
 from reports.evidence import Cell, Evidence, Selection, gather
-from reports.histories import Artifacts, History
+from reports.histories import Artifacts, History, Panel
 from reports.judging import judge, judge_one
 from reports.store import Run
 from reports.verdicts import Finding, Verdict
@@ -305,6 +305,35 @@ def test_x1_is_decided_by_the_median_seed_and_says_in_how_many_the_mlp_fails() -
     assert (found.verdict, found.holds, found.of) == (Verdict.EXPECTED, 3, 5)
     found = CRITERIA.get("X1").decide([cell(model="siren", problem="poisson_1d_highfreq")], NOTHING)
     assert found.verdict is Verdict.NO_DATA
+
+
+TARGET, RESIDUAL = np.array([0.0, 1e-3]), np.array([-1e-6, 5e-7])
+
+
+@pytest.mark.parametrize(
+    ("top", "bottom", "verdict"),
+    [
+        ((-5e-4, 1.5e-3), (-2e-6, 2e-6), Verdict.PASS),
+        ((-5.1e-4, 1.5e-3), (-2e-6, 2e-6), Verdict.FAIL),
+        ((-5e-4, 1.5e-3), (-2.1e-6, 2e-6), Verdict.FAIL),
+        ((-5e-4, 9e-4), (-2e-6, 2e-6), Verdict.FAIL),
+        ((-5e-4, 1.5e-3), (-9e-7, 2e-6), Verdict.FAIL),
+    ],
+)
+def test_x2_wants_target_and_residual_each_on_its_own_scale(
+    top: tuple[float, float], bottom: tuple[float, float], verdict: Verdict
+) -> None:
+    drawn = [Panel(top, {"target": (0.0, 1e-3)}), Panel(bottom, {"residual": (-1e-6, 5e-7)})]
+    assert rules.on_its_scale(drawn, TARGET, RESIDUAL).verdict is verdict
+
+
+def test_x2_wants_the_curves_of_the_run_and_a_panel_for_each() -> None:
+    target, residual = {"target": (0.0, 1e-3)}, {"residual": (-1e-6, 5e-7)}
+    top, bottom = (-2e-4, 1.2e-3), (-1.2e-6, 1.2e-6)
+    one, alone = [Panel(top, target | residual)], [Panel(top, target)]
+    other = [Panel(top, target), Panel(bottom, {"residual": (-1e-7, 5e-7)})]
+    for drawn in (one, alone, other):
+        assert rules.on_its_scale(drawn, TARGET, RESIDUAL).verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize("name", ["B1", "B2"])
