@@ -102,20 +102,21 @@ def _spread(values: pd.Series) -> str:
 
 
 def verdicts(report: Path) -> str:
-    """The verdicts of a ``report.json`` by criterion and preset, with the problems on which each holds."""
+    """The verdicts of a ``report.json`` by criterion and preset, with the problems on which each holds; then, once, those of
+    the rules over presets.
+    """
     found = json.loads(report.read_text())
     presets = found["presets"]
-    rows: dict[str, dict[str, str]] = {}
+    rows: dict[str, dict[str | None, str]] = {}
     for each in found["verdicts"]:
-        decided = [problem for problem in each["problems"] if problem["verdict"] != "N/A"]
-        holding = sum(problem["verdict"] in ("PASS", "EXPECTED") for problem in decided)
-        count = f" {holding} of {len(decided)}" if decided and each["verdict"] in ("PASS", "FAIL", "NO DATA") else ""
         row = rows.setdefault(f"{each['criterion']} | {each['sentence']}", {})
-        row[each["preset"]] = each["verdict"] + count
+        row[each["preset"]] = f"{each['verdict']} {each['counts']}".rstrip()
+    of_presets = {name: row for name, row in rows.items() if None not in row}
     lines = [f"| | | {' | '.join(presets)} |", "|---" * (len(presets) + 2) + "|"]
-    return "\n".join(
-        [*lines, *(f"| {name} | {' | '.join(row.get(p, '') for p in presets)} |" for name, row in rows.items())]
-    )
+    lines += [f"| {name} | {' | '.join(row.get(p, '') for p in presets)} |" for name, row in of_presets.items()]
+    lines += ["", f"Rules over presets ({', '.join(presets)}), each decided once:", "", "| | | |", "|---|---|---|"]
+    lines += [f"| {name} | {row[None]} |" for name, row in rows.items() if None in row]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

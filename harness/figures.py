@@ -6,6 +6,7 @@ Margins are given, in inches: finding them (matplotlib's constrained layout) dra
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -158,6 +159,22 @@ def _mark_event(axes: Axes, event: NonFinite) -> None:
     )
 
 
+def described(figure: Figure) -> str:
+    """JSON of what a figure shows: for each of its axes, ``shown`` (the limits of y) and ``data`` (least and largest finite y of
+    each curve that has a name, its gid). It is kept in the PNG, so that a picture can be checked by what was drawn.
+    """
+    panels = []
+    for axes in figure.axes:
+        data = {}
+        for line in axes.lines:
+            values = np.asarray(line.get_ydata(), dtype=float)
+            if line.get_gid() and np.isfinite(values).any():
+                values = values[np.isfinite(values)]
+                data[line.get_gid()] = [float(values.min()), float(values.max())]
+        panels.append({"shown": [float(limit) for limit in axes.get_ylim()], "data": data})
+    return json.dumps(panels)
+
+
 def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> Figure:
     """A 1D fit: target and prediction on the target's scale, and the residual in a panel of its own."""
     x, y = (tensor.detach().cpu().double().flatten().numpy() for tensor in (data.dense.x, data.dense.y))
@@ -168,8 +185,8 @@ def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> 
     top = _axes(figure, 0.85, 2.2, 7.0, 2.8)
     bottom = _axes(figure, 0.85, 0.85, 7.0, 1.25, sharex=top)
     top.tick_params(labelbottom=False)
-    top.plot(x, y, color=BLACK, linewidth=2.6, alpha=0.35, label=f"target  {problem.formula}")
-    top.plot(x, p, "--", color=BLUE, linewidth=1.3, label="prediction")
+    top.plot(x, y, color=BLACK, linewidth=2.6, alpha=0.35, label=f"target  {problem.formula}", gid="target")
+    top.plot(x, p, "--", color=BLUE, linewidth=1.3, label="prediction", gid="prediction")
     top.plot(
         data.train.x.cpu().flatten(),
         np.zeros(len(data.train.x)),
@@ -185,7 +202,7 @@ def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> 
     spread = (high - low) or abs(high) or 1.0
     top.set(ylim=(low - 0.35 * spread, high + 0.35 * spread), ylabel="value")
     figure.legend(*top.get_legend_handles_labels(), loc="lower center", ncols=3, fontsize=9, frameon=False)
-    bottom.plot(x, residual, color=ORANGE, linewidth=1.0)
+    bottom.plot(x, residual, color=ORANGE, linewidth=1.0, gid="residual")
     bottom.axhline(0, color=BLACK, linewidth=0.6)
     if np.isfinite(largest) and largest > 0:
         bottom.set_ylim(-1.15 * largest, 1.15 * largest)

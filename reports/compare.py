@@ -14,7 +14,7 @@ from harness.tracking.store import look_at_store, lost_in_one_sentence, open_sto
 from reports.evidence import Evidence, Selection, gather
 from reports.histories import Artifacts
 from reports.judging import judge
-from reports.render import number
+from reports.render import OVER, number
 from reports.statistics import Estimate, better, estimate
 from reports.tables import chosen, final_errors, groups_of
 from reports.verdicts import Verdict
@@ -51,7 +51,8 @@ class Flip:
     """A verdict that is another one now."""
 
     criterion: str
-    preset: str
+    preset: str | None
+    """None for a rule over presets."""
     before: Verdict
     after: Verdict
 
@@ -169,7 +170,8 @@ def _text(
     if flips:
         lines += ["", "| criterion | preset | before | after |", "|---|---|---|---|"]
         lines += [
-            f"| {markdown(f.criterion)} | {markdown(f.preset)} | {f.before.value} | {f.after.value} |" for f in flips
+            f"| {markdown(f.criterion)} | {markdown(f.preset or OVER)} | {f.before.value} | {f.after.value} |"
+            for f in flips
         ]
     for name in ("worse", "better"):
         if by_direction[name]:

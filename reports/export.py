@@ -17,7 +17,7 @@ from reports.statistics import Estimate
 from reports.tables import Table
 from reports.verdicts import ProblemVerdict
 
-SCHEMA, VERSION = "harness-report", 1
+SCHEMA, VERSION = "harness-report", 2
 """Name and version of the JSON. The version is raised when a field changes its meaning or goes; new ones may come."""
 
 
@@ -50,6 +50,7 @@ def _content(report: Report) -> dict[str, Any]:
                 "evidence": each.criterion.evidence,
                 "preset": each.preset,
                 "verdict": each.verdict.value,
+                "counts": each.counts,
                 "note": each.note,
                 "problems": [_problem(problem) for problem in each.problems],
             }
@@ -141,7 +142,7 @@ def verdicts_csv(report: Report) -> str:
 
 def _verdict_rows(report: Report) -> Iterator[tuple[object, ...]]:
     for each in report.judgements:
-        head = (each.criterion.id, each.preset)
+        head = (each.criterion.id, each.preset or "")
         if not each.problems:
             yield (*head, "", each.verdict.value, "", "", "", "", "", each.note, "")
         for found in each.problems:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from reports.store import Run, download
 
@@ -181,6 +182,29 @@ def check_png(content: bytes) -> None:
         if len(seen) > 10:
             return
     raise ValueError("is blank")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Axes of a figure: the limits of y, and the least and largest y of each curve by its name."""
+
+    shown: tuple[float, float]
+    data: dict[str, tuple[float, float]]
+
+
+PANELS = TypeAdapter(list[Panel])
+
+
+def panels(path: Path) -> list[Panel]:
+    """What a figure of a run says of its axes, in its own text chunk ``axes``. Raises Gone where it says nothing usable."""
+    try:
+        for kind, data in _chunks(path.read_bytes()):
+            name, _, text = data.partition(b"\0")
+            if (kind, name) == (b"tEXt", b"axes"):
+                return PANELS.validate_json(text)
+    except (OSError, ValueError) as error:
+        raise Gone(f"{path.name} can't be read: {str(error).splitlines()[0]}") from error
+    raise Gone(f"{path.name} says nothing of its axes; an older version drew it")
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:

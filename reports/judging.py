@@ -14,10 +14,11 @@ from reports.verdicts import ProblemVerdict, Verdict, of_every
 
 @dataclass(frozen=True)
 class Judgement:
-    """A criterion decided for one preset."""
+    """A criterion decided for one preset, or once for all of them."""
 
     criterion: Criterion
-    preset: str
+    preset: str | None
+    """None for a rule over presets."""
     verdict: Verdict
     problems: tuple[ProblemVerdict, ...]
     note: str = ""
@@ -25,26 +26,30 @@ class Judgement:
 
     @property
     def counts(self) -> str:
-        """On how many problems it holds, of those that it could be decided on or should have been."""
+        """On how many problems it holds, or was so as expected, of those that it could be decided on or should have been."""
         counted = [each for each in self.problems if each.verdict is not Verdict.NOT_APPLICABLE]
-        holds = sum(each.verdict is Verdict.PASS for each in counted)
-        return f"{holds} of {len(counted)}" if counted and self.verdict is not Verdict.EXPECTED else ""
+        holds = sum(each.verdict in (Verdict.PASS, Verdict.EXPECTED) for each in counted)
+        return f"{holds} of {len(counted)}" if counted else ""
 
 
 def judge(evidence: Evidence, artifacts: Artifacts) -> list[Judgement]:
-    """Every criterion for every preset of the evidence, in the order of declaration."""
-    criteria = [CRITERIA.get(name) for name in CRITERIA.names()]
-    return [judge_one(each, preset, evidence, artifacts) for each in criteria for preset in evidence.presets]
+    """Every criterion for every preset of the evidence, in the order of declaration; a rule over presets once."""
+    once: list[str | None] = [None] if evidence.presets else []
+    return [
+        judge_one(criterion, preset, evidence, artifacts)
+        for criterion in map(CRITERIA.get, CRITERIA.names())
+        for preset in (once if criterion.all_presets else evidence.presets)
+    ]
 
 
-def judge_one(criterion: Criterion, preset: str, evidence: Evidence, artifacts: Artifacts) -> Judgement:
-    """One criterion for one preset: FAIL if a problem fails, else NO DATA if one has none, else PASS.
+def judge_one(criterion: Criterion, preset: str | None, evidence: Evidence, artifacts: Artifacts) -> Judgement:
+    """One criterion for one preset, or for all of them (None): FAIL if a problem fails, else NO DATA if one has none, else PASS.
 
     What no cell of the evidence is about is NO DATA: it was not tried.
     """
     by_problem: dict[str, list[Cell]] = defaultdict(list)
     for cell in evidence.cells:
-        if (criterion.all_presets or cell.preset == preset) and criterion.applies(cell):
+        if preset in (None, cell.preset) and criterion.applies(cell):
             by_problem[cell.problem].append(cell)
     if not by_problem:
         return Judgement(criterion, preset, Verdict.NO_DATA, (), "no run that it is about was planned or made")

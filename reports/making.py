@@ -60,17 +60,19 @@ class Report:
         """The preset that the report is about first: ``tuned``, if it is there; empty without any."""
         return next(iter(self.evidence.presets), "")
 
-    def of(self, preset: str) -> list[Judgement]:
-        """The verdicts on a preset."""
+    def of(self, preset: str | None) -> list[Judgement]:
+        """The verdicts on a preset; those of the rules over presets for None."""
         return [each for each in self.judgements if each.preset == preset]
 
     def is_clean(self) -> bool:
-        """Whether no criterion of the headline preset is FAIL or NO DATA; never without one that was judged."""
-        verdicts = [each.verdict for each in self.of(self.headline)]
+        """Whether no criterion of the headline preset and no rule over presets is FAIL or NO DATA; never without one that
+        was judged.
+        """
+        verdicts = [each.verdict for each in (*self.of(self.headline), *self.of(None))]
         return bool(verdicts) and not {Verdict.FAIL, Verdict.NO_DATA} & set(verdicts)
 
-    def counts(self, preset: str) -> dict[str, list[str]]:
-        """The ids of the criteria by verdict."""
+    def counts(self, preset: str | None) -> dict[str, list[str]]:
+        """The ids of the criteria by verdict; of the rules over presets for None."""
         found: dict[str, list[str]] = {verdict.value: [] for verdict in Verdict}
         for each in self.of(preset):
             found[each.verdict.value].append(each.criterion.id)

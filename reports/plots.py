@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from harness.data import DENSE_POINTS
 from harness.escaping import drawn
 from reports.evidence import Cell
-from reports.histories import Artifacts, Floats, Gone
+from reports.histories import Artifacts, Floats, Gone, History
 from reports.pictures import DPI, LEAST, STYLES, Picture, colour, legend, margins, png, said
 from reports.predictions import Prediction, median_cell, predict, why_missing
 from reports.tables import Group
@@ -35,6 +36,7 @@ def loss_curves(known: Target, preset: str, group: Group, artifacts: Artifacts) 
             continue
         style = {"color": colour(model, list(group)), "linestyle": STYLES.get(model, "-"), "linewidth": 1.4}
         curve = np.maximum(history["test/mse"] / known.scale2, LEAST)
+        _mark_stages(by_epoch, by_time, history, colour(model, list(group)))
         marker = "o" if len(curve) == 1 else None
         by_epoch.plot(history.epoch, curve, marker=marker, **style)
         by_time.plot(history["time/train_s"], curve, marker=marker, label=drawn(_label(model, cells)), **style)
@@ -51,8 +53,22 @@ def loss_curves(known: Target, preset: str, group: Group, artifacts: Artifacts) 
         axes.grid(visible=True, alpha=0.25)
     legend(figure, by_time, missing)
     title = f"Loss curves: {known.name}, {preset}"
-    sentence = "Test NMSE of the median seed over epochs and training time; the band is the range of all seeds."
+    sentence = (
+        "Test NMSE of the median seed over epochs and training time; the band is the range of all seeds. "
+        "Light lines: changes of stage, cuts dashed."
+    )
     return Picture(f"loss-{known.name}-{preset}", title, said(sentence, missing), png(figure, title))
+
+
+def _mark_stages(by_epoch: Axes, by_time: Axes, history: History, shade: str) -> None:
+    """A light line at each change of stage, cuts dashed: the loss may jump there."""
+    ends = [i for i, (old, new) in enumerate(itertools.pairwise(history.stage)) if new != old]
+    seconds = history["time/train_s"]
+    for cut, dashes in ((True, "--"), (False, ":")):
+        chosen = [i for i in ends if (history.stage[i + 1] == "prune") is cut]
+        for axes, places in ((by_epoch, history.epoch[chosen] + 0.5), (by_time, seconds[chosen][seconds[chosen] > 0])):
+            look: Any = {"colors": shade, "linestyles": dashes, "linewidth": 0.8, "alpha": 0.3, "zorder": 0}
+            axes.vlines(places, 0, 1, transform=axes.get_xaxis_transform(), **look)
 
 
 def _band(cells: Sequence[Cell], artifacts: Artifacts, planned: int, scale2: float) -> tuple[Floats, Floats] | None:

@@ -20,7 +20,16 @@ from reports.verdicts import ProblemVerdict, Verdict, Witness
 
 SHOWN = 12
 """Runs listed for a problem in the HTML: those that fail first. All of them are in the CSV."""
-MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✕", Verdict.NO_DATA: "?", Verdict.NOT_APPLICABLE: "–", Verdict.EXPECTED: "i"}
+MARKS = {
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✕",
+    Verdict.NO_DATA: "?",
+    Verdict.NOT_APPLICABLE: "–",
+    Verdict.EXPECTED: "i",
+    Verdict.NOT_OBSERVED: "i",
+}
+OVER = "all presets"
+"""Where the name of a preset would stand, for a rule over presets."""
 
 Link = Callable[[str], str]
 """From a run's id to its page in the tracking UI; empty where the address of the UI is not known."""
@@ -50,7 +59,11 @@ def entry(value: Entry) -> str:
 
 def witnesses(found: ProblemVerdict) -> list[Witness]:
     """The runs of a problem that the page lists: those that do not pass first, then by seed."""
-    order = [Verdict.FAIL, Verdict.NO_DATA, Verdict.PASS, Verdict.EXPECTED, Verdict.NOT_APPLICABLE]
+    order = [
+        Verdict.FAIL,
+        Verdict.NO_DATA,
+        *(verdict for verdict in Verdict if verdict not in (Verdict.FAIL, Verdict.NO_DATA)),
+    ]
     return sorted(found.witnesses, key=lambda each: (order.index(each.finding.verdict), each.model, each.seed))[:SHOWN]
 
 
@@ -93,7 +106,7 @@ def _seen(value: Any) -> Any:
 
 
 def _names(report: Report, link: Link) -> dict[str, Any]:
-    by_criterion: dict[str, dict[str, Any]] = {}
+    by_criterion: dict[str, dict[str | None, Any]] = {}
     for each in report.judgements:
         by_criterion.setdefault(each.criterion.id, {})[each.preset] = each
     groups: dict[str, list[Any]] = {}
@@ -109,6 +122,7 @@ def _names(report: Report, link: Link) -> dict[str, Any]:
         "anchor": anchor,
         "witnesses": witnesses,
         "marks": MARKS,
+        "over": f"over {'presets' if len(report.evidence.presets) > 1 else 'preset'} {', '.join(report.evidence.presets)}",
         "factors": FACTORS,
         "made": datetime.fromtimestamp(report.made, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "title": report.evidence.selection.benchmark or str(report.evidence.selection),

@@ -17,7 +17,7 @@ from reports.evidence import Selection, gather
 from reports.export import as_json, runs_csv, tables_csv, verdicts_csv
 from reports.histories import Artifacts
 from reports.making import Report, make
-from reports.render import Link, html, tex, text
+from reports.render import OVER, Link, html, tex, text
 from reports.store import log_files
 
 if TYPE_CHECKING:
@@ -145,9 +145,11 @@ def summary(written: Written) -> str:
         lines.append(f"partial     {len(evidence.unsettled)} cells are at work, left open, or not computed yet")
     if evidence.left_out:
         lines.append(f"left out    {sum(evidence.left_out.values())} runs of other comparability versions")
-    for preset in evidence.presets:
+    for preset in (*evidence.presets, None) if evidence.presets else ():
         counts = {verdict: ids for verdict, ids in made.counts(preset).items() if ids}
-        lines.append(f"{visible(preset):<11} " + ", ".join(f"{len(ids)} {verdict}" for verdict, ids in counts.items()))
+        lines.append(
+            f"{visible(preset or OVER):<11} " + ", ".join(f"{len(ids)} {verdict}" for verdict, ids in counts.items())
+        )
         lines += [f"            {name}: {', '.join(counts[name])}" for name in ("FAIL", "NO DATA") if name in counts]
     lines += [f"look        {(written.folder / 'report.html').resolve()}", f"kept        {visible(written.logged)}"]
     return "\n".join(lines)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from safetensors.numpy import load_file
 
 from harness.models import LARGEST_STATE
 from reports.evidence import Cell
-from reports.histories import Artifacts, Floats, Gone
+from reports.histories import Artifacts, Floats, Gone, History, Panel, panels, read_columns
 from reports.store import Run
 from reports.targets import Target, target
 from reports.verdicts import Finding, Verdict, at_most, below, no_data
@@ -23,6 +25,12 @@ LARGEST_RISE = 1.05
 """S3: of a window's median loss over that of the window before."""
 LARGEST_SPIKE = 10.0
 """K1: of a loss over the least one before it in its stage."""
+LARGEST_LOSS = 2.0
+"""K2: of a pruned network's error over that of its unpruned twin."""
+LARGEST_HEIGHT = 2.0
+"""X2: of a panel over what it has to show."""
+LEARNED = 0.5
+"""S1, S3: the NMSE up to which something was learned; a constant at the target's mean has 1."""
 FINALS = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
 
 
@@ -75,6 +83,22 @@ def _if_absent(cell: Cell, name: str) -> str:
     return "" if cell.metric(name) is not None else f"{name} was not recorded"
 
 
+def of_something_learned(rule: Rule) -> Rule:
+    """A rule about the quality of a fit. Where nothing was learned it fails, whatever its figure: flat is smooth, too."""
+
+    @of_a_result
+    def judge(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+        found, nmse = rule(cell, artifacts), cell.metric("final/dense_nmse")
+        if nmse is None:
+            return no_data("final/dense_nmse was not recorded")
+        if nmse <= LEARNED:
+            return found
+        figure = "" if found.figure is None else f"; its figure would be {found.figure:.3g}"
+        return Finding(Verdict.FAIL, math.inf, f"nothing was learned: NMSE {nmse:.3g}{figure}")
+
+    return judge
+
+
 def _target(cell: Cell) -> Target:
     known = target(cell)
     if known is None:
@@ -82,6 +106,7 @@ def _target(cell: Cell) -> Target:
     return known
 
 
+@of_something_learned
 @of_a_result
 def falls_monotonically(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """S3. The largest ratio of a window's median of ``train/mse`` to that of the window before is at most 1.05."""
@@ -134,56 +159,94 @@ def rate_schedule(rates: Floats, base: float, planned: int) -> Finding:
     return at_most(float(wrong), 0.0, f"rates found: {shown}; base {base:g}")
 
 
+@dataclass(frozen=True)
+class Stage:
+    """The loss of a stage, one value an epoch, in squared units of the target; ``grid`` is NaN where none was recorded."""
+
+    name: str
+    grid: float
+    mse: Floats
+
+
 @of_a_result
 def has_no_spike(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
-    """K1. No loss above 10 times the least before it in its stage, nor at the end above 10 times that before the cut."""
-    history = artifacts.history(run)
+    """K1. No loss above 10 times the least before it in its stage, nor, once retrained, above 10 times that before the cut."""
     brief = run.whole("retrain_briefly") if run.field("prune_mode") == "greedy" else None
-    stages = stages_of(history.stage, history["train/mse"], brief)
-    return spike(stages, _target(cell).floor)
+    return spike(stages_of(artifacts.history(run), brief), _target(cell).floor)
 
 
-def stages_of(names: list[str], mse: Floats, brief: int | None) -> list[tuple[str, Floats]]:
-    """The loss of each stage, in order.
+def stages_of(history: History, brief: int | None) -> list[Stage]:
+    """The stages of a history, in order.
 
     The history names stages, it does not number them, so the last brief retraining of greedy pruning and the long one after
     it follow each other under one name; ``brief``, the epochs of the first of the two, parts them.
     """
+    names, mse, grids = history.stage, history["train/mse"], history["kan/grid"]
     starts = [index for index, name in enumerate(names) if index == 0 or name != names[index - 1]]
     stages = []
     for start, end in zip(starts, [*starts[1:], len(names)], strict=True):
         if brief is not None and names[start] == "retrain" and end - start > brief:
-            stages.append((names[start], mse[start : start + brief]))
+            stages.append(Stage(names[start], float(grids[start]), mse[start : start + brief]))
             start += brief
-        stages.append((names[start], mse[start:end]))
+        stages.append(Stage(names[start], float(grids[start]), mse[start:end]))
     return stages
 
 
-def spike(stages: list[tuple[str, Floats]], floor: float) -> Finding:
-    """K1 of the losses of the stages, in squared units of the target; NaN anywhere is FAIL."""
-    before = [values for name, values in stages if name == "sparsify"]
-    if not stages or not before:
+def spike(stages: list[Stage], floor: float) -> Finding:
+    """K1 of the stages of a run; a number that is not finite anywhere is FAIL.
+
+    Judged are the loss within each stage, the retrained loss on the grid of the cut over that before the cut, and the loss at
+    the end of each refinement over that at the end of the grid before. The note also has the largest jump of all and where it
+    is: at a cut or a refinement the loss may jump, if training brings it back.
+    """
+    at = max((index for index, stage in enumerate(stages) if stage.name == "sparsify"), default=None)
+    if at is None:
         return no_data("the history has no stage 'sparsify'")
-    worst, where = 0.0, ""
-    for name, values in stages:
-        lifted = values + floor
-        ratio = float(np.max(lifted / np.minimum.accumulate(lifted)))
-        if not ratio <= worst:
-            worst, where = ratio, f"largest within stage {name}"
-    across = float((stages[-1][1][-1] + floor) / (before[-1][-1] + floor))
-    if not across <= worst:
-        worst, where = across, "after retraining, in relation to before the cut"
-    return at_most(worst, LARGEST_SPIKE, where)
+    judged, jumps = [], []
+    for stage in stages:
+        if not np.isfinite(stage.mse).all():
+            return Finding(Verdict.FAIL, math.inf, f"not finite in stage {stage.name}")
+        lifted = stage.mse + floor
+        judged.append((float(np.max(lifted / np.minimum.accumulate(lifted))), f"within stage {stage.name}"))
+    before = stages[at]
+    for old, new in itertools.pairwise(stages):
+        if new.grid > old.grid:
+            where = f"at the refinement {old.grid:g} to {new.grid:g}"
+            judged.append((_ratio(new.mse[-1], old.mse[-1], floor), f"{where}, from end to end"))
+            jumps.append((_ratio(new.mse[0], old.mse[-1], floor), where))
+        elif new.name == "prune":
+            jumps.append((_ratio(new.mse[0], old.mse[-1], floor), "at the cut"))
+    after = [stage for stage in stages[at + 1 :] if stage.grid == before.grid]
+    if after:
+        where = f"at the cut, retrained on the same grid ({before.grid:g})"
+        judged.append((_ratio(after[-1].mse[-1], before.mse[-1], floor), where))
+    elif len(stages) > at + 1:
+        return no_data("no epoch after the cut is known to be on its grid (kan/grid)")
+    figure, where = max(judged)
+    largest, there = max([*judged, *jumps])
+    return at_most(figure, LARGEST_SPIKE, f"{where}; the largest jump of all is {largest:.3g}, {there}")
+
+
+def _ratio(after: float, before: float, floor: float) -> float:
+    return float((after + floor) / (before + floor))
 
 
 @of_a_result
 def is_near_its_twin(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
-    """K2. Dense MSE at most twice that of the unpruned twin."""
+    """K2. Dense MSE at most twice that of the unpruned twin; with the raw ratio, and whether it or the floor decided."""
     pruned, base = cell.metric("prune/mse_final"), cell.metric("prune/base_dense_mse")
     if pruned is None or base is None:
         return no_data("the unpruned twin has no result" if base is None else "prune/mse_final was not recorded")
-    floor = _target(cell).floor
-    return at_most((pruned + floor) / (base + floor), 2.0, f"MSE {pruned:.3g}, twin {base:.3g}")
+    return nearness(pruned, base, _target(cell).floor)
+
+
+def nearness(pruned: float, base: float, floor: float) -> Finding:
+    """K2 of two errors. The floor decided where the raw ratio would fail, or where both errors are below it."""
+    raw = pruned / base if base > 0 else math.inf if pruned > 0 else 1.0
+    ratio = (pruned + floor) / (base + floor)
+    by_floor = ratio <= LARGEST_LOSS and (raw > LARGEST_LOSS or max(pruned, base) < floor)
+    decided = f"the floor of {floor:.2g} decided" if by_floor else "the ratio decided"
+    return at_most(ratio, LARGEST_LOSS, f"MSE {pruned:.3g}, twin {base:.3g}: raw ratio {raw:.3g}; {decided}")
 
 
 @of_a_result
@@ -205,12 +268,14 @@ def has_three_stages(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
 
 @of_a_result
 def is_reduced(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
-    """K4. A fifth of the active parameters gone, or more."""
+    """K4. A fifth of the active parameters gone, or more. Greedy pruning stops once what it was told to cut is gone."""
     reduction = cell.metric("prune/reduction")
     if reduction is None:
         return no_data("prune/reduction was not recorded")
-    note = "beyond 50%" if reduction > 0.5 else ""
-    return Finding(Verdict.PASS if reduction >= 0.2 - 1e-12 else Verdict.FAIL, reduction, note)
+    notes = ["beyond 50%"] if reduction > 0.5 else []
+    if run.field("prune_mode") == "greedy":
+        notes.append(f"where the greedy cut stops, told to cut {run.field('reduction')}; not how far one could cut")
+    return Finding(Verdict.PASS if reduction >= 0.2 - 1e-12 else Verdict.FAIL, reduction, "; ".join(notes))
 
 
 @of_an_ended_run
@@ -325,9 +390,31 @@ def is_finite_throughout(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
 
 @of_an_ended_run
 def shows_small_values(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
-    """X2. The figure of the fit is there.
-
-    ``harness.figures.fit_figure``, which makes it, draws it on the target's scale, with the residual in its own panel.
-    """
+    """X2. By the axes and curves of the figure, held against the values of the run."""
     artifacts.check_picture(run, "figures/fit.png")
-    return Finding(Verdict.PASS, None, "figures/fit.png")
+    values = read_columns(artifacts.path(run, "dense.parquet"), ["target", "prediction"])
+    return on_its_scale(
+        panels(artifacts.path(run, "figures/fit.png")), values["target"], values["prediction"] - values["target"]
+    )
+
+
+def on_its_scale(drawn: list[Panel], target: Floats, residual: Floats) -> Finding:
+    """X2 of the panels of a figure. The figure is the height of the panel over what it has to show, the larger of the two.
+
+    The target's extent is its range (its size, if it is constant); that of the residual, which is drawn around zero, twice its
+    largest size. Both curves have to be those of the run, whole inside of their panels.
+    """
+    where = {name: panel for panel in drawn for name in panel.data}
+    if "target" not in where or "residual" not in where or where["target"] is where["residual"]:
+        return Finding(Verdict.FAIL, None, "target and residual have no panel each")
+    heights = []
+    for name, values in (("target", target), ("residual", residual)):
+        finite, panel = values[np.isfinite(values)], where[name]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (math.nan, math.nan)
+        if not np.allclose(panel.data[name], (low, high), rtol=1e-6, atol=0):
+            return Finding(Verdict.FAIL, None, f"the curve of the {name} is not that of the run")
+        if not (panel.shown[0] <= low and high <= panel.shown[1]):
+            return Finding(Verdict.FAIL, None, f"the {name} runs out of its panel")
+        extent = (high - low) or abs(high) if name == "target" else 2 * max(abs(low), abs(high))
+        heights.append((panel.shown[1] - panel.shown[0]) / extent if extent > 0 else 1.0)
+    return at_most(max(heights), LARGEST_HEIGHT, f"panels are {heights[0]:.3g} and {heights[1]:.3g} of what they show")

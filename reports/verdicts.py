@@ -19,6 +19,8 @@ class Verdict(Enum):
     NO_DATA = "NO DATA"
     NOT_APPLICABLE = "N/A"
     EXPECTED = "EXPECTED"
+    NOT_OBSERVED = "NOT OBSERVED"
+    """What was expected did not happen."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class ProblemVerdict:
     holds: int = 0
     of: int = 0
     note: str = ""
+    """Where there is a figure, what the run that it was read from says of it; else why there is none."""
     witnesses: tuple[Witness, ...] = field(default=(), repr=False)
 
 
@@ -91,9 +94,12 @@ def of_median(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def of_every(verdicts: Iterable[Verdict]) -> Verdict:
-    """FAIL if one fails, else NO DATA if one has none, else PASS; what is not applicable does not count."""
+    """FAIL if one fails, else NO DATA if one has none, else PASS; what is not applicable does not count. What was expected was
+    so only if it was so in each.
+    """
     found = set(verdicts)
-    for verdict in (Verdict.FAIL, Verdict.NO_DATA, Verdict.PASS, Verdict.EXPECTED, Verdict.NOT_APPLICABLE):
+    order = (Verdict.FAIL, Verdict.NO_DATA, Verdict.PASS, Verdict.NOT_OBSERVED, Verdict.EXPECTED)
+    for verdict in (*order, Verdict.NOT_APPLICABLE):
         if verdict in found:
             return verdict
     return Verdict.NO_DATA

@@ -114,7 +114,7 @@ def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], proble
     floor, mse = FLOOR * _scale2(problem), history["train/mse"]
     figures = {
         "S3": (monotonicity(mse, floor).figure, LARGEST_RISE),
-        "K1": (spike(stages_of(history.stage, mse, brief), floor).figure, LARGEST_SPIKE),
+        "K1": (spike(stages_of(history, brief), floor).figure, LARGEST_SPIKE),
     }
     return {name: min(CAP, math.log10(figure / most)) for name, (figure, most) in figures.items() if figure is not None}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -41,3 +42,27 @@ def test_the_criterion_of_the_page_on_reports_can_be_used_as_printed(tmp_path: P
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "M1" in done.stdout
+
+
+def test_the_verdicts_of_the_readme_have_rules_over_presets_once_and_below(tmp_path: Path) -> None:
+    def verdict(criterion: str, preset: str | None, said: str, counts: str) -> dict[str, object]:
+        return {"criterion": criterion, "sentence": "All.", "preset": preset, "verdict": said, "counts": counts}
+
+    given = [
+        verdict("S1", "tuned", "PASS", "4 of 4"),
+        verdict("S1", "lm", "N/A", ""),
+        verdict("B1", None, "FAIL", "9 of 11"),
+    ]
+    (tmp_path / "report.json").write_text(json.dumps({"presets": ["tuned", "lm"], "verdicts": given}))
+    written = runpy.run_path(str(ROOT / "docs" / "write.py"))["verdicts"](tmp_path / "report.json")
+    assert written.splitlines() == [
+        "| | | tuned | lm |",
+        "|---|---|---|---|",
+        "| S1 | All. | PASS 4 of 4 | N/A |",
+        "",
+        "Rules over presets (tuned, lm), each decided once:",
+        "",
+        "| | | |",
+        "|---|---|---|",
+        "| B1 | All. | FAIL 9 of 11 |",
+    ]

@@ -26,6 +26,7 @@ from torch import Tensor
 from harness.addresses import clean
 from harness.config import RunConfig
 from harness.data import Data
+from harness.figures import described
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Ending, Outcome
@@ -329,7 +330,9 @@ class Recorder:
         ]
 
     def _write_figure(self, name: str, draw: Callable[[], Figure]) -> None:
-        self.client.log_figure(self.run_id, draw(), f"figures/{name}")
+        figure = draw()
+        metadata = {"axes": described(figure)}
+        self.client.log_figure(self.run_id, figure, f"figures/{name}", save_kwargs={"metadata": metadata})
 
     def _write_text(self, path: str, text: str) -> None:
         self.client.log_text(self.run_id, clean(text), path)
