@@ -322,7 +322,7 @@ def study_command(fields: tuple[str, ...]) -> int:
 def list_command(kind: str | None, plugins: str | None) -> None:
     """What there is: problems, models, presets, suites, criteria and studies."""
     from harness.families import FAMILIES
-    from harness.presets import names
+    from harness.presets import names, summary
     from harness.registry import load_plugins
 
     load_plugins(part for part in (plugins or "").split(",") if part)
@@ -334,7 +334,7 @@ def list_command(kind: str | None, plugins: str | None) -> None:
     if kind in (None, "models"):
         table("models", [(name, FAMILIES.get(name).summary) for name in FAMILIES.names()])
     if kind in (None, "presets"):
-        table("presets", [(name,) for name in names()])
+        table("presets", [(name, summary(name)) for name in names()])
     if kind in (None, "suites"):
         from harness import suites
 

@@ -295,7 +295,7 @@ def stop_on_signals() -> Iterator[Stop]:
         if number == signal.SIGINT and stop.reason is not None and now - asked[0] > 1.0:
             raise KeyboardInterrupt
         asked[0] = now
-        stop.reason = f"Stopped by {signal.Signals(number).name}"
+        stop.reason = stop.reason or f"Stopped by {signal.Signals(number).name}"
 
     if threading.current_thread() is not threading.main_thread():
         yield stop

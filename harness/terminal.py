@@ -148,20 +148,25 @@ class _Table:
         self._state = state
 
     def __rich__(self) -> Group:
+        from harness.execution.benchmark import ERRORS
+
         state = self._state
-        best = state.best()
-        models = sorted({model for row in best.values() for model in row})
+        heads, *rows = state.table()
         table = Table(box=None, pad_edge=False, header_style="dim")
-        table.add_column("best log10 NMSE")
-        for model in models:
-            table.add_column(model, justify="right")
-        for problem, row in best.items():
-            table.add_row(problem, *(f"{row[model]:.1f}" if model in row else "" for model in models))
+        for index, head in enumerate(heads):
+            table.add_column(head, justify="right" if index else "left")
+        for row in rows:
+            table.add_row(*row)
         now = [Text(f"  {cell}", "dim", overflow="ellipsis", no_wrap=True) for cell in state.running]
-        return Group(Text(_counts(state), "bold"), *now, *([table] if best else []))
+        shown: list[Text | Table] = [Text(_counts(state), "bold"), *now]
+        if rows:
+            shown += [Text(ERRORS, "dim"), table]
+        return Group(*shown)
 
 
 def _counts(state: BenchmarkState) -> str:
+    from harness.execution.estimate import duration
+
     counts = {name: count for name, count in state.counts().items() if count}
     words = [f"{len(state.settled)} of {len(state.cells)} cells", *(f"{n} {name}" for name, n in counts.items())]
     if state.busy:
@@ -183,13 +188,6 @@ def _print_cell(state: BenchmarkState, ended: Attempted | None, console: Console
             f"{outcome}  {error}{ended.seconds:.1f} s{why}"
         )
     console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
-
-
-def duration(seconds: float) -> str:
-    """A time span as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def show_plan(config: BenchmarkConfig, estimated: Estimate, console: Console) -> None:

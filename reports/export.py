@@ -95,17 +95,23 @@ def _problem(found: ProblemVerdict) -> dict[str, Any]:
 
 
 def _choice(choice: Choice) -> dict[str, Any]:
-    final = choice.final
+    final, quick = choice.final, choice.quick
     return {
         "problem": final.problem,
         "model": final.model,
         "nmse": asdict(final.estimate),
+        "usable": final.usable,
         "equals": final.equals,
+        "chosen_for": final.chosen_for,
         "runner_up": final.runner_up or None,
         "chance": final.chance,
         "certainty": final.certainty,
-        "quick_model": choice.quick.model if choice.quick else None,
+        "quick_model": quick.model if quick else None,
         "quick_seconds": choice.seconds,
+        "quick_test_nmse": asdict(quick.estimate) if quick else None,
+        "quick_equals": quick.equals if quick else None,
+        "quick_chosen_for": quick.chosen_for if quick else None,
+        "final_test_nmse": asdict(choice.final_on_test) if choice.final_on_test else None,
     }
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.curves import equal_budget, errors_at
-from reports.evidence import Evidence
+from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
 from reports.judging import Judgement, judge
 from reports.overviews import pictures
 from reports.pictures import Picture
-from reports.statistics import FACTORS, Recommendation, performance_profile, recommend, win_matrix
+from reports.statistics import (
+    FACTORS,
+    Cost,
+    Estimate,
+    Recommendation,
+    estimate,
+    performance_profile,
+    recommend,
+    win_matrix,
+)
 from reports.tables import Group, Table, chosen, final_errors, groups_of, tables
 from reports.targets import in_order
 from reports.verdicts import Verdict, median_figure
@@ -25,9 +35,13 @@ class Choice:
     """Which model to use for a problem: at the end of all training, and when time is short."""
 
     final: Recommendation
+    """By the error on the dense grid."""
     quick: Recommendation | None
+    """By the error on the test points, since no other is known on the way; None where no model is usable by then."""
     seconds: float | None
     """The time that ``quick`` is about: the most that every model has spent."""
+    final_on_test: Estimate | None
+    """What ``quick`` is to be held against: the error of the model of ``final`` at its end, on the test points too."""
 
 
 @dataclass(frozen=True)
@@ -123,14 +137,25 @@ def _compare(evidence: Evidence, artifacts: Artifacts, preset: str) -> Compariso
 
 
 def _choose(problem: str, group: Group, errors: dict[str, list[float]], artifacts: Artifacts) -> Choice | None:
-    final = recommend(problem, errors)
+    final = recommend(problem, errors, _costs(group, "model/active_params"))
     if final is None:
         return None
     seconds = equal_budget(group.values(), CLOCK)
     if seconds is None:
-        return Choice(final, None, None)
+        return Choice(final, None, None, None)
     early = {m: [e for e in errors_at(c, artifacts, CLOCK, seconds) if e is not None] for m, c in group.items()}
-    return Choice(final, recommend(problem, early), seconds)
+    quick = recommend(problem, early, _costs(group, "model/params"))  # what is cut at the end is there on the way
+    at_the_end = estimate(errors_at(group[final.model], artifacts, CLOCK, math.inf))
+    return Choice(final, quick if quick and quick.usable else None, seconds, at_the_end)
+
+
+def _costs(group: Group, parameters: str) -> dict[str, Cost]:
+    return {model: Cost(_median(cells, parameters), _median(cells, CLOCK)) for model, cells in group.items()}
+
+
+def _median(cells: Sequence[Cell], metric: str) -> float:
+    found = median_figure(v for cell in cells if cell.outcome == "completed" and (v := cell.metric(metric)) is not None)
+    return math.inf if found is None else found
 
 
 __all__ = ["FACTORS", "Choice", "Comparison", "Report", "make"]

@@ -13,6 +13,7 @@ from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
 from reports.pictures import DPI, LEAST, Picture, colour, margins, png, said
 from reports.plots import fits, heatmaps, loss_curves
+from reports.statistics import on_front
 from reports.tables import Group, chosen, final_errors, groups_of
 from reports.targets import target_of
 from reports.verdicts import median_figure
@@ -39,7 +40,7 @@ def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     seen: dict[str, None] = {}
     for axes, (problem, group) in zip(panels, groups.items(), strict=False):
-        points = []
+        points: list[tuple[float, float]] = []
         for model, cells in group.items():
             sizes: dict[str, list[Cell]] = {}
             for cell in cells:
@@ -54,7 +55,8 @@ def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
                 axes.plot(*point, "o", markersize=7, label=None if model in seen else drawn(model), **mark)
                 seen[model] = None
                 points.append(point)
-        front = [p for p in sorted(points) if not any(q[0] <= p[0] and q[1] < p[1] for q in points)]
+        points.sort()
+        front = [point for point, leads in zip(points, on_front(points), strict=True) if leads]
         axes.plot(*zip(*front, strict=True), color="#8c8c8c", linewidth=0.8, zorder=0) if front else None
         axes.set(xscale="log", yscale="log")
         axes.minorticks_off()

@@ -18,6 +18,8 @@ from reports.verdicts import FLOOR
 RESAMPLES = 1000
 FACTORS = (1.0, 2.0, 5.0, 10.0, 100.0, 1e3, 1e4, 1e6)
 """Where a performance profile is tabulated."""
+USABLE = 0.1
+"""The largest NMSE of a model that is recommended: one that predicts the mean everywhere has 1."""
 NOT_REACHED = 300.0
 """The logarithm that stands for infinity while means between order statistics are taken."""
 
@@ -95,6 +97,20 @@ def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> float:
     return float(np.where(same, 0.5, difference > 0).mean())
 
 
+def on_front(points: Sequence[tuple[float, float]]) -> list[bool]:
+    """Of each pair of size and error, whether no smaller network is as good, and none of its size is better.
+
+    A difference below the floor is none, so that more parameters buy something at each step of the front.
+    """
+    return [
+        not any(
+            (size < own and better(error, found) >= 0.5) or (size == own and better(error, found) == 1)
+            for size, error in points
+        )
+        for own, found in points
+    ]
+
+
 Errors = Mapping[str, Mapping[str, Sequence[float]]]
 """NMSE of the seeds, by problem and model."""
 
@@ -140,16 +156,25 @@ class Recommendation:
     model: str
     estimate: Estimate
     equals: tuple[str, ...]
-    """Models whose median is the same but for the floor."""
+    """The other models whose median is the least one but for the floor, the simplest first."""
+    chosen_for: str
+    """What set it apart: ``least error``, or from its equals ``fewest parameters``, ``shortest training`` or, where all
+    that is the same or not known, the ``first name``.
+    """
     runner_up: str
     chance: float
     """Probability that a new seed of the model is better than one of the runner-up; NaN without one."""
 
     @property
+    def usable(self) -> bool:
+        """Whether its median is small enough to be of use to anybody."""
+        return self.estimate.median <= USABLE
+
+    @property
     def certainty(self) -> str:
         """The chance in words; few seeds are never called sure."""
-        if not math.isfinite(self.estimate.median):
-            return "none has learned it"
+        if not self.usable:
+            return f"none has reached NMSE {USABLE:g}"
         if not self.runner_up:
             return "no other to choose" if not self.equals else "all the same"
         seeds = f"{self.estimate.seeds} seed{'s' if self.estimate.seeds > 1 else ''}"
@@ -159,13 +184,37 @@ class Recommendation:
         return f"{word}, {self.chance:.0%} of pairs, {seeds}"
 
 
-def recommend(problem: str, errors: Mapping[str, Sequence[float]]) -> Recommendation | None:
-    """The model with the least median; None when no model has a run."""
+@dataclass(frozen=True)
+class Cost:
+    """What a model takes, median of the seeds; infinite where it is not known."""
+
+    parameters: float = math.inf
+    seconds: float = math.inf
+    """Of training."""
+
+
+def recommend(problem: str, errors: Mapping[str, Sequence[float]], costs: Mapping[str, Cost]) -> Recommendation | None:
+    """The model with the least median; None when no model has a run.
+
+    Of those that differ from the least by no more than the floor, which is noise, the simplest: that with the fewest
+    parameters, then the shortest training, then by name.
+    """
     found = {model: each for model, values in errors.items() if (each := estimate(values)) is not None}
     if not found:
         return None
-    first, *rest = sorted(found, key=lambda model: found[model].median)
-    equals = [model for model in rest if better(found[model].median, found[first].median) == 0.5]
-    others = [model for model in rest if model not in equals]
+    ordered = sorted(found, key=lambda model: found[model].median)
+    least = found[ordered[0]].median
+    keys = {
+        model: (cost.parameters, cost.seconds, model)
+        for model in ordered
+        if better(found[model].median, least) == 0.5
+        for cost in (costs.get(model, Cost()),)
+    }
+    first, *equals = sorted(keys, key=lambda model: keys[model])
+    others = [model for model in ordered if model not in keys]
     chance = probability_of_improvement(errors[first], errors[others[0]]) if others else math.nan
-    return Recommendation(problem, first, found[first], tuple(equals), others[0] if others else "", chance)
+    reason = "least error"
+    if equals:
+        reasons = ("fewest parameters", "shortest training", "first name")
+        reason = next(r for r, a, b in zip(reasons, keys[first], keys[equals[0]], strict=True) if a != b)
+    return Recommendation(problem, first, found[first], tuple(equals), reason, others[0] if others else "", chance)

@@ -11,7 +11,7 @@ from reports.curves import CLOCKS, costs_to, equal_budget, errors_at, errors_by_
 from reports.deciding import chosen_variant
 from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
-from reports.statistics import Estimate, estimate
+from reports.statistics import Estimate, estimate, on_front
 from reports.targets import in_order, target_of
 from reports.verdicts import median_figure
 
@@ -147,11 +147,15 @@ def _parameters(preset: str, groups: Mapping[str, Group]) -> Table:
                 found = estimate(final_errors(cell for cell in cells if cell.variant == variant))
                 if found is not None:
                     points.append((model, variant, size, found))
-        for model, variant, size, found in sorted(points, key=lambda point: point[2]):
-            beaten = any(s <= size and f.median < found.median for _, _, s, f in points)
+        points.sort(key=lambda point: point[2])
+        front = on_front([(size, found.median) for _, _, size, found in points])
+        for (model, variant, size, found), leads in zip(points, front, strict=True):
             label = f"{model} ({variant})" if variant else model
-            rows.append((problem, label, estimate([size]), found, "" if beaten else "on the front"))
-    note = "Active parameters (median seed) against the final dense NMSE; on the front: no smaller network has a smaller error."
+            rows.append((problem, label, estimate([size]), found, "on the front" if leads else ""))
+    note = (
+        "Active parameters (median seed) against the final dense NMSE; on the front: no smaller network has an error as small, "
+        "where a difference below 1e-8 is none."
+    )
     columns = ("problem", "model", "parameters", "NMSE", "Pareto front")
     return Table(4, "Parameter efficiency", preset, note, columns, tuple(rows))
 

@@ -195,6 +195,7 @@ def preset_text(plan: Plan, confirmation: Confirmation, base: str, today: dateti
         f"{confirmation.trial.number}; problems with values of their own: {', '.join(confirmation.own) or 'none'} "
         f"(margin {confirmation.margin:g})."
     )
+    content["summary"] = f"Preset {base} with the values of {model} from study {plan.name}."
     head = textwrap.wrap(said, 120, initial_indent="# ", subsequent_indent="# ")
     head += ["#", *takewhile(lambda line: line.startswith("#"), text_of(base).splitlines())]
     return "\n".join([*head, *_written({k: v for k, v in content.items() if v}, remarks, (), 0)]) + "\n"

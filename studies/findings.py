@@ -20,7 +20,7 @@ from studies.config import StudyConfig
 from studies.plan import Plan
 from studies.plots import figures, page
 from studies.storage import counted
-from studies.trials import RECORD, feasible, succeeded
+from studies.trials import RECORD, feasible, succeeded, violations
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,6 +43,12 @@ class Findings:
         if len(self.plan.study.objectives) == 1:
             return tuple(found[:1])
         return tuple(t for t in found if not any(_dominates(other, t) for other in found))
+
+    @cached_property
+    def unconstrained(self) -> FrozenTrial | None:
+        """The trial with the least first objective of all, if it violates a constraint; None if it meets them all."""
+        found = min(succeeded(self.trials), key=lambda trial: tuple(trial.values), default=None)
+        return None if found is None or feasible(found) else found
 
     @property
     def has_result(self) -> bool:
@@ -73,11 +79,27 @@ class Findings:
             f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n
         )
         if self.has_result or not self.trials:
-            return f"{text}."
+            return f"{text}.{self._violating()}"
         reasons = [trial.user_attrs.get(RECORD, {}).get("reason") for trial in self.trials]
         common = Counter(reason for reason in reasons if reason).most_common(1)
         why = f" The first of the commonest reasons: {common[0][0]}" if common else ""
         return f"{text}. No trial has a result.{why}"
+
+    def _violating(self) -> str:
+        found = [trial for trial in succeeded(self.trials) if not feasible(trial)]
+        if not found:
+            return ""
+        by_name: dict[str, list[int]] = {}
+        for constraint in self.plan.study.constraints:
+            for trial in found:
+                if any(k.startswith(f"{constraint.name} ") and not v <= 0 for k, v in trial.constraints.items()):
+                    by_name.setdefault(constraint.name, []).append(trial.number)
+        which = "; ".join(f"{name}: trials {_numbers(numbers)}" for name, numbers in by_name.items())
+        return f" {len(found)} of {len(succeeded(self.trials))} with a result violate a constraint ({which})."
+
+
+def _numbers(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
 
 
 def findings(plan: Plan, study: optuna.Study, *, weigh: bool = False) -> Findings:
@@ -143,6 +165,13 @@ def note(plan: Plan, config: StudyConfig, found: Findings) -> str:
             cells = [*trial.values, *(trial.params[name] for name in plan.study.space)]
             lines.append(f"| {trial.number} | {' | '.join(markdown(_short(cell)) for cell in cells)} |")
         lines.append("")
+    if (least := found.unconstrained) is not None:
+        value = f"{plan.study.objectives[0].name} {least.values[0]:.4g}"
+        violated = violations(least.constraints)
+        lines += [
+            markdown(f"Least of all, but not allowed: trial {least.number}, {value}; it violates {violated}."),
+            "",
+        ]
     for objective, parts in found.importance.items():
         weights = ", ".join(f"{n} {part:.0%}" for n, part in parts.items())
         lines.append(markdown(f"Importance for {objective}: {weights}."))

@@ -9,7 +9,7 @@ from harness.addresses import as_typed
 from harness.escaping import visible
 from studies.config import StudyConfig
 from studies.driver import StudyResult
-from studies.trials import Told
+from studies.trials import Told, violations
 
 
 def print_trial(told: Told, config: StudyConfig, console: Console) -> None:
@@ -19,6 +19,7 @@ def print_trial(told: Told, config: StudyConfig, console: Console) -> None:
     """
     values = "".join(f"  {value:.4g}" for value in told.values)
     why = f": {told.reason}" if told.reason else ""
+    why += f"  violates {told.violated}" if told.violated else ""
     count = f"{told.ended} of {max(told.ended, config.trials)}"
     line = f"{count}  trial {told.number}  {told.state.name.lower()}{values}  {told.seconds:.1f} s{why}"
     console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
@@ -36,6 +37,11 @@ def summarise(result: StudyResult, config: StudyConfig, console: Console) -> Non
         values = ", ".join(f"{o.name} {v:.4g}" for o, v in zip(found.plan.study.objectives, trial.values, strict=True))
         chosen = ", ".join(f"{n}={v:.4g}" if isinstance(v, float) else f"{n}={v}" for n, v in trial.params.items())
         rows.append(("best", f"trial {trial.number}: {values}; {chosen}", "green"))
+    if (least := found.unconstrained) is not None:
+        value = f"{found.plan.study.objectives[0].name} {least.values[0]:.4g}"
+        rows.append(
+            ("least", f"trial {least.number}: {value}, but it violates {violations(least.constraints)}", "yellow")
+        )
     for objective, parts in found.importance.items():
         rows.append(("importance", f"{objective}: " + ", ".join(f"{n} {part:.0%}" for n, part in parts.items()), ""))
     rows.append(("storage", as_typed(["optuna-dashboard", config.storage]), ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -78,6 +78,8 @@ class Told:
     values: tuple[float, ...]
     reason: str
     seconds: float
+    violated: str
+    """Which constraints it does not meet, and by how much; empty if it meets all, or none was held."""
     ended: int
     """How many trials of the study have ended, this one among them; by whichever driver."""
 
@@ -106,6 +108,7 @@ def tell(plan: Plan, study: optuna.Study, opened: OpenTrial, pruned: str | None 
     table = {p: [median(o, group) for o in plan.study.objectives] for p, group in by_problem.items()}
     faults = [f"{r.problem}, seed {r.seed}: {r.reason}" for r in runs if r.outcome is Outcome.ERROR]
     record = _record(runs) | {"problems": table, "without_result": _without_result(by_problem)}
+    excess: dict[str, float] = {}
     if pruned is not None:
         state, values, reason = TrialState.PRUNED, None, pruned
     elif faults:
@@ -115,17 +118,20 @@ def tell(plan: Plan, study: optuna.Study, opened: OpenTrial, pruned: str | None 
         values = [sum(column) / len(table) for column in zip(*table.values(), strict=True)]
         for constraint in plan.study.constraints:
             for problem, group in by_problem.items():
-                trial.set_constraint(f"{constraint.name} {problem}", median(constraint, group))
+                excess[f"{constraint.name} {problem}"] = median(constraint, group)
+        for name, value in excess.items():
+            trial.set_constraint(name, value)
     trial.set_user_attr(RECORD, record | {"reason": reason})
     study.tell(trial, values, state)
-    return Told(opened.number, state, tuple(values or ()), reason, record["seconds"], _ended(study))
+    violated = violations(excess)
+    return Told(opened.number, state, tuple(values or ()), reason, record["seconds"], violated, _ended(study))
 
 
 def refuse(study: optuna.Study, trial: optuna.Trial, reason: str) -> Told:
     """Tell the study that no run can be made of a trial's values."""
     trial.set_user_attr(RECORD, {"reason": reason, "without_result": ["all"], "problems": {}})
     study.tell(trial, state=TrialState.FAIL)
-    return Told(trial.number, TrialState.FAIL, (), reason, 0.0, _ended(study))
+    return Told(trial.number, TrialState.FAIL, (), reason, 0.0, "", _ended(study))
 
 
 def _ended(study: optuna.Study) -> int:
@@ -160,3 +166,10 @@ def succeeded(trials: Iterable[optuna.trial.FrozenTrial]) -> list[optuna.trial.F
 def feasible(trial: optuna.trial.FrozenTrial) -> bool:
     """Whether a trial meets every constraint."""
     return all(value <= 0 for value in trial.constraints.values())
+
+
+def violations(constraints: Mapping[str, float]) -> str:
+    """The constraints that are not met, the worst first, each with the excess over what is allowed; at most three of them."""
+    found = sorted(((value, name) for name, value in constraints.items() if not value <= 0), reverse=True)
+    rest = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(f"{name} by {value:.3g}" for value, name in found[:3]) + rest

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from harness.config import KANConfig, PrunedKANConfig, SirenConfig
-from harness.presets import load, names, resolve
+from harness.presets import by_hand, load, names, resolve, summary
 from harness.problems import PROBLEMS
-from tests.support import MODELS
+from tests.support import MODELS, harness
 
 
 def test_the_presets_are_those_of_the_contract() -> None:
@@ -24,6 +26,14 @@ def test_each_preset_has_values_for_each_model_and_they_are_in_force(preset: str
     assert chosen
     for name, value in chosen.items():
         assert getattr(config, name) == (tuple(value) if isinstance(value, list) else value), name
+
+
+def test_each_preset_says_what_it_is_in_a_sentence_and_that_is_no_value_of_a_run() -> None:
+    listed = harness("list", "presets").stdout
+    for preset in names():
+        assert re.fullmatch(r"[A-Z].{20,150}\.", summary(preset))
+        assert "summary" not in by_hand(resolve({"preset": preset}))
+        assert summary(preset) in listed
 
 
 def test_the_user_s_value_wins_over_the_preset_s_and_the_preset_s_over_the_default() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -40,6 +41,8 @@ RETRIES = 2
 POLL_S = 0.5
 BUSY_S = 2.0
 """Seconds between two looks at a cell that another driver is at work on."""
+ERRORS = "log10 NMSE: median (least to largest, seeds); a run that diverged has none."
+"""What the figures of the summary are."""
 SUMMARY_S = 30.0
 """Seconds between two writes of the summary while the benchmark is at work."""
 
@@ -58,6 +61,36 @@ class Cell:
         return f"{config.model} on {config.problem}, {config.preset}, seed {config.seed}"
 
 
+@dataclass(frozen=True)
+class Spread:
+    """What the runs with a result of one problem, model and preset have come to, as ``final/log10_nmse``.
+
+    A run that diverged has not reached any error: it counts as infinite.
+    """
+
+    problem: str
+    model: str
+    preset: str
+    errors: tuple[float, ...]
+    """From the least to the largest."""
+    seeds: int
+    """Fewer than errors where the suite has several variants."""
+
+    @property
+    def median(self) -> float:
+        """Of two middle ones the worse, as in the report."""
+        return self.errors[len(self.errors) // 2]
+
+    def __str__(self) -> str:
+        runs = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
+        runs = runs if len(self.errors) == self.seeds else f"{len(self.errors)} runs of {runs}"
+        shown = [
+            "none" if math.isinf(each) else f"{each:.1f}" for each in (self.median, self.errors[0], self.errors[-1])
+        ]
+        between = f"{shown[1]} to {shown[2]}, " if len(self.errors) > 1 else ""
+        return f"{shown[0]} ({between}{runs})"
+
+
 @dataclass
 class BenchmarkState:
     """The state of a benchmark: which cells are settled and how, which are at work."""
@@ -73,7 +106,7 @@ class BenchmarkState:
     """Cells settled by this driver's own work."""
 
     def counts(self) -> dict[str, int]:
-        """How many cells ended how, and how many are left."""
+        """How many cells ended how, and how many are left; what was interrupted because we were stopped is left."""
         ended = Counter(each.outcome.value for each in self.settled.values() if each.outcome)
         return {outcome.value: ended[outcome.value] for outcome in Outcome} | {
             "left": len(self.cells) - len(self.settled)
@@ -87,15 +120,34 @@ class BenchmarkState:
             if ended.outcome not in (Outcome.COMPLETED, Outcome.DIVERGED)
         ]
 
-    def best(self) -> dict[str, dict[str, float]]:
-        """The smallest log10 NMSE of each problem and model, so far."""
-        table: dict[str, dict[str, float]] = {}
-        for fingerprint, ended in self.settled.items():
-            config = self.cells[fingerprint].config
-            row = table.setdefault(config.problem, {})
-            if ended.log10_nmse is not None:
-                row[config.model] = min(ended.log10_nmse, row.get(config.model, ended.log10_nmse))
-        return table
+    def spreads(self) -> list[Spread]:
+        """What there is of each problem, model and preset so far, in the order of the plan."""
+        found: dict[tuple[str, str, str], list[tuple[float, int]]] = {}
+        for fingerprint, cell in self.cells.items():
+            ended, config = self.settled.get(fingerprint), cell.config
+            runs = found.setdefault((config.problem, config.model, config.preset), [])
+            if ended is not None and ended.outcome in (Outcome.COMPLETED, Outcome.DIVERGED):
+                known = ended.log10_nmse if ended.outcome is Outcome.COMPLETED else None
+                error = math.inf if known is None or math.isnan(known) else known
+                runs.append((error, config.seed))
+        return [
+            Spread(*of, tuple(sorted(error for error, _ in runs)), len({seed for _, seed in runs}))
+            for of, runs in found.items()
+            if runs
+        ]
+
+    def table(self) -> list[list[str]]:
+        """The spreads as texts: a row for each problem and preset, a column for each model, the first row the heads.
+
+        The preset is named where there are several.
+        """
+        spreads = self.spreads()
+        models = sorted({each.model for each in spreads})
+        several = len({cell.config.preset for cell in self.cells.values()}) > 1
+        rows: dict[str, dict[str, str]] = {}
+        for each in spreads:
+            rows.setdefault(f"{each.problem}, {each.preset}" if several else each.problem, {})[each.model] = str(each)
+        return [["problem", *models], *([name, *(row.get(m, "") for m in models)] for name, row in rows.items())]
 
     def seconds_left(self) -> float | None:
         """Estimate of the time that is left, from the pace so far."""
@@ -256,7 +308,7 @@ def compute(
                 ready.extendleft(held.pop(cell.fingerprint, ()))
                 yield ended
         state.busy = len(later)
-    yield from _stop(state, futures, client)
+    yield from _stop(state, futures, stop)
 
 
 def _ending(future: Future[Attempted], cell: Cell, client: MlflowClient, losses: Counter[str]) -> Attempted | None:
@@ -279,10 +331,16 @@ def _ending(future: Future[Attempted], cell: Cell, client: MlflowClient, losses:
     return Attempted(cell.fingerprint, outcome, run_id, reason)
 
 
-def _stop(state: BenchmarkState, futures: dict[Future[Attempted], Cell], client: MlflowClient) -> Iterator[Attempted]:
-    """Let the cells at work record what they have, for a moment."""
+def _stop(state: BenchmarkState, futures: dict[Future[Attempted], Cell], stop: Stop) -> Iterator[Attempted]:
+    """Let the cells at work record what they have, for a moment. What that interrupts is left, and was stopped by what
+    stopped us: that its worker was asked by a SIGTERM is between us and the worker.
+    """
     for future in stop_at_work(futures):
-        if not future.cancelled() and future.exception() is None and (ended := future.result()).outcome is not None:
+        if future.cancelled() or future.exception() is not None or (ended := future.result()).outcome is None:
+            continue
+        if ended.outcome is Outcome.INTERRUPTED:
+            yield replace(ended, reason=stop.reason or ended.reason)
+        else:
             state.settled[futures[future].fingerprint] = ended
             yield ended
     state.running.clear()
@@ -334,21 +392,27 @@ def _row(cell: Cell) -> dict[str, object]:
 
 
 def _summarise(client: MlflowClient, parent: str, config: BenchmarkConfig, state: BenchmarkState) -> None:
-    """Counts, best errors and failures into the parent run."""
-    best = state.best()
-    models = sorted({model for row in best.values() for model in row})
+    """Counts, errors and failures into the parent run."""
     counts = state.counts()
     ended = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     lines = [f"**{markdown(config.suite)}**: {len(state.cells)} cells, {ended}.", ""]
-    if models:
-        lines += [f"| best log10 NMSE | {' | '.join(models)} |", "|---|" + "---|" * len(models)]
-        for problem, row in best.items():
-            lines.append(f"| {problem} | {' | '.join(f'{row[m]:.1f}' if m in row else '' for m in models)} |")
+    spreads, (heads, *rows) = state.spreads(), state.table()
+    if rows:
+        lines += [ERRORS, "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
     for cell, lost in state.failed()[:20]:
         lines += ["", f"- {cell}: {lost.outcome.value if lost.outcome else ''}. {markdown(lost.reason)}"]
     write_progress(client, parent, counts, "\n".join(lines))
-    rows = [
-        {"problem": problem, **{model: round(row[model], 2) if model in row else None for model in models}}
-        for problem, row in best.items()
-    ]
-    write_table(client, parent, "summary.json", rows)
+    write_table(client, parent, "summary.json", [_spread_row(each) for each in spreads])
+
+
+def _spread_row(spread: Spread) -> dict[str, object]:
+    """A line of the summary; an error that was not reached is null."""
+    figures = {"median": spread.median, "min": spread.errors[0], "max": spread.errors[-1]}
+    return {
+        **{name: getattr(spread, name) for name in ("problem", "model", "preset")},
+        **{name: round(value, 2) if math.isfinite(value) else None for name, value in figures.items()},
+        "seeds": spread.seeds,
+        "runs": len(spread.errors),
+        "reached": sum(map(math.isfinite, spread.errors)),
+    }

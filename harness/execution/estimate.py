@@ -48,7 +48,15 @@ class Estimate:
         if not covered:
             return f"{text}; how long that takes is not known before the first runs of their kind."
         rest = f", without the {left - covered} cells of which the store has no run yet" if covered < left else ""
-        return f"{text}, about {seconds / 60:.1f} minutes{rest}."
+        return f"{text}, about {duration(seconds)}{rest}."
+
+
+def duration(seconds: float) -> str:
+    """A time span as people say it: below 90 s in seconds, below 90 min in minutes, else in hours and minutes."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def estimate(cells: Mapping[str, Cell], config: BenchmarkConfig) -> Estimate:

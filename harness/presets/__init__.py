@@ -1,6 +1,6 @@
 """From what the user gave to a valid configuration: defaults, then the preset, then the user's values.
 
-A preset has up to three sections, each over the one before: ``all``, ``models: {model: {...}}`` and ``problems: {model:
+A preset has a ``summary``, a sentence, and up to three sections, each over the one before: ``all``, ``models: {model: {...}}`` and ``problems: {model:
 {problem: {...}}}``.
 """
 
@@ -35,6 +35,11 @@ def load(preset: str) -> Mapping[str, Any]:
     """The content of a preset. Raises BadInput when there is none of that name."""
     content: dict[str, Any] = yaml.safe_load(text_of(preset))
     return content
+
+
+def summary(preset: str) -> str:
+    """What a preset is, in a sentence. Raises BadInput when there is none of that name."""
+    return str(load(preset)["summary"])
 
 
 def text_of(preset: str) -> str:

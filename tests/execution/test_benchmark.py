@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,7 +18,7 @@ from harness.errors import BadInput
 from harness.execution.attempt import Attempted
 from harness.execution.benchmark import RETRIES, BenchmarkState, Cell, benchmark, compute, plan
 from harness.execution.config import BenchmarkConfig, configure
-from harness.execution.estimate import estimate
+from harness.execution.estimate import duration, estimate
 from harness.execution.isolation import DeadlinePassed, WorkerLost
 from harness.fingerprint import fingerprint_of
 from harness.outcome import Outcome
@@ -181,6 +183,60 @@ def test_a_request_to_stop_ends_it_with_what_is_settled(config: BenchmarkConfig,
     assert state.counts()["left"] == 2
 
 
+def test_a_cell_that_our_stop_interrupts_is_left_and_says_what_stopped_us(
+    config: BenchmarkConfig, store: MlflowClient
+) -> None:
+    stop, state = Stop(), BenchmarkState(plan(config))
+    asked: list[tuple[Future[Attempted], Cell]] = []
+
+    def submit(cell: Cell) -> Future[Attempted]:
+        future: Future[Attempted] = Future()
+        future.set_running_or_notify_cancel()
+        asked.append((future, cell))
+        if len(asked) == 2:
+            stop.reason = "Stopped by SIGINT"
+            for each, of in asked:
+                threading.Timer(
+                    1.0, each.set_result, [Attempted(of.fingerprint, Outcome.INTERRUPTED, "r", "Stopped by SIGTERM")]
+                ).start()
+        return future
+
+    yielded = list(compute(state, submit, 2, stop, store))
+    assert {(each.outcome, each.reason) for each in yielded} == {(Outcome.INTERRUPTED, "Stopped by SIGINT")}
+    counts = state.counts()
+    assert (counts["interrupted"], counts["left"], state.failed()) == (0, 3, [])
+
+
+def test_errors_are_summed_up_for_each_problem_model_and_preset_and_a_diverged_run_counts(
+    config: BenchmarkConfig,
+) -> None:
+    cells = plan(config.model_copy(update={"seeds": 3, "preset": ("seed", "tuned"), "models": ("siren",)}))
+    state = BenchmarkState(cells)
+    errors: dict[str, list[float | None]] = {"seed": [-1.0, -3.0, None], "tuned": [-5.0, -4.0, -4.5]}
+    for preset, found in errors.items():
+        of = [cell.fingerprint for cell in cells.values() if cell.config.preset == preset]
+        for fingerprint, error in zip(of, found, strict=True):
+            outcome = Outcome.DIVERGED if error is None else Outcome.COMPLETED
+            state.settled[fingerprint] = Attempted(fingerprint, outcome, log10_nmse=error)
+    seed = state.spreads()[0]
+    assert (seed.preset, seed.median, seed.errors, seed.seeds) == ("seed", -1.0, (-3.0, -1.0, math.inf), 3)
+    assert state.table() == [
+        ["problem", "siren"],
+        ["poisson_1d_sin, seed", "-1.0 (-3.0 to none, 3 seeds)"],
+        ["poisson_1d_sin, tuned", "-4.5 (-5.0 to -4.0, 3 seeds)"],
+    ]
+    state.settled[next(iter(state.settled))] = Attempted("f", Outcome.ERROR)
+    assert len(state.spreads()[0].errors) == 2, "what failed for another reason has no result"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(89.0, "89 s"), (90.0, "2 min"), (89 * 60, "89 min"), (90 * 60, "1 h 30 min"), (7 * 3600 + 28 * 60, "7 h 28 min")],
+)
+def test_a_time_is_said_as_people_say_it(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
 def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_children_computed_once(
     config: BenchmarkConfig, any_store: MlflowClient, tmp_path: Path
 ) -> None:
@@ -206,6 +262,12 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
     shown = any_store.download_artifacts(result.parent, "plan.json", str(tmp_path))
     table = json.loads(Path(shown).read_text())
     assert [row[table["columns"].index("fingerprint")] for row in table["data"]] == list(result.state.cells)
+    summary = json.loads(Path(any_store.download_artifacts(result.parent, "summary.json", str(tmp_path))).read_text())
+    heads = ["problem", "model", "preset", "median", "min", "max", "seeds", "runs", "reached"]
+    assert summary["columns"] == heads
+    assert [row[:3] for row in summary["data"]] == [
+        ["poisson_1d_sin", cell.config.model, "seed"] for cell in result.state.cells.values()
+    ]
     by_model = {r.data.params["cfg/model"]: r for r in children}
     pruned, kan = by_model["kan_pruned"], by_model["kan"]
     assert pruned.data.tags["twin_run"] == kan.info.run_id

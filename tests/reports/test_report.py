@@ -21,6 +21,7 @@ from reports.deciding import every_run
 from reports.evidence import Selection, gather
 from reports.histories import check_png
 from reports.report import report
+from reports.targets import target
 from reports.verdicts import Finding, Verdict
 from tests.reports.conftest import BENCHMARK
 from tests.support import harness
@@ -106,6 +107,24 @@ def test_json_and_csv_say_the_same_as_the_report(filled: MlflowClient, outside: 
     runs = [run for each in content["verdicts"] for problem in each["problems"] for run in problem["runs"]]
     assert sorted(row["run"] for row in rows if row["model"]) == sorted(run["run"] for run in runs)
     assert len(list(csv.DictReader(io.StringIO((outside / "written" / "runs.csv").read_text())))) == 11
+
+
+def test_both_figures_of_the_short_time_are_on_the_test_points(filled: MlflowClient, outside: Path) -> None:
+    report(Selection(), "written")
+    content = json.loads((outside / "written" / "report.json").read_text())
+    table = {
+        (r["problem"], r["model"], r["preset"]): r for r in csv.DictReader((outside / "written" / "runs.csv").open())
+    }
+    (found,) = [each for each in content["models"] if each["problem"] == "poisson_1d_poly"]
+    model, preset = found["model"].split(", ")
+    run = table["poisson_1d_poly", model, preset]
+    known = target(next(c for c in gather(filled, Selection()).cells if c.run and c.run.run_id == run["run_id"]))
+    assert known is not None
+    assert found["final_test_nmse"]["median"] == pytest.approx(float(run["test/mse"]) / known.scale2)
+    assert found["nmse"]["median"] == pytest.approx(float(run["final/dense_nmse"]))
+    for each in content["models"]:
+        assert each["quick_test_nmse"] is None or each["quick_test_nmse"]["median"] <= 0.1
+        assert (each["quick_model"] is None) == (each["quick_test_nmse"] is None)
 
 
 def test_a_diverged_model_and_one_without_a_checkpoint_are_named_where_their_picture_would_be(

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.statistics import (
+    Cost,
     estimate,
+    on_front,
     performance_profile,
     probability_of_improvement,
     recommend,
@@ -93,17 +95,42 @@ def test_a_profile_tells_errors_below_the_floor_not_apart() -> None:
 
 
 def test_a_recommendation_says_how_sure_it_is() -> None:
-    sure = recommend("p", {"a": [1e-6] * 5, "b": [1e-2] * 5, "c": [1.1e-6] * 5})
+    sure = recommend("p", {"a": [1e-6] * 5, "b": [1e-2] * 5, "c": [1.1e-6] * 5}, {})
     assert sure is not None
-    assert (sure.model, sure.runner_up) == ("a", "c")
+    assert (sure.model, sure.runner_up, sure.chosen_for) == ("a", "c", "least error")
     assert sure.certainty == "sure, 100% of pairs, 5 seeds"
-    few = recommend("p", {"a": [1e-6], "b": [1e-2]})
+    few = recommend("p", {"a": [1e-6], "b": [1e-2]}, {})
     assert few is not None
     assert few.certainty == "unsure, 1 seed"
-    same = recommend("p", {"a": [1e-12] * 3, "b": [1e-15] * 3})
+    assert recommend("p", {"a": []}, {}) is None
+
+
+def test_of_models_that_the_floor_makes_equal_the_simplest_is_named() -> None:
+    errors = {"lucky": [4.6e-26] * 3, "small": [9e-9] * 3, "quick": [1e-15] * 3, "other": [1.1e-8] * 3}
+    small = Cost(10, 9.0)
+
+    def named(**costs: Cost) -> tuple[str, tuple[str, ...], str, str]:
+        found = recommend("p", errors, costs)
+        assert found is not None
+        return found.model, found.equals, found.chosen_for, found.runner_up
+
+    fewest = named(lucky=Cost(50, 1.0), small=small, quick=Cost(20, 0.1), other=Cost(1, 0.01))
+    assert fewest == ("small", ("quick", "lucky"), "fewest parameters", "other")
+    assert named(lucky=Cost(10, 10.0), small=small, quick=Cost(10, 0.1))[::2] == ("quick", "shortest training")
+    assert named()[::2] == ("lucky", "first name"), "a cost that is not known"
+    same = recommend("p", {"a": [1e-12] * 3, "b": [1e-15] * 3}, {})
     assert same is not None
-    assert (same.model, same.equals, same.certainty) == ("b", ("a",), "all the same")
-    none = recommend("p", {"a": [math.inf] * 3})
-    assert none is not None
-    assert none.certainty == "none has learned it"
-    assert recommend("p", {"a": []}) is None
+    assert same.certainty == "all the same"
+
+
+@pytest.mark.parametrize(("error", "usable"), [(0.1, True), (0.11, False), (1.0, False), (math.inf, False)])
+def test_what_predicts_the_mean_is_never_recommended(error: float, usable: bool) -> None:
+    found = recommend("p", {"a": [error] * 3, "b": [error + 1] * 3}, {})
+    assert found is not None
+    assert found.usable is usable
+    assert (found.certainty == "none has reached NMSE 0.1") is not usable
+
+
+def test_a_front_asks_for_more_than_noise_of_each_further_parameter() -> None:
+    points = [(10.0, 1e-3), (20.0, 1e-9), (30.0, 1e-20), (20.0, 1e-2), (40.0, math.inf), (10.0, 1e-3)]
+    assert on_front(points) == [True, True, False, False, False, True]

@@ -103,6 +103,7 @@ def test_every_value_of_the_preset_has_its_trail_and_the_others_keep_their_comme
     result = confirmed(found)
     text = preset_text(plan, result, "tuned", DAY)
     content, remarks = yaml.safe_load(text), comments(text)
+    assert content["summary"] == f"Preset tuned with the values of siren from study {plan.name}."
     chosen = content["models"]["siren"]
     for name, value in result.trial.params.items():
         assert chosen[name] == pytest.approx(value)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from PIL import Image
+from rich.console import Console
 
 from harness.outcome import Outcome
+from studies.driver import StudyResult
 from studies.findings import findings, rows, write_findings
+from studies.terminal import print_trial, summarise
 from tests.studies.support import by_value, desk, done, drive, failed, quick
 
 FIGURES = {"siren": ["history", "importance", "slice"], "kan": ["history", "importance", "pareto", "slice"]}
@@ -80,6 +85,31 @@ def test_a_study_without_any_result_leaves_its_reasons_and_no_plot(store: Mlflow
     note = store.get_run(run_id).data.tags["mlflow.note.content"]
     assert "No trial has a result." in note
     assert "The loss became NaN at epoch 3." in note
+
+
+def test_a_trial_that_violates_a_constraint_is_named_beside_the_best(outside: Path) -> None:
+    at = desk(config := quick())
+    nmse, excess = [0.8, 1e-4, 0.5], [-0.02, 0.42, -0.02]
+
+    def worker(opened: Any, run: Any) -> Any:
+        return replace(done(run, nmse[opened.number]), excess={"S3": excess[opened.number], "K1": -1.0})
+
+    told = drive(at, worker)
+    assert [each.violated for each in told] == ["", "S3 poisson_1d_sin by 0.42", ""]
+    found = findings(at.plan, at.study)
+    assert [trial.number for trial in found.best] == [2]
+    assert found.unconstrained is not None
+    assert found.unconstrained.number == 1
+    assert found.sentence() == "3 trials: 3 complete. 1 of 3 with a result violate a constraint (S3: trials 1)."
+    out = io.StringIO()
+    console = Console(file=out, width=200, color_system=None)
+    print_trial(told[1], config, console)
+    summarise(StudyResult("s", "p", found, None, "url", None), config, console)
+    text = out.getvalue()
+    assert "complete  -4" in text.splitlines()[0]
+    assert "violates S3 poisson_1d_sin by 0.42" in text.splitlines()[0]
+    assert "best        trial 2: log10 NMSE -0.301" in text
+    assert "least       trial 1: log10 NMSE -4, but it violates S3 poisson_1d_sin by 0.42" in text
 
 
 def test_the_table_names_what_was_wrong_with_a_trial(outside: Path) -> None:
