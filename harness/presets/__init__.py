@@ -1,7 +1,7 @@
 """From what the user gave to a valid configuration: defaults, then the preset, then the user's values.
 
-A preset has a ``summary``, a sentence, and up to three sections, each over the one before: ``all``, ``models: {model: {...}}`` and ``problems: {model:
-{problem: {...}}}``.
+A preset has a ``summary``, a sentence, and up to three sections, each over the one before: ``all``, ``models: {model:
+{...}}`` and ``problems: {model: {problem: {...}}}``.
 """
 
 from __future__ import annotations
