@@ -35,7 +35,7 @@ def test_runs_of_as_many_epochs_say_it_directly(store: MlflowClient, config: Ben
     assert rows["siren"].seconds == pytest.approx(3.0)
     assert rows["mlp"].seconds is None
     assert estimate(plan(config), config).sentence() == (
-        "8 cells to compute with 1 workers, about 0.2 minutes, without the 4 cells of which the store has no run yet."
+        "8 cells to compute with 1 workers, about 12 s, without the 4 cells of which the store has no run yet."
     )
 
 
