@@ -217,7 +217,7 @@ def test_no_decision_of_a_training_hangs_on_what_is_for_reporting_only(model: st
         found = list(train(regressor, replace(data, **changed), config))
         return stages(found), regressor.state_dict()
 
-    (names, state), *others = [outcome(*each) for each in ((1.0, 0.0), (0.0, 1e3), (1e6, 0.0))]
+    (names, state), *others = [outcome(*each) for each in ((1.0, 0.0), (-1e6, 1e3))]
     for other_names, other in others:
         assert other_names == names
         assert all(torch.equal(other[name], tensor) for name, tensor in state.items())
