@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -22,7 +22,7 @@ from mlflow.entities import Run
 from harness.execution.benchmark import plan
 from harness.execution.config import configure
 from tests.postgres import Server
-from tests.support import all_runs, environment
+from tests.support import all_runs, environment, harness
 
 QUICK = """
 summary: Twelve cells of a moment each.
@@ -349,6 +349,15 @@ def test_a_full_disk_ends_it_with_one_sentence_and_the_same_command_goes_on_when
     full = drive(suite)
     assert full.returncode == 1, full.stdout + full.stderr
     assert "Traceback" not in full.stderr
+    with suppress(OSError), (small_disk / "rest").open("wb", buffering=0) as rest:
+        while rest.write(b"0" * 2**12):
+            pass
+    for arguments in (["run", "--model", "mlp", "--problem", "poisson_1d_sin", "--epochs", "2"], ["report"]):
+        refused = harness(*arguments)
+        assert refused.returncode in (1, 2), refused.stdout + refused.stderr
+        assert refused.stderr.startswith("harness: ")
+        assert len(refused.stderr.strip().splitlines()) == 1, refused.stderr
+    (small_disk / "rest").unlink()
     subprocess.run(["mount", "-o", "remount,size=300m", str(small_disk)], check=True)
     done = drive(suite)
     assert done.returncode == 0, done.stdout + done.stderr
