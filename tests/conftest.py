@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,6 +27,8 @@ from mlflow import MlflowClient  # noqa: E402
 from harness.tracking.store import open_store  # noqa: E402
 from tests.postgres import Server, binaries  # noqa: E402
 
+# Whoever has started the tests under nohup has SIGHUP ignored, which the commands would inherit and, as they should, keep.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 logging.getLogger("torch.__trace").setLevel(logging.WARNING)  # else a failure is buried under its lines
 settings.register_profile("harness", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("harness")
