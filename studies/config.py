@@ -64,10 +64,10 @@ class StudyConfig(BaseModel):
         """The seeds, in order."""
         return range(self.first_seed, self.first_seed + self.seeds)
 
-    def command(self) -> str:
-        """The command that makes this study, to be typed again; what is secret in it is masked."""
+    def command(self, *then: str) -> str:
+        """The command that makes this study, or does ``then`` with it, to be typed; what is secret in it is masked."""
         words = [word for name, value in self.given.items() for word in (f"--{name}", value)]
-        return as_typed(["harness", "study", *words])
+        return as_typed(["harness", "study", *then, *words])
 
 
 class ExportConfig(BaseModel):
