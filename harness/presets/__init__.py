@@ -24,6 +24,10 @@ from harness.registry import check_name, load_plugins, nearest
 DECIDING = ("optimizer", "grids")
 """Fields that decide which of a preset's other values make sense, see :func:`chosen_values`."""
 
+DAGGER = "†"
+"""Stands at each number of a run whose preset knows its target (:func:`knows_target`)."""
+KNOWS_TARGET = f"{DAGGER} shape chosen with knowledge of the target; lm_plain stands beside it"
+
 
 def names() -> list[str]:
     """The presets that come with the project."""

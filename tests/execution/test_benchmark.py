@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from harness.errors import BadInput
 from harness.execution.attempt import Attempted
-from harness.execution.benchmark import RETRIES, BenchmarkState, Cell, benchmark, compute, plan
+from harness.execution.benchmark import ERRORS, RETRIES, BenchmarkState, Cell, benchmark, compute, plan
 from harness.execution.config import BenchmarkConfig, configure
 from harness.execution.estimate import duration, estimate
 from harness.execution.isolation import DeadlinePassed, WorkerLost
@@ -225,8 +225,17 @@ def test_errors_are_summed_up_for_each_problem_model_and_preset_and_a_diverged_r
         ["poisson_1d_sin, seed", "-1.0 (-3.0 to none, 3 seeds)"],
         ["poisson_1d_sin, tuned", "-4.5 (-5.0 to -4.0, 3 seeds)"],
     ]
+    assert state.legend() == ERRORS
     state.settled[next(iter(state.settled))] = Attempted("f", Outcome.ERROR)
     assert len(state.spreads()[0].errors) == 2, "what failed for another reason has no result"
+
+
+def test_an_error_of_a_shape_that_knows_the_target_has_a_dagger_and_its_legend(config: BenchmarkConfig) -> None:
+    state = BenchmarkState(plan(config.model_copy(update={"preset": ("lm",), "models": ("siren",)})))
+    for fingerprint in state.cells:
+        state.settled[fingerprint] = Attempted(fingerprint, Outcome.COMPLETED, log10_nmse=-5.0)
+    assert state.table()[1] == ["poisson_1d_sin", "-5.0† (1 seed)"]
+    assert "knowledge of the target" in state.legend()
 
 
 @pytest.mark.parametrize(
@@ -263,7 +272,7 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
     table = json.loads(Path(shown).read_text())
     assert [row[table["columns"].index("fingerprint")] for row in table["data"]] == list(result.state.cells)
     summary = json.loads(Path(any_store.download_artifacts(result.parent, "summary.json", str(tmp_path))).read_text())
-    heads = ["problem", "model", "preset", "median", "min", "max", "seeds", "runs", "reached"]
+    heads = ["problem", "model", "preset", "median", "min", "max", "seeds", "knows_target", "runs", "reached"]
     assert summary["columns"] == heads
     assert [row[:3] for row in summary["data"]] == [
         ["poisson_1d_sin", cell.config.model, "seed"] for cell in result.state.cells.values()
