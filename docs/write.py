@@ -17,6 +17,7 @@ import pandas as pd
 
 from harness.config import RunConfig
 from harness.families import FAMILIES
+from harness.presets import DAGGER, KNOWS_TARGET
 from harness.problems import PROBLEMS
 
 DOCS = Path(__file__).parent
@@ -85,20 +86,21 @@ def results(runs: Path) -> str:
     """
     cells = pd.read_csv(runs)
     cells["nmse"] = cells["final/dense_nmse"].where(cells["outcome"] == "completed", float("inf"))
-    presets = [name for name in ("seed", "tuned", "lm") if name in set(cells["preset"])]
+    presets = [name for name in ("seed_default", "seed", "tuned", "lm", "lm_plain") if name in set(cells["preset"])]
     seeds = sorted(cells["seed"].unique())
-    lines = [f"Seeds {seeds[0]} to {seeds[-1]}."]
+    lines = [f"Seeds {seeds[0]} to {seeds[-1]}." + (f" {KNOWS_TARGET}." if cells["knows_target"].any() else "")]
     for model in FAMILIES.names():
         lines += ["", f"### `{model}`", "", f"| problem | {' | '.join(presets)} |", "|---" * (len(presets) + 1) + "|"]
         for problem in PROBLEMS.names():
             of_both = cells[(cells["model"] == model) & (cells["problem"] == problem)]
-            spreads = (_spread(of_both.loc[of_both["preset"] == preset, "nmse"]) for preset in presets)
+            spreads = (_spread(of_both.loc[of_both["preset"] == preset]) for preset in presets)
             lines.append(f"| {problem} | {' | '.join(spreads)} |")
     return "\n".join(lines)
 
 
-def _spread(values: pd.Series) -> str:
-    return f"{values.median():.1e} ({values.min():.1e} to {values.max():.1e})" if len(values) else "no run"
+def _spread(runs: pd.DataFrame) -> str:
+    values, mark = runs["nmse"], DAGGER if runs["knows_target"].any() else ""
+    return f"{values.median():.1e}{mark} ({values.min():.1e} to {values.max():.1e})" if len(values) else "no run"
 
 
 def verdicts(report: Path) -> str:

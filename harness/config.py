@@ -75,8 +75,8 @@ class RunConfig(BaseModel):
     seed: int = field(0, "Seed of all randomness: points, initialisation, random features.", ge=0, lt=2**31)
     epochs: int = field(
         200,
-        "Total budget. An epoch is one Adam step, one L-BFGS step of up to `iterations` iterations, or one "
-        "Levenberg-Marquardt step.",
+        "Total budget; empty: the preset's own. An epoch is one Adam step, one L-BFGS step of up to `iterations` "
+        "iterations, or one Levenberg-Marquardt step.",
         unit="epochs",
         source=DOCUMENT,
         ge=1,

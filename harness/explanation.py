@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from harness.config import OPTIMIZER_DEFAULTS
-from harness.presets import chosen_values, load, resolve, sections, text_of
+from harness.presets import chosen_values, load, resolve, sections, stated, text_of
 
 Path = tuple[str, ...]
 
@@ -28,10 +28,13 @@ class Origin:
 
 def explain(given: Mapping[str, Any]) -> list[Origin]:
     """The origin of every field that is in force. Raises BadInput as :func:`harness.presets.resolve` does."""
+    given = stated(given)
     config = resolve(given)
     preset = load(config.preset)
     chosen = chosen_values(preset, config.model, config.problem, given)
     remarks = comments(text_of(config.preset))
+    if "extends" in preset:
+        remarks = {**comments(text_of(preset["extends"])), **remarks}
     places = sections(preset, config.model, config.problem)
     found = []
     for name, value in config.values().items():

@@ -31,7 +31,7 @@ from harness.problems import Problem
 from harness.symbolic import find_formula
 from harness.tracking.recorder import Findings, Recorder
 from harness.tracking.store import lost_in_one_sentence, run_page
-from harness.training import BaseStarted, Diverged, Epoch, Event, train
+from harness.training import BaseStarted, Diverged, Epoch, Event, Kept, train
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What asks to stop: a batch system, a person at the keyboard, a terminal that is closed."""
@@ -112,11 +112,15 @@ def run(
             if (reason := listener(event)) is not None:
                 stop.reason = stop.reason or reason
 
-        ending = follow(events, listen, stop)
+        ending = trained = follow(events, listen, stop)
         metrics: dict[str, float] = {}
         if ending.outcome is Outcome.COMPLETED:
             ending, metrics = judge(model, problem, data, config, listen, stop, twin)
         findings = Findings()
+        if trained.outcome in (Outcome.DIVERGED, Outcome.ERROR) and recorder.kept is not None:
+            recorder.last_finite = recorder.kept.state
+            ending, metrics = keep(trained, recorder.kept, model, problem, data)
+            findings.tags["kept"] = recorder.kept.stage
         if ending.outcome is Outcome.COMPLETED and isinstance(config, PrunedKANConfig) and config.symbolic:
             findings = formulate(model, problem, data, stop)
             metrics |= findings.metrics
@@ -206,6 +210,25 @@ def judge(
         return ending, metrics
     except Exception as error:
         return Ending(Outcome.ERROR, f"{type(error).__name__} in the evaluation: {error}", error), {}
+
+
+def keep(ending: Ending, kept: Kept, model: Regressor, problem: Problem, data: Data) -> tuple[Ending, dict[str, float]]:
+    """What is left of a training that failed: the network as it was after the last stage that was worth keeping.
+
+    Gives the ending with a sentence on it, and its errors as ``kept/*``, which are no final metrics; those that are not finite
+    are left out. The model is in that state then.
+    """
+    what = "unpruned network, as it was before the cut" if kept.stage == "sparsify" else "network"
+    reason = f"{ending.reason} The {what} at the end of stage {kept.stage} (epoch {kept.epoch}) is kept."
+    try:
+        model.load_state_dict(kept.state)
+        found = evaluate(model, problem, data.dense)
+    except Exception as error:
+        reason = f"{reason} It can't be evaluated: {type(error).__name__}: {error}"
+        return Ending(ending.outcome, reason, ending.error or error), {}
+    metrics = {f"kept/{name.removeprefix('final/')}": v for name, v in found.items() if math.isfinite(v)}
+    metrics |= {"kept/epoch": float(kept.epoch), "kept/active_params": float(active_parameters(model))}
+    return Ending(ending.outcome, reason, ending.error), metrics
 
 
 def _of_dense_grid(metrics: Mapping[str, float]) -> str:

@@ -172,8 +172,6 @@ class _Table:
         self._state = state
 
     def __rich__(self) -> Group:
-        from harness.execution.benchmark import ERRORS
-
         state = self._state
         heads, *rows = state.table()
         table = Table(box=None, pad_edge=False, header_style="dim")
@@ -184,7 +182,7 @@ class _Table:
         now = [Text(f"  {cell}", "dim", overflow="ellipsis", no_wrap=True) for cell in state.running]
         shown: list[Text | Table] = [Text(_counts(state), "bold"), *now]
         if rows:
-            shown += [Text(ERRORS, "dim"), table]
+            shown += [Text(state.legend(), "dim"), table]
         return Group(*shown)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from harness.families import FAMILIES
+from harness.presets import DAGGER, KNOWS_TARGET
 from reports.evidence import Cell
 from reports.histories import Artifacts
 from reports.rules import Rule
@@ -27,7 +29,10 @@ def median_seed(rule: Rule, larger_is_worse: bool = True) -> Decide:
         witnesses = _witnesses(chosen, rule, artifacts)
         figures = _figures(witnesses)
         verdict = of_median([each.finding.verdict for each in witnesses])
-        return _verdict(chosen, witnesses, verdict, median_figure(figures, larger_is_worse), note)
+        found = _verdict(chosen, witnesses, verdict, median_figure(figures, larger_is_worse), note)
+        if found.figure is None or not any(cell.knows_target for cell in chosen):
+            return found
+        return replace(found, note="; ".join(filter(None, (found.note, KNOWS_TARGET))))
 
     return decide
 
@@ -109,6 +114,10 @@ def median_errors(cells: Iterable[Cell]) -> dict[tuple[str, str], list[float | N
     return found
 
 
+def _mark(cells: Iterable[Cell], model: str, preset: str) -> str:
+    return DAGGER if any(cell.knows_target and (cell.model, cell.preset) == (model, preset) for cell in cells) else ""
+
+
 def _three_valued(errors: Sequence[float | None], threshold: float) -> Verdict:
     """Whether the median of at least five seeds is within the threshold."""
     if len(errors) < SEEDS:
@@ -138,7 +147,8 @@ def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemV
             continue
         preset, figure = min(((p, f) for p, f in medians.items() if f is not None), key=lambda pair: pair[1])
         figures.append(figure)
-        notes.append(f"{family} {figure:.1e} ({preset}, {len(of_family[preset])} seeds)")
+        mark = _mark(cells, family, preset)
+        notes.append(f"{family} {figure:.1e}{mark} ({preset}, {len(of_family[preset])} seeds)")
     return ProblemVerdict(
         cells[0].problem,
         of_every(verdicts),
@@ -163,7 +173,8 @@ def best_family_is_exact(cells: Sequence[Cell], artifacts: Artifacts) -> Problem
     if not medians:
         return ProblemVerdict(cells[0].problem, Verdict.NO_DATA, note="no run has ended")
     (model, preset), (figure, seeds) = min(medians.items(), key=lambda item: item[1])
-    note = f"{model} ({preset}, {seeds} seeds)" + ("" if seeds >= SEEDS else f"; {SEEDS} are asked for")
+    mark = _mark(cells, model, preset)
+    note = f"{model}{mark} ({preset}, {seeds} seeds)" + ("" if seeds >= SEEDS else f"; {SEEDS} are asked for")
     spread = (figure, max(f for f, _ in medians.values()))
     return ProblemVerdict(cells[0].problem, verdict, figure, spread, int(verdict is Verdict.PASS), 1, note)
 

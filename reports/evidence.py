@@ -64,6 +64,11 @@ class Cell:
         """How its run ended; ``missing`` without one."""
         return "missing" if self.run is None else self.run.outcome
 
+    @property
+    def knows_target(self) -> bool:
+        """Whether its preset was chosen with knowledge of the target: its numbers are marked wherever they stand."""
+        return self.run is not None and self.run.tags.get("preset.knows_target") == "true"
+
     def metric(self, name: str) -> float | None:
         """A final metric of its run: None when it was not logged, NaN when it was logged as NaN."""
         return None if self.run is None else self.run.metrics.get(name)
@@ -117,7 +122,7 @@ class Evidence:
 def _row_names() -> list[str]:
     return [
         *("model", "problem", "preset", "seed", "variant", "epochs", "outcome", "reason", "run_id", "experiment"),
-        *("seconds", "fingerprint", "nan_metrics"),
+        *("seconds", "fingerprint", "nan_metrics", "knows_target"),
     ]
 
 
@@ -131,6 +136,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "experiment": run.experiment if run else "",
         "seconds": run.seconds if run else math.nan,
         "fingerprint": cell.fingerprint,
+        "knows_target": cell.knows_target,
         "nan_metrics": ",".join(name for name, value in metrics.items() if math.isnan(value)),
         **{name: metrics.get(name, math.nan) for name in METRICS},
     }

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.presets import DAGGER
 from reports.curves import equal_budget, errors_at
 from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
@@ -107,12 +108,16 @@ def _overall(evidence: Evidence, artifacts: Artifacts) -> tuple[Choice, ...]:
         for problem, group in groups_of(evidence, preset).items():
             for model, cells in chosen(group).items():
                 name = f"{model}, {preset}" if len(evidence.presets) > 1 else model
-                together.setdefault(problem, {})[name] = cells
+                together.setdefault(problem, {})[_marked(name, cells)] = cells
     choices = (
         _choose(problem, together[problem], _errors(together[problem]), artifacts)
         for problem in in_order(set(together))
     )
     return tuple(choice for choice in choices if choice is not None)
+
+
+def _marked(name: str, cells: Sequence[Cell]) -> str:
+    return f"{name}{DAGGER}" if any(cell.knows_target for cell in cells) else name
 
 
 def _errors(group: Group) -> dict[str, list[float]]:
@@ -126,7 +131,8 @@ def _compare(evidence: Evidence, artifacts: Artifacts, preset: str) -> Compariso
         problem: {m: v for m, values in by_model.items() if (v := median_figure(values)) is not None}
         for problem, by_model in errors.items()
     }
-    choices = [_choose(problem, group, errors[problem], artifacts) for problem, group in groups.items()]
+    named = {p: {_marked(model, cells): cells for model, cells in group.items()} for p, group in groups.items()}
+    choices = [_choose(problem, group, _errors(group), artifacts) for problem, group in named.items()]
     return Comparison(
         preset,
         tuple(choice for choice in choices if choice is not None),

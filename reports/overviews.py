@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from harness.escaping import drawn
+from harness.presets import KNOWS_TARGET
 from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
 from reports.pictures import DPI, LEAST, Picture, colour, margins, png, said
@@ -85,6 +86,8 @@ def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
     figure.subplots_adjust(hspace=0.55, wspace=0.45)
     title = f"Error against parameters, {preset}"
     sentence = "Every run (small), the median of each variant (large), the Pareto front (line)."
+    known = [f"{m} on {p}" for p, group in groups.items() for m in group if any(c.knows_target for c in group[m])]
+    sentence += f" {KNOWS_TARGET}: {', '.join(known)}." if known else ""
     return Picture(
         f"pareto-{preset}", title, said(sentence, [f"no completed run: {name}" for name in lost]), png(figure, title)
     )

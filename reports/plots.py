@@ -178,6 +178,7 @@ def _predictions(group: Group, artifacts: Artifacts) -> tuple[dict[str, Predicti
 
 
 def _label(model: str, cells: Sequence[Cell]) -> str:
+    model = f"{model} (shape knows the target)" if any(cell.knows_target for cell in cells) else model
     failed = [cell for cell in cells if cell.outcome != "completed"]
     if not failed:
         return model

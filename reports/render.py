@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.escaping import latex, markdown, visible
+from harness.presets import DAGGER, KNOWS_TARGET
 from reports.making import FACTORS, Report
 from reports.statistics import Estimate
 from reports.strips import strip
@@ -52,9 +53,10 @@ def entry(value: Entry) -> str:
     """A table's entry: the median, and the 95% interval where there are several seeds."""
     if not isinstance(value, Estimate):
         return value or "–"
+    median = f"{number(value.median)}{DAGGER if value.knows_target else ''}"
     if value.seeds == 1 or value.low == value.high:
-        return number(value.median)
-    return f"{number(value.median)} [{number(value.low)}, {number(value.high)}]"
+        return median
+    return f"{median} [{number(value.low)}, {number(value.high)}]"
 
 
 def witnesses(found: ProblemVerdict) -> list[Witness]:
@@ -123,6 +125,7 @@ def _names(report: Report, link: Link) -> dict[str, Any]:
         "witnesses": witnesses,
         "marks": MARKS,
         "over": f"over {'presets' if len(report.evidence.presets) > 1 else 'preset'} {', '.join(report.evidence.presets)}",
+        "knows_target": f"{KNOWS_TARGET}." if any(cell.knows_target for cell in report.evidence.cells) else "",
         "factors": FACTORS,
         "made": datetime.fromtimestamp(report.made, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "title": report.evidence.selection.benchmark or str(report.evidence.selection),

@@ -37,6 +37,8 @@ class Estimate:
     seeds: int
     reached: int
     """Seeds of which the figure is finite."""
+    knows_target: bool = False
+    """Whether it is of runs whose shape was chosen with knowledge of the target."""
 
 
 def estimate(values: Sequence[float | None]) -> Estimate | None:

@@ -33,6 +33,8 @@ TAGS = (
     "nan.occurred",
     "nan.kind",
     "stages",
+    "kept",
+    "preset.knows_target",
     "problem.facts",
     "benchmark",
     "suite",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from harness.presets import KNOWS_TARGET
 from reports.curves import CLOCKS, costs_to, equal_budget, errors_at, errors_by_grid
 from reports.deciding import chosen_variant
 from reports.evidence import Cell, Evidence
@@ -58,6 +59,11 @@ def final_errors(cells: Iterable[Cell]) -> list[float]:
     return [error for cell in cells if (error := cell.error()) is not None]
 
 
+def marked(found: Estimate | None, cells: Iterable[Cell]) -> Estimate | None:
+    """The estimate, marked where it is of runs whose shape was chosen with knowledge of the target."""
+    return replace(found, knows_target=True) if found and any(cell.knows_target for cell in cells) else found
+
+
 def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]:
     """All seven."""
     groups = groups_of(evidence, preset)
@@ -67,7 +73,7 @@ def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]
         some = {problem: group for problem, group in groups.items() if name in _sections(group)}
         return _accuracy(number, title, preset, some, models, artifacts)
 
-    return [
+    found = [
         section(1, "Function approximation (Section 1.1)", "section1_1"),
         section(2, "1D Poisson forcings (Section 1.2)", "section1_2"),
         section(3, "2D Poisson forcings (Section 1.3)", "section1_3"),
@@ -76,6 +82,11 @@ def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]
         _grids(preset, groups, artifacts),
         _depths(preset, groups),
     ]
+    return [replace(table, note=f"{table.note} {KNOWS_TARGET}.") if _has_mark(table) else table for table in found]
+
+
+def _has_mark(table: Table) -> bool:
+    return any(isinstance(entry, Estimate) and entry.knows_target for row in table.rows for entry in row)
 
 
 def _sections(group: Group) -> tuple[str, ...]:
@@ -93,15 +104,18 @@ def _accuracy(
         def row(measure: str, value: Callable[[str], Entry], problem: str = problem) -> None:
             rows.append((problem, measure, *(value(model) for model in models)))
 
-        row("final", lambda model, best=best: estimate(final_errors(best.get(model, ()))))  # type: ignore[misc]
+        def of(model: str, errors: Sequence[float | None], best: Group = best) -> Entry:
+            return marked(estimate(errors), best.get(model, ()))
+
+        row("final", lambda model, best=best, of=of: of(model, final_errors(best.get(model, ()))))  # type: ignore[misc]
         for clock, unit in CLOCKS.items():
             budget = equal_budget(best.values(), clock)
             if budget is not None:
-                at = {model: estimate(errors_at(cells, artifacts, clock, budget)) for model, cells in best.items()}
+                at = {model: of(model, errors_at(cells, artifacts, clock, budget)) for model, cells in best.items()}
                 row(f"after {budget:.3g} {unit}", at.get)
         size, small = at_equal_parameters(group)
         if size is not None:
-            row(f"<= {ROOM * size:.0f} parameters", lambda model, small=small: estimate(small.get(model, ())))  # type: ignore[misc]
+            row(f"<= {ROOM * size:.0f} parameters", lambda model, small=small, of=of: of(model, small.get(model, ())))  # type: ignore[misc]
     note = (
         "NMSE: final on the dense grid; at equal cost on the test points, read off the curve at the most that every model "
         "has spent; at equal active parameters on the dense grid, within the smallest of the models' largest sizes (-: a model "
@@ -144,7 +158,8 @@ def _parameters(preset: str, groups: Mapping[str, Group]) -> Table:
         points: list[tuple[str, str, float, Estimate]] = []
         for model, cells in group.items():
             for variant, size in _sizes(cells).items():
-                found = estimate(final_errors(cell for cell in cells if cell.variant == variant))
+                some = [cell for cell in cells if cell.variant == variant]
+                found = marked(estimate(final_errors(some)), some)
                 if found is not None:
                     points.append((model, variant, size, found))
         points.sort(key=lambda point: point[2])
@@ -168,7 +183,10 @@ def _efficiency(preset: str, groups: Mapping[str, Group], models: Sequence[str],
             spent = {model: estimate([cell.metric(clock) for cell in cells]) for model, cells in best.items()}
             rows.append((problem, f"{unit}, all", *(spent.get(model) for model in models)))
         for clock, unit in CLOCKS.items():
-            costs = {model: estimate(costs_to(cells, artifacts, clock, REACHED)) for model, cells in best.items()}
+            costs = {
+                model: marked(estimate(costs_to(cells, artifacts, clock, REACHED)), cells)
+                for model, cells in best.items()
+            }
             rows.append((problem, f"{unit} to NMSE {REACHED:g}", *(costs.get(model) for model in models)))
     note = f"Training only. NMSE {REACHED:g} on the test points; a run that never reached it counts as infinite."
     return Table(5, "Training efficiency", preset, note, ("problem", "cost", *models), tuple(rows))
@@ -205,7 +223,8 @@ def _depths(preset: str, groups: Mapping[str, Group]) -> Table:
                 depths |= set(by_depth)
     for (problem, model), by_depth in found.items():
         values = (
-            estimate(final_errors(chosen_variant(by_depth[d])[0])) if d in by_depth else None for d in sorted(depths)
+            marked(estimate(final_errors(some := chosen_variant(by_depth[d])[0])), some) if d in by_depth else None
+            for d in sorted(depths)
         )
         rows.append((problem, model, *values))
     note = "Final dense NMSE by hidden layers; of several variants of a depth, that of least validation error."

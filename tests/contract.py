@@ -158,7 +158,12 @@ class _Check:
         for name in ("nan/count", "inf/count", "nan/first_step"):
             if len(self.curve(name)) != 1:
                 yield f"{name} is not there once"
+        if ("kept" in self.tags) != any(name.startswith("kept/") for name in self.metrics):
+            yield "the tag kept does not go with the metrics"
+        if self.completed and "kept" in self.tags:
+            yield "something is kept, though nothing failed"
         if not self.completed:
+            yield from (f"{name}, though not completed" for name in self.metrics if name.startswith("final/"))
             return
         names = [f"final/{name}" for name in FINAL] + ["model/params", "model/active_params"]
         names += ["final/roughness_ratio"] if self.dimension == 2 else []
@@ -251,6 +256,8 @@ class _Check:
         data = sample(problem, config.seed, config.n_train, config.n_val, config.n_test, dtype=model.mean.dtype)
         error = (model(data.train.x) - data.train.y).square().mean().item()
         finite = [value for _, value in self.curve("train/mse") if not math.isnan(value)]
+        if "kept" in self.tags:
+            finite = finite[: int(self.metrics["kept/epoch"])]
         if not math.isfinite(error):
             yield "the checkpoint is not finite"
         if finite and not math.isclose(error, finite[-1], rel_tol=1e-12):

@@ -19,7 +19,7 @@ BAD: list[tuple[dict[str, str], str, str, str]] = [
     ({"model": "sirne"}, "model", "'sirne'", "did you mean 'siren'?"),
     ({"model": "transformer"}, "model", "'transformer'", "allowed: kan, kan_pruned, mlp, mlp_fourier, siren"),
     ({"preset": "tunde"}, "preset", "'tunde'", "did you mean 'tuned'?"),
-    ({"preset": "best"}, "preset", "'best'", "allowed: lm, seed, tuned"),
+    ({"preset": "best"}, "preset", "'best'", "allowed: lm, lm_plain, seed, seed_default, tuned"),
     ({"widht": "5"}, "widht", "'5'", "did you mean 'width'?"),
     ({"lr": "abc"}, "lr", "'abc'", "valid number"),
     ({"lr": "-1"}, "lr", "'-1'", "greater than 0"),

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from harness.config import KANConfig, PrunedKANConfig, SirenConfig
-from harness.presets import by_hand, load, names, resolve, summary
+from harness.families import FAMILIES
+from harness.presets import by_hand, knows_target, load, names, resolve, summary
 from harness.problems import PROBLEMS
-from tests.support import MODELS, harness
+from harness.training import Event, StageStarted
+from harness.training.loop import Training
+from tests.support import FEW_POINTS, MODELS, harness, parts
 
 
 def test_the_presets_are_those_of_the_contract() -> None:
-    assert names() == ["lm", "seed", "tuned"]
+    assert names() == ["lm", "lm_plain", "seed", "seed_default", "tuned"]
 
 
-@pytest.mark.parametrize("preset", ["lm", "seed", "tuned"])
+@pytest.mark.parametrize("preset", names())
 @pytest.mark.parametrize("model", MODELS)
 def test_each_preset_has_values_for_each_model_and_they_are_in_force(preset: str, model: str) -> None:
     content = load(preset)
@@ -49,11 +54,70 @@ def test_seed_is_the_document_s_recipe() -> None:
     assert siren.standardise is False
     assert isinstance(pruned, PrunedKANConfig)
     assert (pruned.lamb, pruned.node_th, pruned.edge_th) == (1e-2, 1e-2, 3e-2)
-    assert pruned.grids == (3, 5, 10, 20, 50, 100)
-    assert pruned.steps_per_grid == 200
 
 
-@pytest.mark.parametrize("preset", ["lm", "seed", "tuned"])
+@pytest.mark.parametrize(
+    ("preset", "model", "stages"),
+    [
+        ("seed", "kan", {f"grid_{grid}": 200 for grid in (3, 5, 10, 20, 50, 100)}),
+        ("seed", "kan_pruned", {"sparsify": 200, "prune": 1, "retrain": 200}),
+        ("seed_default", "kan", {"grid_3": 200}),
+        ("seed_default", "kan_pruned", {"sparsify": 100, "prune": 1, "retrain": 99}),
+        ("seed", "siren", {"train": 200}),
+        ("seed_default", "mlp", {"train": 200}),
+    ],
+)
+def test_the_steps_are_those_of_the_document_and_of_its_command_line(
+    preset: str, model: str, stages: dict[str, int]
+) -> None:
+    config = resolve({"model": model, "preset": preset, "problem": "poisson_1d_sin", **FEW_POINTS})
+    took: list[tuple[str, int]] = []
+
+    class Counted(Training):
+        """The stages of the plan, without the work."""
+
+        def stage(self, name: str, epochs: int, **how: Any) -> Iterator[Event]:
+            took.append((name, epochs))
+            self.epoch += epochs
+            yield StageStarted(len(took) - 1, name)
+
+    model_and_data = parts(config)
+    list(FAMILIES.get(model).resolve("plan")(Counted(*model_and_data, config)))
+    assert dict(took) == stages
+    assert sum(stages.values()) == config.epochs
+    twin = config.twin()
+    assert twin is None or (twin.epochs, twin.stages()) == (config.epochs, config.stages())  # type: ignore[attr-defined]  # a KAN's
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_empty_epochs_is_the_preset_s_own_and_a_given_one_stands(model: str) -> None:
+    own = resolve({"model": model, "preset": "seed"})
+    assert resolve({"model": model, "preset": "seed", "epochs": ""}) == own
+    assert resolve({"model": model, "preset": "seed", "epochs": "7"}).epochs == 7
+    assert resolve({"model": model, "preset": "tuned", "epochs": ""}).epochs == 200
+
+
+def test_what_extends_a_preset_has_its_values_but_none_of_a_problem_s_own() -> None:
+    for problem in PROBLEMS.names():
+        plain = resolve({"model": "siren", "preset": "lm_plain", "problem": problem})
+        assert isinstance(plain, SirenConfig)
+        assert (plain.width, plain.depth, plain.omega0, plain.optimizer) == (14, 2, 10.0, "lm")
+
+
+def test_only_shapes_of_the_problem_s_own_are_chosen_with_knowledge_of_the_target() -> None:
+    def knows(**given: str) -> bool:
+        return knows_target(resolve({"model": "siren", "preset": "lm", "problem": "poisson_2d_sin", **given}))
+
+    assert knows()
+    assert knows(width="20")
+    assert not knows(problem="sawtooth")
+    assert not knows(model="mlp")
+    assert not knows(preset="lm_plain")
+    assert not knows(preset="tuned")
+    assert not knows(width="14", depth="2", omega0="10")
+
+
+@pytest.mark.parametrize("preset", sorted(set(names()) - {"seed"}))  # there the two have steps of their own
 def test_a_pruned_kan_starts_from_the_preset_s_kan_on_every_problem(preset: str) -> None:
     for problem in PROBLEMS.names():
         given = {"problem": problem, "preset": preset}

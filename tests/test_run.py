@@ -6,6 +6,7 @@ import math
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ import studies.config
 from harness.errors import BadInput
 from harness.execution.benchmark import benchmark
 from harness.execution.config import configure
+from harness.models import KAN, load_checkpoint
 from harness.outcome import Outcome
 from harness.presets import resolve
 from harness.run import find_device, run, stop_on_signals
@@ -36,6 +38,14 @@ def test_a_run_of_each_model_keeps_the_contract(model: str, store: MlflowClient,
     logged = only_run(store).data.metrics
     for name, value in result.metrics.items():
         assert logged[name] == value
+
+
+def test_a_run_whose_shape_was_chosen_with_knowledge_of_the_target_says_so(store: MlflowClient) -> None:
+    for preset in ("lm", "lm_plain"):
+        run(resolve({"model": "siren", "problem": "poisson_1d_sin", "preset": preset, "epochs": 1, **FEW_POINTS}))
+    tags = {each.data.params["cfg/preset"]: each.data.tags for each in all_runs(store)}
+    assert tags["lm"]["preset.knows_target"] == "true"
+    assert "preset.knows_target" not in tags["lm_plain"]
 
 
 def test_a_run_in_1d_and_float32_keeps_the_contract(store: MlflowClient, tmp_path: Path) -> None:
@@ -179,6 +189,89 @@ register(Family("exploding", RunConfig, lambda config, dimension, generator: Exp
     history = pd.read_parquet(folder / "history.parquet")
     assert history["train/mse"].notna().tolist() == [True] * 6 + [False] * 14
     assert (folder / "checkpoint" / "state.safetensors").is_file()
+
+
+def refuse(*given: object) -> None:
+    raise ArithmeticError("not here")
+
+
+def poison(network: KAN) -> None:
+    for parameter in network.parameters():
+        parameter.data.fill_(math.nan)
+
+
+GRIDS = {"grids": (3, 6, 9), "epochs": 9}
+PRUNED = {"grids": (3, 4), "retrain_grids": (6,), "epochs": 9, "node_th": 0.0, "edge_th": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "fails", "how", "kept", "epoch"),
+    [
+        ("kan", GRIDS | {"grid_update_every": 1}, "grid 3", "error", None, 0),
+        ("kan", GRIDS, "grid 6", "error", "grid_3", 3),
+        ("kan", GRIDS, "grid 9", "diverged", "grid_6", 6),
+        ("kan_pruned", PRUNED, "the cut", "error", "sparsify", 4),
+        ("kan_pruned", PRUNED, "the cut", "diverged", "sparsify", 4),
+        ("kan_pruned", PRUNED | {"prune_mode": "greedy", "tolerance": 1e6}, "the cut", "diverged", "sparsify", 4),
+        ("kan_pruned", PRUNED, "retrain 6", "error", "retrain", 6),
+    ],
+)
+def test_a_stage_that_fails_costs_nothing_of_what_was_worth_keeping_before(
+    model: str,
+    fields: dict[str, Any],
+    fails: str,
+    how: str,
+    kept: str | None,
+    epoch: int,
+    store: MlflowClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each stage begins with a change of the network: there it raises, or leaves NaN."""
+    happen = refuse if how == "error" else poison
+    refine, update_grid, set_masks = KAN.refine, KAN.update_grid, KAN.set_masks
+    calls: list[int] = []
+
+    def refining(self: KAN, grid: int) -> None:
+        refine(self, grid)
+        if fails == f"retrain {grid}":
+            happen(self)
+
+    def updating(self: KAN, x: torch.Tensor) -> None:
+        update_grid(self, x)
+        if fails == f"grid {self.grid}":
+            happen(self)
+
+    def cutting(self: KAN, masks: Any) -> None:
+        set_masks(self, masks)
+        calls.append(1)
+        if fails == "the cut" and len(calls) == (1 if fields.get("prune_mode") == "greedy" else 3):
+            happen(self)  # by thresholds: the scores are taken with masks of their own before
+
+    monkeypatch.setattr(KAN, "update_grid", updating)
+    monkeypatch.setattr(KAN, "refine", refining)
+    monkeypatch.setattr(KAN, "set_masks", cutting)
+    config = small(model, **fields)
+    states: dict[int, Any] = {}
+    result = run(config, lambda event: states.update({event.epoch: event.state}) if isinstance(event, Epoch) else None)
+    assert result.ending.outcome.value == how
+    tags, metrics = only_run(store).data.tags, only_run(store).data.metrics
+    assert tags.get("kept") == kept
+    assert [name for name in metrics if name.startswith("final/")] == []
+    assert shortfalls(store, result.run_id, config, tmp_path / "out") == []
+    if kept is None:
+        assert "kept" not in result.ending.reason
+        return
+    assert f"at the end of stage {kept} (epoch {epoch}) is kept." in tags["outcome.reason"]
+    assert ("unpruned network" in tags["outcome.reason"]) == (kept == "sparsify")
+    assert metrics["kept/epoch"] == epoch
+    _, network = load_checkpoint(tmp_path / "out" / "checkpoint")
+    for name, value in network.state_dict().items():
+        assert value.equal(states[epoch][name]), name
+    _, data = parts(config)
+    with torch.no_grad():
+        expected = (network(data.dense.x) - data.dense.y).square().mean().item()
+    assert metrics["kept/dense_mse"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_deadline_ends_the_run_at_the_next_epoch(store: MlflowClient, tmp_path: Path) -> None:

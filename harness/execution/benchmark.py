@@ -26,6 +26,7 @@ from harness.fingerprint import fingerprint_of
 from harness.machine import memory
 from harness.models import try_networks
 from harness.outcome import Outcome
+from harness.presets import DAGGER, KNOWS_TARGET, knows_target
 from harness.run import Stop, check, stop_on_signals
 from harness.tracking.claims import close, close_if_gone, unfinished
 from harness.tracking.liveness import Heartbeat, Watch
@@ -75,6 +76,8 @@ class Spread:
     """From the least to the largest."""
     seeds: int
     """Fewer than errors where the suite has several variants."""
+    knows_target: bool = False
+    """Whether its preset was chosen with knowledge of the target."""
 
     @property
     def median(self) -> float:
@@ -88,7 +91,7 @@ class Spread:
             "none" if math.isinf(each) else f"{each:.1f}" for each in (self.median, self.errors[0], self.errors[-1])
         ]
         between = f"{shown[1]} to {shown[2]}, " if len(self.errors) > 1 else ""
-        return f"{shown[0]} ({between}{runs})"
+        return f"{shown[0]}{DAGGER if self.knows_target else ''} ({between}{runs})"
 
 
 @dataclass
@@ -123,18 +126,26 @@ class BenchmarkState:
     def spreads(self) -> list[Spread]:
         """What there is of each problem, model and preset so far, in the order of the plan."""
         found: dict[tuple[str, str, str], list[tuple[float, int]]] = {}
+        marked: set[tuple[str, str, str]] = set()
         for fingerprint, cell in self.cells.items():
             ended, config = self.settled.get(fingerprint), cell.config
-            runs = found.setdefault((config.problem, config.model, config.preset), [])
+            of = (config.problem, config.model, config.preset)
+            runs = found.setdefault(of, [])
+            marked |= {of} if knows_target(config) else set()
             if ended is not None and ended.outcome in (Outcome.COMPLETED, Outcome.DIVERGED):
                 known = ended.log10_nmse if ended.outcome is Outcome.COMPLETED else None
                 error = math.inf if known is None or math.isnan(known) else known
                 runs.append((error, config.seed))
         return [
-            Spread(*of, tuple(sorted(error for error, _ in runs)), len({seed for _, seed in runs}))
+            Spread(*of, tuple(sorted(error for error, _ in runs)), len({seed for _, seed in runs}), of in marked)
             for of, runs in found.items()
             if runs
         ]
+
+    def legend(self) -> str:
+        """What the figures of :meth:`table` are, and what the mark at some of them says."""
+        marked = any(each.knows_target for each in self.spreads())
+        return f"{ERRORS} {KNOWS_TARGET}." if marked else ERRORS
 
     def table(self) -> list[list[str]]:
         """The spreads as texts: a row for each problem and preset, a column for each model, the first row the heads.
@@ -398,7 +409,7 @@ def _summarise(client: MlflowClient, parent: str, config: BenchmarkConfig, state
     lines = [f"**{markdown(config.suite)}**: {len(state.cells)} cells, {ended}.", ""]
     spreads, (heads, *rows) = state.spreads(), state.table()
     if rows:
-        lines += [ERRORS, "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        lines += [state.legend(), "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
         lines += [f"| {' | '.join(row)} |" for row in rows]
     for cell, lost in state.failed()[:20]:
         lines += ["", f"- {cell}: {lost.outcome.value if lost.outcome else ''}. {markdown(lost.reason)}"]
@@ -413,6 +424,7 @@ def _spread_row(spread: Spread) -> dict[str, object]:
         **{name: getattr(spread, name) for name in ("problem", "model", "preset")},
         **{name: round(value, 2) if math.isfinite(value) else None for name, value in figures.items()},
         "seeds": spread.seeds,
+        "knows_target": spread.knows_target,
         "runs": len(spread.errors),
         "reached": sum(map(math.isfinite, spread.errors)),
     }

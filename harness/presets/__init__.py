@@ -1,7 +1,9 @@
 """From what the user gave to a valid configuration: defaults, then the preset, then the user's values.
 
 A preset has a ``summary``, a sentence, and up to three sections, each over the one before: ``all``, ``models: {model:
-{...}}`` and ``problems: {model: {problem: {...}}}``.
+{...}}`` and ``problems: {model: {problem: {...}}}``. One that ``extends`` another begins with that one's ``all`` and
+``models``, never with its ``problems``. ``knows_target`` lists the models whose ``problems`` were chosen with knowledge of
+the target's formula: their numbers are marked wherever they stand.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ from harness.registry import check_name, load_plugins, nearest
 DECIDING = ("optimizer", "grids")
 """Fields that decide which of a preset's other values make sense, see :func:`chosen_values`."""
 
+DAGGER = "†"
+"""Stands at each number of a run whose preset knows its target (:func:`knows_target`)."""
+KNOWS_TARGET = f"{DAGGER} shape chosen with knowledge of the target; lm_plain stands beside it"
+
 
 def names() -> list[str]:
     """The presets that come with the project."""
@@ -32,9 +38,15 @@ def names() -> list[str]:
 
 @cache
 def load(preset: str) -> Mapping[str, Any]:
-    """The content of a preset. Raises BadInput when there is none of that name."""
+    """The content of a preset, with what it extends. Raises BadInput when there is none of that name."""
     content: dict[str, Any] = yaml.safe_load(text_of(preset))
-    return content
+    if "extends" not in content:
+        return content
+    base, own = load(content["extends"]), content.get("models") or {}
+    models = {
+        model: {**(base["models"].get(model) or {}), **(own.get(model) or {})} for model in {**base["models"], **own}
+    }
+    return {**content, "all": {**base["all"], **(content.get("all") or {})}, "models": models}
 
 
 def summary(preset: str) -> str:
@@ -56,6 +68,7 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
     Raises BadInput with one sentence that names the field, the value and what is allowed. Plug-ins that ``given``
     names are imported first.
     """
+    given = stated(given)
     load_plugins(_plugins(given.get("plugins", ())))
     family = FAMILIES.get(str(given.get("model", RunConfig.model_fields["model"].default)))
     preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)))
@@ -66,6 +79,22 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
         return family.config.model_validate({**chosen, **given, "model": family.name})
     except ValidationError as error:
         raise refusal(error) from error
+
+
+def stated(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the user gave, without an empty ``epochs``: MLproject hands over whatever it declares, and nothing stands there
+    for the preset's own.
+    """
+    return {name: value for name, value in given.items() if (name, value) != ("epochs", "")}
+
+
+def knows_target(config: RunConfig) -> bool:
+    """Whether a value of the run was chosen for its problem with knowledge of the target's formula."""
+    preset = load(config.preset)
+    if config.model not in preset.get("knows_target", ()):
+        return False
+    section = sections(preset, config.model, config.problem)["problems", config.model, config.problem]
+    return any(getattr(config, name) == value for name, value in section.items())
 
 
 def sections(preset: Mapping[str, Any], model: str, problem: str) -> dict[tuple[str, ...], Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from harness.config import RunConfig
 from harness.data import Sample, scale2
 from harness.escaping import code, markdown
 from harness.outcome import Ending
+from harness.presets import KNOWS_TARGET, knows_target
 from harness.problems import Problem
 from harness.training import NonFinite
 
@@ -25,6 +26,8 @@ def describe(
     title = f"**{config.model}** on **{config.problem}**, seed {config.seed}, preset `{config.preset}`"
     ended = "at work." if ending is None else f"**{ending.outcome.value}**. {markdown(ending.reason)}"
     lines = [f"{title}: {ended}"]
+    if knows_target(config):
+        lines += ["", f"{KNOWS_TARGET}."]
     if metrics and "final/dense_mse" in metrics:
         cells = [f"{metrics[f'final/{name}']:.3g}" for name in ("dense_mse", "dense_nmse", "linf")]
         cells.append(f"{metrics['model/active_params']:.0f}")

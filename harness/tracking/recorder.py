@@ -30,6 +30,7 @@ from harness.figures import described
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Ending, Outcome
+from harness.presets import knows_target
 from harness.problems import Problem
 from harness.tracking.artifacts import (
     write_checkpoint,
@@ -44,7 +45,7 @@ from harness.tracking.description import describe, facts
 from harness.tracking.liveness import Heartbeat, owner_tag
 from harness.tracking.naming import model_name, run_name
 from harness.tracking.store import experiment_of, open_store
-from harness.training import BaseStarted, Epoch, Event, NonFinite, Pruned, StageStarted
+from harness.training import BaseStarted, Epoch, Event, Kept, NonFinite, Pruned, StageStarted
 
 BATCH = 1000
 """Metrics that MLflow takes in one call."""
@@ -89,7 +90,9 @@ class Recorder:
         opening = {"fingerprint": fingerprint(config, data), "comparability": COMPARABILITY, **owner_tag()}
         self.run: Run = _start(self.client, config, problem, run_id or os.environ.get("MLFLOW_RUN_ID"), opening)
         self.last_finite = {key: tensor.detach().clone() for key, tensor in state.items()}
-        """The model's state after the last epoch that was recorded."""
+        """The model's state after the last epoch that was recorded, or the one that is kept of a training that failed."""
+        self.kept: Kept | None = None
+        """What the training said last that it would keep if a later stage failed."""
         self._problem = problem
         self._data = data
         self._metrics: list[Metric] = []
@@ -117,6 +120,7 @@ class Recorder:
         note = {
             "problem.facts": facts(self._problem, data.dense),
             "mlflow.note.content": describe(config, self._problem),
+            **({"preset.knows_target": "true"} if knows_target(config) else {}),
         }
         self.client.log_batch(
             self.run_id,
@@ -171,6 +175,8 @@ class Recorder:
                 if not self._of_base:
                     # Once, so that the curve shows where it happened; the store would turn an infinity into 1.8e308.
                     self._put({"train/mse": math.nan}, event.epoch)
+            case Kept() if not self._of_base:
+                self.kept = event
             case StageStarted() if not self._of_base:
                 self._stages.append(event.name)
             case Pruned():

@@ -1,6 +1,17 @@
 """Training is a stream of events; whoever iterates over it decides what to do with them, and when to stop."""
 
-from harness.training.events import BaseStarted, Diverged, Epoch, Event, NonFinite, Pruned, StageStarted
+from harness.training.events import BaseStarted, Diverged, Epoch, Event, Kept, NonFinite, Pruned, StageStarted
 from harness.training.loop import Training, train
 
-__all__ = ["BaseStarted", "Diverged", "Epoch", "Event", "NonFinite", "Pruned", "StageStarted", "Training", "train"]
+__all__ = [
+    "BaseStarted",
+    "Diverged",
+    "Epoch",
+    "Event",
+    "Kept",
+    "NonFinite",
+    "Pruned",
+    "StageStarted",
+    "Training",
+    "train",
+]

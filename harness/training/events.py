@@ -68,6 +68,16 @@ class Pruned:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What the model is now is worth keeping: it is what is left of the training if a later stage fails."""
+
+    stage: str
+    """The stage that is over: a grid's, the one before the cut, or a retraining."""
+    epoch: int
+    state: dict[str, Tensor] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Diverged:
     """The training ends here because a number is not finite; the model is back in its last finite state."""
 
@@ -79,4 +89,4 @@ class BaseStarted:
     """The run itself is trained; the events from here on are those of its unpruned twin."""
 
 
-Event = BaseStarted | StageStarted | Epoch | NonFinite | Pruned | Diverged
+Event = BaseStarted | StageStarted | Epoch | NonFinite | Pruned | Kept | Diverged

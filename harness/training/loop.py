@@ -16,7 +16,7 @@ from harness.data import Data
 from harness.families import FAMILIES
 from harness.models import KAN, Regressor, most_parameters
 from harness.models.regressor import Inputs, Outputs
-from harness.training.events import Diverged, Epoch, Event, NonFinite, StageStarted
+from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted
 from harness.training.levenberg_marquardt import refuse_what_does_not_fit
 from harness.training.objective import Objective
 from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate, norm
@@ -120,6 +120,10 @@ class Training:
             self._grad_norm = take_step()
             self.train_s += time.perf_counter() - started
             yield self._epoch_done(None if make is hold else learning_rate(self.config, self.epoch))
+
+    def kept(self) -> Kept:
+        """The event that the model is worth keeping as it is now, a stage being over."""
+        return Kept(self._stage_name, self.epoch, self.last_finite)
 
     @torch.no_grad()
     def dense_mse(self) -> float:

@@ -25,12 +25,16 @@ def single_stage(training: Training) -> Iterator[Event]:
 
 
 def grid_stages(training: Training) -> Iterator[Event]:
-    """A KAN on grids of increasing fineness, within the budget (Liu et al. 2024, section 2.4)."""
+    """A KAN on grids of increasing fineness, within the budget (Liu et al. 2024, section 2.4).
+
+    A grid that is finished is kept when a later one fails (seed document, Problem 3).
+    """
     config = cast(KANConfig, training.config)
     for grid, epochs in shares(config.grids, config.epochs, config.steps_per_grid):
         yield from training.stage(
             f"grid_{grid}", epochs, prepare=_refine(training, grid), adapt=_update_grid(training, grid)
         )
+        yield training.kept()
 
 
 def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
@@ -38,7 +42,8 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
 
     Epochs before the cut go to the grids as in :func:`grid_stages`, the last of them with the sparsity penalty; the cut
     is an epoch by itself; the rest retrains what is left, without a penalty, on the same grid and then on
-    ``retrain_grids``. After a cut no grid is adapted to activations again.
+    ``retrain_grids``. After a cut no grid is adapted to activations again. The network before the cut is kept when the cut or
+    the retraining after it fails (seed document, Problem 3), and so is each grid that is finished.
     """
     config = cast(PrunedKANConfig, training.config)
     network, at_train = cast(KAN, training.model.network), cast(FixedPoints, training.at_train.network)
@@ -55,6 +60,7 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
         yield from training.stage(
             f"grid_{grid}", coarse_epochs, prepare=_refine(training, grid), adapt=_update_grid(training, grid)
         )
+        yield training.kept()
     yield from training.stage(
         "sparsify",
         epochs,
@@ -62,6 +68,7 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
         adapt=_update_grid(training, finest),
         penalised=penalised,
     )
+    yield training.kept()
     params_before, mse_before = network.active_parameters(), training.dense_mse()
     cut = _cut_at_once if config.prune_mode == "threshold" else _cut_greedily
     mse_after_cut = yield from cut(training)
@@ -72,8 +79,10 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
     if sum(epochs for _, epochs in finer) >= left:
         finer = shares((finest, *config.retrain_grids), left, None)[1:]
     yield from training.stage("retrain", left - sum(epochs for _, epochs in finer))
+    yield training.kept()
     for grid, epochs in finer:
         yield from training.stage(f"retrain_{grid}", epochs, prepare=partial(network.refine, grid))
+        yield training.kept()
 
 
 def _cut_at_once(training: Training) -> Generator[Event, None, float]:

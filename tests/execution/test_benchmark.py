@@ -18,7 +18,17 @@ from rich.console import Console
 
 from harness.errors import BadInput
 from harness.execution.attempt import Attempted
-from harness.execution.benchmark import RETRIES, BenchmarkResult, BenchmarkState, Cell, Spread, benchmark, compute, plan
+from harness.execution.benchmark import (
+    ERRORS,
+    RETRIES,
+    BenchmarkResult,
+    BenchmarkState,
+    Cell,
+    Spread,
+    benchmark,
+    compute,
+    plan,
+)
 from harness.execution.config import BenchmarkConfig, configure
 from harness.execution.estimate import duration, estimate
 from harness.execution.isolation import DeadlinePassed, WorkerLost
@@ -236,6 +246,7 @@ def test_errors_are_summed_up_for_each_problem_model_and_preset_and_a_diverged_r
     assert (problem, first) == ("poisson_1d_sin", "siren, seed -1.0 -3.0 none 3")
     assert second == "siren, tuned -4.5 -5.0 -4.0 3"
     assert "next harness report --benchmark smoke-1" in rest
+    assert state.legend() == ERRORS
     state.settled[next(iter(state.settled))] = Attempted("f", Outcome.ERROR)
     assert len(state.spreads()[0].errors) == 2, "what failed for another reason has no result"
 
@@ -251,6 +262,14 @@ def test_of_very_many_results_the_end_shows_medians_over_the_problems() -> None:
         "61 problems",
         "kan -32.0 -62.0 -2.0 61",
     ]
+
+
+def test_an_error_of_a_shape_that_knows_the_target_has_a_dagger_and_its_legend(config: BenchmarkConfig) -> None:
+    state = BenchmarkState(plan(config.model_copy(update={"preset": ("lm",), "models": ("siren",)})))
+    for fingerprint in state.cells:
+        state.settled[fingerprint] = Attempted(fingerprint, Outcome.COMPLETED, log10_nmse=-5.0)
+    assert state.table()[1] == ["poisson_1d_sin", "-5.0† (1 seed)"]
+    assert "knowledge of the target" in state.legend()
 
 
 @pytest.mark.parametrize(
@@ -287,7 +306,7 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
     table = json.loads(Path(shown).read_text())
     assert [row[table["columns"].index("fingerprint")] for row in table["data"]] == list(result.state.cells)
     summary = json.loads(Path(any_store.download_artifacts(result.parent, "summary.json", str(tmp_path))).read_text())
-    heads = ["problem", "model", "preset", "median", "min", "max", "seeds", "runs", "reached"]
+    heads = ["problem", "model", "preset", "median", "min", "max", "seeds", "knows_target", "runs", "reached"]
     assert summary["columns"] == heads
     assert [row[:3] for row in summary["data"]] == [
         ["poisson_1d_sin", cell.config.model, "seed"] for cell in result.state.cells.values()

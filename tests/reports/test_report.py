@@ -21,6 +21,7 @@ from reports.deciding import every_run
 from reports.evidence import Selection, gather
 from reports.histories import check_png
 from reports.report import report
+from reports.statistics import Estimate
 from reports.targets import target
 from reports.verdicts import Finding, Verdict
 from tests.reports.conftest import BENCHMARK
@@ -83,6 +84,30 @@ def test_the_page_is_one_file_and_each_verdict_leads_to_its_evidence(filled: Mlf
     assert "Partial:" in text
     for name in CRITERIA.names():
         assert name in text
+
+
+def test_numbers_of_a_shape_that_knows_its_target_are_marked_wherever_they_stand(
+    filled: MlflowClient, outside: Path
+) -> None:
+    (run,) = (cell.run for cell in gather(filled, Selection()).cells if cell.preset == "lm")
+    assert run is not None
+    report(Selection(), "plain")
+    filled.set_tag(run.run_id, "preset.knows_target", "true")
+    made = report(Selection(), "marked").report
+    for name in ("report.html", "report.md"):
+        assert "shape chosen with knowledge of the target" not in (outside / "plain" / name).read_text()
+        text = (outside / "marked" / name).read_text()
+        assert "† shape chosen with knowledge of the target" in text
+        assert "siren, lm†" in text, "the recommendation"
+    assert r"$^\dagger$" in (outside / "marked" / "tables.tex").read_text()
+    (of_lm,) = (each for each in made.comparisons if each.preset == "lm")
+    (of_tuned,) = (each for each in made.comparisons if each.preset == "tuned")
+    for found, expected in ((of_lm, True), (of_tuned, False)):
+        errors = [e for table in found.tables[:4] for row in table.rows for e in row if isinstance(e, Estimate)]
+        assert any(e.knows_target for e in errors) == expected
+        assert any("†" in table.note for table in found.tables) == expected
+    rows = list(csv.DictReader(io.StringIO((outside / "marked" / "runs.csv").read_text())))
+    assert [row["preset"] for row in rows if row["knows_target"] == "True"] == ["lm"]
 
 
 def test_run_links_lead_to_the_ui_where_its_address_is_given(filled: MlflowClient, outside: Path) -> None:
