@@ -22,7 +22,7 @@ from reports.evidence import Selection, gather
 from reports.histories import check_png
 from reports.report import report
 from reports.targets import target
-from reports.verdicts import Finding, Verdict
+from reports.verdicts import Finding, Verdict, seed_holds
 from tests.reports.conftest import BENCHMARK
 from tests.support import harness
 
@@ -104,6 +104,11 @@ def test_json_and_csv_say_the_same_as_the_report(filled: MlflowClient, outside: 
     verdicts = {(each["criterion"], each["preset"]): each["verdict"] for each in content["verdicts"]}
     assert verdicts == {(each.criterion.id, each.preset): each.verdict.value for each in made.judgements}
     rows = list(csv.DictReader(io.StringIO((outside / "written" / "verdicts.csv").read_text())))
+    intervals = {
+        p["problem"]: p["interval"] for e in content["verdicts"] if e["criterion"] == "K3" for p in e["problems"]
+    }
+    assert intervals["poisson_2d_sin"] == pytest.approx(seed_holds(2, 2))
+    assert "2 of 2, a seed holds with 16% to 100%" in (outside / "written" / "report.html").read_text()
     runs = [run for each in content["verdicts"] for problem in each["problems"] for run in problem["runs"]]
     assert sorted(row["run"] for row in rows if row["model"]) == sorted(run["run"] for run in runs)
     assert len(list(csv.DictReader(io.StringIO((outside / "written" / "runs.csv").read_text())))) == 11
