@@ -117,7 +117,7 @@ class Evidence:
 def _row_names() -> list[str]:
     return [
         *("model", "problem", "preset", "seed", "variant", "epochs", "outcome", "reason", "run_id", "experiment"),
-        *("seconds", "fingerprint", "nan_metrics"),
+        *("seconds", "fingerprint", "nan_metrics", "preset_digest", "commit", "dirty"),
     ]
 
 
@@ -132,6 +132,9 @@ def _row(cell: Cell) -> dict[str, Any]:
         "seconds": run.seconds if run else math.nan,
         "fingerprint": cell.fingerprint,
         "nan_metrics": ",".join(name for name, value in metrics.items() if math.isnan(value)),
+        "preset_digest": run.tags.get("preset.digest", "") if run else "",
+        "commit": run.tags.get("mlflow.source.git.commit", "") if run else "",
+        "dirty": run.tags.get("mlflow.source.git.dirty", "") if run else "",
         **{name: metrics.get(name, math.nan) for name in METRICS},
     }
 

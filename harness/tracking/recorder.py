@@ -30,6 +30,7 @@ from harness.figures import described
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Ending, Outcome
+from harness.presets import digest
 from harness.problems import Problem
 from harness.tracking.artifacts import (
     write_checkpoint,
@@ -117,6 +118,7 @@ class Recorder:
         note = {
             "problem.facts": facts(self._problem, data.dense),
             "mlflow.note.content": describe(config, self._problem),
+            "preset.digest": digest(config.preset),
         }
         self.client.log_batch(
             self.run_id,
