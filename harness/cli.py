@@ -324,6 +324,30 @@ def compare_command(before: str, after: str, out: str | None, any_version: bool)
     return 1 if result.is_worse() else 0
 
 
+@cli.command("publish")
+@option("--report", metavar="DIR", help="The folder that harness report has written.  [default: report]")
+@option("--name", metavar="NAME", help="Name of the result in the ledger and in the pages, such as section1.")
+@click.option(
+    "--command", "commands", multiple=True, metavar="TEXT", help="The command that made the runs, one or more."
+)
+@click.option(
+    "--check", "checks", is_flag=True, help="Write nothing; exit with 1 if what is published breaks the protocol."
+)
+def publish_command(commands: tuple[str, ...], checks: bool, **given: str | None) -> int:
+    """Put a report on the reporting seeds into the pages of this checkout and into the ledger, or check these."""
+    from reports.publishing import check, ledger, publish
+
+    if checks:
+        faults = check()
+        click.echo("\n".join(faults or [f"{len(ledger())} published results are as the protocol wants them"]))
+        return 1 if faults else 0
+    if given["name"] is None:
+        raise BadInput("name is missing; write --name section1, for the places made by harness publish: section1/...")
+    for path in publish("report" if given["report"] is None else given["report"], given["name"], commands):
+        click.echo(f"written     {path}")
+    return 0
+
+
 class StudyCommand(FieldCommand):
     """A command whose options are the fields of the study configuration."""
 

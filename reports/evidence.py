@@ -122,7 +122,7 @@ class Evidence:
 def _row_names() -> list[str]:
     return [
         *("model", "problem", "preset", "seed", "variant", "epochs", "outcome", "reason", "run_id", "experiment"),
-        *("seconds", "fingerprint", "nan_metrics", "knows_target"),
+        *("seconds", "fingerprint", "nan_metrics", "knows_target", "preset_digest", "commit", "dirty"),
     ]
 
 
@@ -138,6 +138,9 @@ def _row(cell: Cell) -> dict[str, Any]:
         "fingerprint": cell.fingerprint,
         "knows_target": cell.knows_target,
         "nan_metrics": ",".join(name for name, value in metrics.items() if math.isnan(value)),
+        "preset_digest": run.tags.get("preset.digest", "") if run else "",
+        "commit": run.tags.get("mlflow.source.git.commit", "") if run else "",
+        "dirty": run.tags.get("mlflow.source.git.dirty", "") if run else "",
         **{name: metrics.get(name, math.nan) for name in METRICS},
     }
 

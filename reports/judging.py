@@ -43,7 +43,7 @@ def judge(evidence: Evidence, artifacts: Artifacts) -> list[Judgement]:
 
 
 def judge_one(criterion: Criterion, preset: str | None, evidence: Evidence, artifacts: Artifacts) -> Judgement:
-    """One criterion for one preset, or for all of them (None): FAIL if a problem fails, else NO DATA if one has none, else PASS.
+    """One criterion for one preset, or for all of them (None): as :func:`of_every` says.
 
     What no cell of the evidence is about is NO DATA: it was not tried.
     """

@@ -18,6 +18,7 @@ from harness import problems
 from harness.config import RunConfig
 from harness.data import sample
 from harness.models import load_checkpoint
+from harness.presets import digest
 
 STATUS = {
     "completed": "FINISHED",
@@ -85,6 +86,8 @@ class _Check:
         }
         if params != expected:
             yield f"params differ from the configuration: {set(params.items()) ^ set(expected.items())}"
+        if self.tags.get("preset.digest") != digest(config.preset):
+            yield f"tag preset.digest is {self.tags.get('preset.digest')}"
         if STATUS.get(self.outcome) != info.status:
             yield f"status {info.status} with outcome {self.outcome}"
         for tag in (

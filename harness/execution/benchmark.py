@@ -26,7 +26,7 @@ from harness.fingerprint import fingerprint_of
 from harness.machine import memory
 from harness.models import try_networks
 from harness.outcome import Outcome
-from harness.presets import DAGGER, KNOWS_TARGET, knows_target
+from harness.presets import DAGGER, KNOWS_TARGET, digest, knows_target
 from harness.run import Stop, check, stop_on_signals
 from harness.tracking.claims import close, close_if_gone, unfinished
 from harness.tracking.liveness import Heartbeat, Watch
@@ -239,6 +239,8 @@ def _compute_what_is_missing(
         opened = open_parent(client, name, identity, tags)
         parent, experiment_id = opened.info.run_id, opened.info.experiment_id
         beating.enter_context(Heartbeat(client, parent))
+        for preset in sorted({cell.config.preset for cell in cells.values()}):
+            client.set_tag(parent, f"preset.digest.{preset}", digest(preset))
         write_table(client, parent, "plan.json", [_row(cell) for cell in cells.values()])
         if not config.force:
             state.settled |= {

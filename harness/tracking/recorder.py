@@ -30,7 +30,7 @@ from harness.figures import described
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Ending, Outcome
-from harness.presets import knows_target
+from harness.presets import digest, knows_target
 from harness.problems import Problem
 from harness.tracking.artifacts import (
     write_checkpoint,
@@ -120,6 +120,7 @@ class Recorder:
         note = {
             "problem.facts": facts(self._problem, data.dense),
             "mlflow.note.content": describe(config, self._problem),
+            "preset.digest": digest(config.preset),
             **({"preset.knows_target": "true"} if knows_target(config) else {}),
         }
         self.client.log_batch(

@@ -34,6 +34,7 @@ from harness.execution.estimate import duration, estimate
 from harness.execution.isolation import DeadlinePassed, WorkerLost
 from harness.fingerprint import fingerprint_of
 from harness.outcome import Outcome
+from harness.presets import digest
 from harness.run import Stop, run
 from harness.terminal import medians, summarise_benchmark
 from harness.tracking.liveness import owner_tag, this_process
@@ -296,6 +297,7 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
     parent = any_store.get_run(result.parent)
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["benchmark"] == result.benchmark
+    assert parent.data.tags["preset.digest.seed"] == digest("seed")
     assert parent.data.metrics["cells/completed"] == 3
     assert "| poisson_1d_sin |" in parent.data.tags["mlflow.note.content"]
     children = [r for r in all_runs(any_store) if r.data.tags.get("mlflow.parentRunId") == result.parent]
