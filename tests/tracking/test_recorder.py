@@ -353,3 +353,13 @@ def test_the_note_says_how_it_went(store: MlflowClient) -> None:
     assert "**diverged**. Why." in note
     assert "First non-finite number: gradient = nan at epoch 1" in note
     assert "2 pi^2 sin(pi x) sin(pi y)" in note
+
+
+def test_the_note_does_not_call_a_huge_number_non_finite(store: MlflowClient) -> None:
+    with recorder() as recording:
+        recording.record(StageStarted(0, "train"))
+        recording.record(nan(1, 4.55e63))
+        recording.conclude(Ending(Outcome.DIVERGED, "Why."))
+    note = only_run(store).data.tags["mlflow.note.content"]
+    assert "Exceeds 10^6 times its start: gradient = 4.55e+63 at epoch 1" in note
+    assert "non-finite" not in note
