@@ -280,7 +280,11 @@ def option(*names: str, **how: Any) -> Callable[[Any], Any]:
 
 
 @cli.group("report", invoke_without_command=True)
-@option("--benchmark", metavar="ID", help="The benchmark of that id. Without a selection: the latest one.")
+@option(
+    "--benchmark",
+    metavar="IDS",
+    help="The benchmark of that id; of several, with commas. Without a selection: the latest one.",
+)
 @option("--experiment", metavar="NAME", help="All runs of an experiment.")
 @option("--tag", metavar="NAME=VALUE", help="All runs with a tag.")
 @option("--preset", metavar="NAMES", help="Only these presets, comma-separated. The first is the headline.")

@@ -106,7 +106,10 @@ class _Lines:
             case StageStarted():
                 self._stage = self._prefix + event.name
             case NonFinite():
-                self._print(f"epoch {event.epoch}/{self._epochs}  {self._stage}  {event.what} = {event.value:.3g}")
+                beyond = ", exceeds 10^6 times its start" if event.exceeds else ""
+                self._print(
+                    f"epoch {event.epoch}/{self._epochs}  {self._stage}  {event.what} = {event.value:.3g}{beyond}"
+                )
             case Epoch() if event.epoch % max(1, self._epochs // LINES) == 0 or event.epoch == self._epochs:
                 self._print(
                     f"epoch {event.epoch}/{self._epochs}  {self._stage}  "

@@ -135,6 +135,10 @@ class _Check:
             values = [value for _, value in self.curve(name)]
             if values != sorted(values):
                 yield f"{name} is not cumulative"
+        facts = json.loads(self.tags.get("problem.facts", "{}"))
+        logarithms = [(step, math.log10(max(value / facts["scale2"], 1e-20))) for step, value in self.curve("test/mse")]
+        if not np.allclose(self.curve("test/log10_nmse"), logarithms, rtol=1e-12):
+            yield "test/log10_nmse is not the logarithm of test/mse"
         for name in ("train/mse", "test/mse", "val/mse"):
             if any(value < 0 for _, value in self.curve(name)):
                 yield f"{name} is negative"
