@@ -12,6 +12,7 @@ import pytest
 from harness import presets
 from harness.cli import main
 from harness.errors import BadInput
+from harness.presets import KNOWS_TARGET
 from harness.protocol import CONFIRMATION, DEVELOPMENT, REPORTING
 from reports.publishing import LEDGER, check, digest_of, ledger, publish, verdicts
 from tests.support import ROOT
@@ -48,6 +49,7 @@ def cells() -> pd.DataFrame:
             "seed": seed,
             "outcome": "diverged" if (model, seed) == ("mlp", 10_009) else "completed",
             "preset_digest": presets.digest(preset),
+            "knows_target": (preset, model) == ("lm", "siren"),
             "commit": "a" * 40,
             "dirty": "false",
             "final/dense_nmse": None if (model, seed) == ("mlp", 10_009) else 10.0 ** (seed - 10_009) * scale,
@@ -86,6 +88,9 @@ def test_a_report_goes_into_every_place_that_is_made_for_it_below_its_trail(chec
     assert "| S1 | All. | PASS 4 of 4 | N/A |" in readme
     assert readme.endswith("<!-- end -->\nafter\n")
     assert "| poisson_2d_sin | tuned | 1.0e-04 | **1.0e-05** |" in readme, "the sixth of ten seeds"
+    assert "| poisson_2d_sin | lm | 1.0e-04 | **1.0e-05†** |" in readme
+    assert KNOWS_TARGET in readme
+    assert KNOWS_TARGET in errors
     assert "| poisson_2d_sin | 1.0e-04 (1.0e-09 to inf) | 1.0e-04 (1.0e-09 to inf) |" in errors
     assert trail in (checkout / "docs" / "results" / "s" / "report.md").read_text()
     assert (checkout / "docs" / "results" / "s" / "figures" / "loss.png").read_bytes() == b"a picture"
