@@ -88,7 +88,10 @@ def publish(report: str, name: str, commands: Sequence[str], root: Path = Path()
     folder = Path(report)
     try:
         said = json.loads((folder / "report.json").read_text())
-        cells = pd.read_csv(folder / "runs.csv", keep_default_na=False, na_values={"final/dense_nmse": [""]})
+        text = dict.fromkeys(("preset_digest", "commit", "dirty"), str)  # a digest may look like a number
+        cells = pd.read_csv(
+            folder / "runs.csv", dtype=text, keep_default_na=False, na_values={"final/dense_nmse": [""]}
+        )
         page = (folder / "report.md").read_text()
         pictures = {path.name: path.read_bytes() for path in sorted((folder / "figures").iterdir())}
     except (OSError, ValueError) as error:
@@ -135,13 +138,13 @@ def row(name: str, said: Mapping[str, Any], cells: pd.DataFrame, commands: Seque
                 f"preset = {quoted(preset)} has the digest {used[str(preset)]} now, and runs have "
                 f"{quoted(found) if found else 'none'}; make them with the preset as it is."
             )
-    commits = sorted(set(cells["commit"].astype(str)))
+    commits = sorted(set(cells["commit"]))
     if "" in commits or len(commits) > 1:
         raise BadInput(
             f"commit is {', '.join(each[:10] or 'missing' for each in commits)} in the runs; "
             "all of them have to be made from one commit."
         )
-    if dirty := int((cells["dirty"].astype(str).str.lower() != "false").sum()):
+    if dirty := int((cells["dirty"] != "false").sum()):
         raise BadInput(f"commit {commits[0][:10]} had changes in {dirty} runs; make them from a clean checkout.")
     versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
     machine = f"{cores()} cores, {processor()}"

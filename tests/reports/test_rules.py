@@ -358,6 +358,16 @@ def test_b1_takes_of_a_familys_presets_the_one_that_is_surest_before_the_one_of_
     assert "siren 1.0e-05 (tuned, 6 of 6" in found.problems[0].note
 
 
+def test_of_problems_those_that_hold_surely_are_counted_and_those_that_are_unsure_beside_them() -> None:
+    sure, few = (
+        replace(cell(problem=problem, final__dense_mse=5.0), seed=0)
+        for problem in ("poisson_2d_sin", "poisson_2d_poly")
+    )
+    cells = [replace(each, seed=seed) for each, seeds in ((sure, 6), (few, 5)) for seed in range(seeds)]
+    found = judge_one(CRITERIA.get("S2"), "tuned", Evidence(Selection(), tuple(cells), True, "1", {}), NOTHING)
+    assert (found.verdict, found.counts) == (Verdict.UNSURE, "1 of 2, 1 unsure")
+
+
 @pytest.mark.parametrize("name", ["B1", "B2"])
 def test_rules_over_presets_ask_for_five_seeds(name: str) -> None:
     errors = dict.fromkeys(((family, "lm") for family in FAMILIES.names()), 1e-12)
