@@ -82,7 +82,7 @@ def test_the_ui_shows_a_completed_and_a_diverged_run_without_an_error(store: Mlf
         page.screenshot(path=outside / "runs.png")
         page.goto(f"{address}/{view(experiment, 'table')}")
         for column in ("outcome", "cfg/problem", "final/log10_nmse"):
-            expect(page.get_by_role("columnheader", name=column)).to_be_visible(timeout=PATIENCE_MS)
+            expect(page.get_by_role("columnheader", name=column).first).to_be_visible(timeout=PATIENCE_MS)
         page.screenshot(path=outside / "table.png")
         with page.expect_popup() as opened:
             page.get_by_role("link", name="charts", exact=True).click()
