@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
 import resource
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 import psutil
+from pydantic import BeforeValidator
 
-from harness.config import RunConfig
+from harness.config import OrNone, RunConfig
 from harness.errors import BadInput, quoted
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+LEAST_MEMORY, MOST_MEMORY = 2**28, 2**50
+
+
+def _bytes(value: object) -> object:
+    """``2G``, ``500MB`` or a number of bytes."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?", str(value).strip(), re.IGNORECASE)
+    size = math.inf if found is None else float(found[1]) * UNITS[found[2].upper()]
+    if value is not None and not LEAST_MEMORY <= size <= MOST_MEMORY:
+        raise ValueError("give a number of bytes from 256M to 1024T, such as 2G")
+    return value if value is None else int(size)
+
+
+Memory = Annotated[int | None, BeforeValidator(_bytes), OrNone]
+"""A size as people write it; None where there is no limit."""
 
 
 def cores() -> int:

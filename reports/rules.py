@@ -312,7 +312,7 @@ def keeps_what_it_had(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     if cell.outcome == "completed":
         return Finding(Verdict.NOT_APPLICABLE, None, "completed: nothing partial")
     if not run.metrics.get("evals") and "train/mse" not in run.metrics:
-        return Finding(Verdict.NOT_APPLICABLE, None, f"{cell.outcome} before its first step")
+        return Finding(Verdict.NOT_APPLICABLE, None, f"{cell.outcome}: the store has no step of it")
     checks: dict[str, Callable[[], object]] = {
         "history": lambda: artifacts.history(run),
         "checkpoint": lambda: _check_finite(artifacts.path(run, "checkpoint")),

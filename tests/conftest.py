@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -119,6 +120,7 @@ def registries() -> Iterator[None]:
     yield
     for registry, things in kept:
         registry._things = things
+    sys.modules.pop("harness.execution.faults", None)  # which registers when it is imported
 
 
 @pytest.fixture(params=["journal", "sqlite", "postgresql"])

@@ -20,7 +20,9 @@ def cells(suite: str, seeds: int = 1, **given: str) -> list[RunConfig]:
 
 
 @pytest.mark.parametrize("name", suites.names())
-def test_every_suite_that_comes_with_the_project_can_be_computed_and_repeats_nothing(name: str) -> None:
+def test_every_suite_that_comes_with_the_project_can_be_computed_and_repeats_nothing(
+    name: str, registries: None
+) -> None:
     found = [config.model_dump_json() for config in cells(name)]
     assert found
     assert len(set(found)) == len(found)

@@ -185,13 +185,24 @@ class BenchmarkResult:
     ui_command: str | None
 
 
+def limited(config: BenchmarkConfig) -> tuple[suites.Suite, BenchmarkConfig]:
+    """The suite, and the configuration with the suite's plug-ins, and its limits where the user gave none."""
+    suite = suites.load(config.suite)
+    limits = {
+        "timeout": config.timeout or suite.timeout,
+        "max_memory": config.max_memory or suite.max_memory,
+        "plugins": (*(each for each in suite.plugins if each not in config.plugins), *config.plugins),
+    }
+    return suite, config.model_copy(update=limits)
+
+
 def plan(config: BenchmarkConfig) -> dict[str, Cell]:
     """The cells of a benchmark by fingerprint, in the order of computing.
 
     Raises BadInput when there are none, too many, one with a problem or network that can't be used, or one that this machine
     can't compute where it is the one to do that.
     """
-    suite = suites.load(config.suite)
+    suite, config = limited(config)
     room = min(memory(), config.max_memory or memory())
 
     def suitable(cell: RunConfig) -> None:
@@ -220,7 +231,7 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
     The same call after an interruption, of whatever kind, goes on where it stood. Raises BadInput, with nothing left
     behind, when the store, the scheduler or the suite can't be used, and StoreLost when the store fails in the middle.
     """
-    cells = plan(config)
+    cells, (_, config) = plan(config), limited(config)
     look_at_store()
     refuse_unsuitable_store(config, store_address())
     with lost_in_one_sentence(), stop_on_signals() as stop:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -13,22 +12,11 @@ from harness.addresses import fault, masked
 from harness.config import Names, OrNone, RunConfig, field
 from harness.errors import BadInput, quoted, refusal
 from harness.families import FAMILIES
-from harness.machine import cores, more_threads_than_cores
+from harness.machine import Memory, cores, more_threads_than_cores
 from harness.presets import load
 from harness.registry import load_plugins, nearest
 
 SCHEDULERS = ("tcp", "tls", "ws", "wss", "ucx")
-UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-LEAST_MEMORY, MOST_MEMORY = 2**28, 2**50
-
-
-def _bytes(value: object) -> object:
-    """``2G``, ``500MB`` or a number of bytes."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?", str(value).strip(), re.IGNORECASE)
-    size = math.inf if found is None else float(found[1]) * UNITS[found[2].upper()]
-    if value is not None and not LEAST_MEMORY <= size <= MOST_MEMORY:
-        raise ValueError("give a number of bytes from 256M to 1024T, such as 2G")
-    return value if value is None else int(size)
 
 
 def _workers(value: object) -> object:
@@ -66,7 +54,7 @@ class BenchmarkConfig(BaseModel):
         unit="s",
         gt=0,
     )
-    max_memory: Annotated[int | None, BeforeValidator(_bytes), OrNone] = field(
+    max_memory: Memory = field(
         None,
         "Memory that a worker may allocate, such as 2G; a cell that wants more ends as `error`. None: no limit.",
         unit="bytes",

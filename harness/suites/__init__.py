@@ -17,10 +17,10 @@ from harness import problems
 from harness.config import RunConfig
 from harness.errors import BadInput, complaint, quoted
 from harness.families import FAMILIES
-from harness.machine import gib, memory
+from harness.machine import Memory, gib, memory
 from harness.presets import load as load_preset
 from harness.presets import resolve
-from harness.registry import check_name, nearest
+from harness.registry import check_name, load_plugins, nearest
 from harness.suites.reading import Document, Place, read
 
 MOST_CELLS = 100_000
@@ -64,6 +64,11 @@ class Suite(BaseModel):
     problems: tuple[str, ...] = Field(description="Names of problems or of sections of problems.", min_length=1)
     preset: str = Field(description="Preset, unless the user names another.", default="tuned")
     fields: dict[str, Any] = Field(description="Fields of the run configuration, for every cell.", default_factory=dict)
+    plugins: tuple[str, ...] = Field(
+        description="Modules or .py files to import first, besides the user's.", default=()
+    )
+    timeout: float | None = Field(description="Deadline of a cell in s, unless the user gives one.", default=None, gt=0)
+    max_memory: Memory = Field(description="Memory of a worker, such as 2G, unless the user gives one.", default=None)
     variants: tuple[Variant, ...] = Field(description="Groups of cells.", default=(Variant(),), min_length=1)
     _document: Document | None = PrivateAttr(None)
 
@@ -77,7 +82,10 @@ class Suite(BaseModel):
             if self._document is None or name in given:
                 break
             places: list[Place] = [(*of_variant, "sweep", name), (*of_variant, "fields", name), ("fields", name)]
-            places += [(*of_variant, {"model": "models"}.get(name, name)), *([(name,)] if name == "problems" else [])]
+            places += [
+                (*of_variant, {"model": "models"}.get(name, name)),
+                *([(name,)] if name in ("problems", "plugins") else []),
+            ]
             for place in places:
                 if place in self._document.lines:
                     return self._document.fault(place, str(error))
@@ -162,11 +170,12 @@ def configurations(
 ) -> Iterator[RunConfig]:
     """The configuration of each cell, seed by seed, so that a benchmark that is cut short has whole seeds.
 
-    ``given`` are fields from the user, over those of the suite; ``models`` keeps only these families. Raises BadInput
-    for what can't be used, for what ``check`` refuses, and for more than ``MOST_CELLS`` cells before the first is made;
-    with the line where the suite's file is at fault. A problem that several sections have comes once.
+    ``given`` are fields from the user, over those of the suite; ``models`` keeps only these families. The suite's plug-ins are
+    imported first. Raises BadInput for what can't be used, for what ``check`` refuses, and for more than ``MOST_CELLS`` cells
+    before the first is made; with the line where the suite's file is at fault. A problem that several sections have comes once.
     """
     try:
+        load_plugins(suite.plugins)
         chosen = problem_names(suite.problems)
     except BadInput as error:
         raise suite.located(error) from error

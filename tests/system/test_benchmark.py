@@ -21,6 +21,9 @@ from mlflow.entities import Run
 
 from harness.execution.benchmark import plan
 from harness.execution.config import configure
+from reports.evidence import Selection
+from reports.report import report
+from reports.verdicts import Verdict
 from tests.postgres import Server
 from tests.support import all_runs, environment, harness
 
@@ -41,52 +44,6 @@ summary: Cells that go on until they are stopped.
 problems: [poisson_1d_sin]
 fields: {epochs: 1000000, n_train: 30, n_val: 20, n_test: 20}
 variants: [{models: [siren], fields: {width: 4}}]
-"""
-
-FAULTY = '''
-"""Models each of which fails in its own way."""
-import ctypes, os, time
-import torch
-from torch import nn
-from harness.config import RunConfig
-from harness.families import Family, register
-
-
-def fault(name, happen):
-    class Faulty(nn.Module):
-        def __init__(self, dimension):
-            super().__init__()
-            self.line, self.calls = nn.Linear(dimension, 1), 0
-
-        def forward(self, x):
-            self.calls += torch.is_grad_enabled()
-            if self.calls == 3:
-                happen()
-            return self.line(x)
-
-    register(Family(name, RunConfig, lambda config, dimension, generator: Faulty(dimension), f"Its fault: {name}."))
-
-
-def eat():
-    kept = []
-    while True:
-        kept.append(torch.ones(2**22))
-
-
-fault("segfault", lambda: ctypes.string_at(0))
-fault("leave", lambda: os._exit(3))
-fault("sleep", lambda: time.sleep(3600))
-fault("eat", eat)
-fault("raise", lambda: 1 / 0)
-'''
-FAULTS = """
-summary: Bad cells among good ones.
-problems: [poisson_1d_sin]
-fields: {epochs: 5, n_train: 30, n_val: 20, n_test: 20, optimizer: adam}
-variants:
-  - {models: [segfault, leave, sleep, eat, raise]}
-  - {models: [siren], sweep: {width: [2, 3, 4]}}
-  - {models: [siren], fields: {lr: 1.0e+6, epochs: 30}}
 """
 
 
@@ -159,35 +116,43 @@ def assert_exactly_the_plan(store: MlflowClient, suite: str, **fields: str) -> N
     assert [run.info.run_name for run in all_runs(store) if run.info.status == "RUNNING"] == []
 
 
-def test_bad_cells_cost_nobody_else_anything_and_each_says_what_happened(store: MlflowClient, outside: Path) -> None:
-    (outside / "faulty.py").write_text(FAULTY)
-    (outside / "faults.yaml").write_text(FAULTS)
-    done = drive(
-        str(outside / "faults.yaml"), seeds="1", preset="tuned", plugins="faulty.py", max_memory="3G", timeout="10"
-    )
+def test_the_suite_of_faults_fails_in_every_way_and_the_report_decides_from_what_is_left(
+    store: MlflowClient, outside: Path
+) -> None:
+    """Bad cells cost nobody else anything, and each says what happened."""
+    done = drive("faults", seeds="1", preset="tuned")
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
-    ended: dict[str, list[tuple[str, str]]] = {}
+    ended: dict[str, set[tuple[str, str]]] = {}
     for run in cells_of(store):
         how = run.data.tags["outcome"], run.data.tags["outcome.reason"]
-        ended.setdefault(str(run.info.run_name).partition("-")[0], []).append(how)
-    assert [outcome for outcome, _ in ended["segfault"]] == ["error"] * 3, ended
-    assert all("SIGSEGV" in reason for _, reason in ended["segfault"]), ended
-    assert [outcome for outcome, _ in ended["leave"]] == ["error"] * 3
-    assert all("exit code 3" in reason for _, reason in ended["leave"]), ended
-    ((outcome, _),) = ended["sleep"]
-    assert outcome == "timeout"
-    # An allocation that fails is an exception, unless it happens where C++ can only end the process.
-    assert {outcome for outcome, _ in ended["eat"]} == {"error"}, ended
-    told = ("alloc", "MemoryError", "was killed by SIG", "exit code")
-    assert all(any(word in reason for word in told) for _, reason in ended["eat"]), ended
-    ((outcome, reason),) = ended["raise"]
-    assert (outcome, "ZeroDivisionError" in reason) == ("error", True), ended
-    assert sorted(outcome for outcome, _ in ended["siren"]) == ["completed"] * 3 + ["diverged"]
-    for model in ("segfault", "leave", "sleep", "eat", "raise"):
+        ended.setdefault(run.data.params.get("cfg/model", str(run.info.run_name).partition("-")[0]), set()).add(how)
+    expected = {
+        "fault_hangs": ("timeout", "did not stop by itself"),
+        "fault_is_slow": ("timeout", "deadline passed during epoch"),
+        "fault_is_killed": ("error", "killed by SIGKILL"),
+        "fault_raises": ("error", "ArithmeticError in epoch 3"),
+        "fault_needs_memory": ("error", "allocate memory"),
+        "fault_loses_the_store": ("error", "ConnectionError in epoch 3"),
+    }
+    assert {*ended} == {*expected, "siren"}
+    for model, (outcome, word) in expected.items():
+        assert {how for how, _ in ended[model]} == {outcome}, ended[model]
+        assert all(word in reason for _, reason in ended[model]), ended[model]
         assert f"{model} on poisson_1d_sin" in done.stdout, "the summary names every cell without a result"
+    assert sorted(outcome for outcome, _ in ended["siren"]) == ["completed", "diverged"]
     (parent,) = [run for run in all_runs(store) if "fingerprint" not in run.data.tags]
-    assert (parent.info.status, parent.data.metrics["cells/error"]) == ("FAILED", 4)
+    assert (parent.info.status, parent.data.metrics["cells/error"], parent.data.metrics["cells/timeout"]) == (
+        "FAILED",
+        4,
+        2,
+    )
+
+    verdicts = {each.criterion.id: each for each in report(Selection(), "written").report.of("tuned")}
+    for name, holds in {"E1": (7, 7), "E2": (8, 8), "E3": (5, 5)}.items():
+        (found,) = verdicts[name].problems
+        assert (found.verdict, (found.holds, found.of)) == (Verdict.PASS, holds), (name, found)
+    assert "fault_" not in harness("list", "models").stdout
 
 
 def test_a_driver_that_is_killed_again_and_again_gets_there_with_the_same_command(
