@@ -6,7 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 import click
 
@@ -16,6 +16,9 @@ from harness.errors import MOST_SHOWN, BadInput, Stopped, StoreLost, quoted
 from harness.streams import let_the_reader_go
 
 HELP = ("-h", "--help")
+KINDS = ["problems", "models", "presets", "suites", "criteria", "studies"]
+"""What ``harness list`` knows."""
+Row = tuple[str, ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -59,8 +62,9 @@ class FieldCommand(click.Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Help where it is asked for, and everything else as it is."""
+        """Help where it is asked for, about the fields that stand beside it; and everything else as it is."""
         if any(word in HELP for word in args):
+            ctx.meta["given"] = given_fields([word for word in args if word not in HELP], flags=("explain",))
             click.echo(self.get_help(ctx))
             ctx.exit()
         ctx.params["fields"] = tuple(args)
@@ -71,79 +75,130 @@ class RunCommand(FieldCommand):
     """A command whose options are the fields of the run configuration."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the fields: those of every run, then what each model adds."""
+        """List the fields: those of the model that stands beside ``--help`` with the values in force, else those of all."""
+        given = ctx.meta.get("given", {})
         formatter.write_paragraph()
-        formatter.write_text("--explain prints where each value comes from, and trains nothing.")
+        if "model" in given:
+            given.pop("explain", None)
+            _write_fields_in_force(formatter, given)
+            return
+        formatter.write_text(
+            "--explain prints where each value comes from, and trains nothing. --help --model siren lists the fields of that "
+            "model alone, with the values that its preset gives them; here stand the defaults."
+        )
         from harness.config import RunConfig
         from harness.families import FAMILIES
 
         with formatter.section("Fields of every run"):
             formatter.write_dl(_rows(RunConfig.model_fields))
-        shown: set[str] = set(RunConfig.model_fields)
-        for name in FAMILIES.names():
-            own = {field: info for field, info in FAMILIES.get(name).config.model_fields.items() if field not in shown}
-            if own:
-                with formatter.section(f"Fields of {', '.join(_owners(own))}"):
-                    formatter.write_dl(_rows(own))
-                shown |= set(own)
+        configs = {name: FAMILIES.get(name).config.model_fields for name in FAMILIES.names()}
+        groups: dict[tuple[str, ...], dict[str, Any]] = {}
+        for field in dict.fromkeys(field for fields in configs.values() for field in fields):
+            if field not in RunConfig.model_fields:
+                owners = tuple(name for name, fields in configs.items() if field in fields)
+                groups.setdefault(owners, {})[field] = configs[owners[0]][field]
+        for owners, fields in groups.items():
+            with formatter.section(f"Fields of {', '.join(owners)}"):
+                formatter.write_dl(_rows(fields, {f: _defaults(f, owners, configs) for f in fields}))
 
 
-def _rows(fields: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(f"--{name}", f"{info.description}{_default(info.default)}") for name, info in fields.items()]
-
-
-def _owners(fields: dict[str, Any]) -> list[str]:
+def _write_fields_in_force(formatter: click.HelpFormatter, given: dict[str, str]) -> None:
+    """The fields of one model, under what was given and its preset. Raises BadInput as a run would."""
+    from harness.explanation import explain
     from harness.families import FAMILIES
 
+    found = explain(given)
+    in_force = {each.field: spelled(each.value) for each in found}
+    fields = {
+        name: info for name, info in FAMILIES.get(in_force["model"]).config.model_fields.items() if name in in_force
+    }
+    title = f"Fields of {in_force['model']} on {in_force['problem']}, and the values in force under preset {in_force['preset']}"
+    with formatter.section(title):
+        formatter.write_dl(_rows(fields, in_force))
+    formatter.write_paragraph()
+    formatter.write_text("--explain prints where each of these values comes from.")
+
+
+def _rows(fields: dict[str, Any], values: dict[str, str] | None = None) -> list[tuple[str, str]]:
+    """Each field with what it means, what it may be, and its value: that of ``values``, else its default."""
     return [
-        name for name in FAMILIES.names() if any(field in FAMILIES.get(name).config.model_fields for field in fields)
+        (
+            f"--{name}",
+            f"{info.description}{_choices(info)}{_bracketed(_default(info) if values is None else values[name])}",
+        )
+        for name, info in fields.items()
     ]
 
 
-def _default(value: object) -> str:
-    if value is None or value == ():
+def _bracketed(value: str) -> str:
+    return f" [{value}]" if value else ""
+
+
+def _choices(info: Any) -> str:
+    """What a field may be, where that is a closed list."""
+    if get_origin(info.annotation) is not Literal:
         return ""
-    return f" [{','.join(map(str, value))}]" if isinstance(value, tuple) else f" [{value}]"
+    return f" One of {', '.join(map(str, get_args(info.annotation)))}."
+
+
+def _default(info: Any) -> str:
+    return "" if info.default is None or info.default == () else spelled(info.default)
+
+
+def _defaults(field: str, owners: Sequence[str], configs: dict[str, Any]) -> str:
+    """The default of a field, by model where it is not the same for all that have it."""
+    owners_of: dict[str, list[str]] = {}
+    for name in owners:
+        owners_of.setdefault(_default(configs[name][field]), []).append(name)
+    if len(owners_of) == 1:
+        return next(iter(owners_of))
+    return "; ".join(f"{', '.join(names)}: {value}" for value, names in owners_of.items())
 
 
 @cli.command("run", cls=RunCommand)
 @click.argument("fields", nargs=-1, type=click.UNPROCESSED, metavar="[--FIELD VALUE]...")
 def run_command(fields: tuple[str, ...]) -> int:
     """Train one model on one problem with one seed: one MLflow run."""
-    from rich.console import Console
-
-    from harness import terminal
-    from harness.presets import resolve
-
     given = given_fields(fields, flags=("explain",))
     explained = given.pop("explain", "false")
     if explained not in ("true", "false"):
         raise BadInput(f"explain = {quoted(explained)} can't be used: it should be true or false.")
     if explained == "true":
-        from harness.explanation import explain
+        return _explain(given)
+    from harness import terminal
 
-        if "problem" in given:
-            # Only then: problems need torch, which takes seconds to load.
-            from harness import problems
+    with terminal.busy("loading torch and MLflow") as console:
+        from harness.presets import resolve
 
-            resolve(given)
-            problems.get(given["problem"])
-        for each in explain(given):
-            beside = f"  # {each.comment}" if each.comment else ""
-            click.echo(f"{each.field} = {_spelled(each.value)}  ({each.source}){beside}")
-        return 0
-    config = resolve(given)
-    from harness.run import run
-
-    console = Console()
+        config = resolve(given)
+        from harness.run import run
     with terminal.watching(config, console) as listener:
         result = run(config, listener)
     terminal.summarise(config, result, console)
     return 0 if result.ending.outcome.value == "completed" else 1
 
 
-def _spelled(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value).lower() if value is None else str(value)
+def _explain(given: dict[str, str]) -> int:
+    from harness.explanation import explain
+    from harness.presets import resolve
+
+    if "problem" in given:
+        # Only then: problems need torch, which takes seconds to load.
+        from harness import problems
+
+        resolve(given)
+        problems.get(given["problem"])
+    for each in explain(given):
+        beside = f"  # {each.comment}" if each.comment else ""
+        click.echo(f"{each.field} = {spelled(each.value)}  ({each.source}){beside}")
+    return 0
+
+
+def spelled(value: object) -> str:
+    """A value as the command line takes it."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def given_fields(arguments: Sequence[str], flags: Sequence[str] = ()) -> dict[str, str]:
@@ -191,19 +246,21 @@ class BenchmarkCommand(FieldCommand):
 @click.argument("fields", nargs=-1, type=click.UNPROCESSED, metavar="[--FIELD VALUE]...")
 def benchmark_command(fields: tuple[str, ...]) -> int:
     """Compute whatever cells of a suite have no result yet: problems x models x seeds. Can be stopped and goes on."""
-    from rich.console import Console
-
+    given = given_fields(fields, flags=("force", "dry_run"))
     from harness import terminal
-    from harness.execution.config import configure
 
-    config = configure(given_fields(fields, flags=("force", "dry_run")))
-    from harness.execution.benchmark import benchmark, plan
+    with terminal.busy("loading torch and MLflow, planning") as console:
+        from harness.execution.config import configure
 
-    console = Console()
+        config = configure(given)
+        from harness.execution.benchmark import benchmark, plan
+
+        if config.dry_run:
+            from harness.execution.estimate import estimate
+
+            estimated = estimate(plan(config), config)
     if config.dry_run:
-        from harness.execution.estimate import estimate
-
-        terminal.show_plan(config, estimate(plan(config), config), console)
+        terminal.show_plan(config, estimated, console)
         return 0
     with terminal.watching_benchmark(console) as listener:
         result = benchmark(config, listener)
@@ -223,7 +280,11 @@ def option(*names: str, **how: Any) -> Callable[[Any], Any]:
 
 
 @cli.group("report", invoke_without_command=True)
-@option("--benchmark", metavar="ID", help="The benchmark of that id. Without a selection: the latest one.")
+@option(
+    "--benchmark",
+    metavar="IDS",
+    help="The benchmark of that id; of several, with commas. Without a selection: the latest one.",
+)
 @option("--experiment", metavar="NAME", help="All runs of an experiment.")
 @option("--tag", metavar="NAME=VALUE", help="All runs with a tag.")
 @option("--preset", metavar="NAMES", help="Only these presets, comma-separated. The first is the headline.")
@@ -236,13 +297,16 @@ def report_command(context: click.Context, /, strict: bool, plugins: str | None,
     """Decide the success criteria from the store, compare the models, and write HTML, Markdown, JSON, CSV and LaTeX."""
     if context.invoked_subcommand is not None:
         return 0
-    from harness.registry import load_plugins
+    from harness.terminal import busy
 
-    load_plugins(part for part in (plugins or "").split(",") if part)
-    from reports.report import report, select, summary
+    with busy("reading the store, deciding, drawing"):
+        from harness.registry import load_plugins
 
-    selection = select(given["benchmark"], given["experiment"], given["tag"], given["preset"])
-    written = report(selection, "report" if given["out"] is None else given["out"], given["ui"])
+        load_plugins(part for part in (plugins or "").split(",") if part)
+        from reports.report import report, select, summary
+
+        selection = select(given["benchmark"], given["experiment"], given["tag"], given["preset"])
+        written = report(selection, "report" if given["out"] is None else given["out"], given["ui"])
     click.echo(summary(written))
     return 3 if strict and not written.report.is_clean() else 0
 
@@ -254,11 +318,38 @@ def report_command(context: click.Context, /, strict: bool, plugins: str | None,
 @click.option("--any-version", is_flag=True, help="Compare although the two follow different rules.")
 def compare_command(before: str, after: str, out: str | None, any_version: bool) -> int:
     """What changed from benchmark A to benchmark B, beyond noise. Exits with 1 if something got worse."""
-    from reports.compare import compare
+    from harness.terminal import busy
 
-    result = compare(before, after, any_version, out)
+    with busy("reading the store, comparing"):
+        from reports.compare import compare
+
+        result = compare(before, after, any_version, out)
     click.echo(result.text)
     return 1 if result.is_worse() else 0
+
+
+@cli.command("publish")
+@option("--report", metavar="DIR", help="The folder that harness report has written.  [default: report]")
+@option("--name", metavar="NAME", help="Name of the result in the ledger and in the pages, such as section1.")
+@click.option(
+    "--command", "commands", multiple=True, metavar="TEXT", help="The command that made the runs, one or more."
+)
+@click.option(
+    "--check", "checks", is_flag=True, help="Write nothing; exit with 1 if what is published breaks the protocol."
+)
+def publish_command(commands: tuple[str, ...], checks: bool, **given: str | None) -> int:
+    """Put a report on the reporting seeds into the pages of this checkout and into the ledger, or check these."""
+    from reports.publishing import check, ledger, publish
+
+    if checks:
+        faults = check()
+        click.echo("\n".join(faults or [f"{len(ledger())} published results are as the protocol wants them"]))
+        return 1 if faults else 0
+    if given["name"] is None:
+        raise BadInput("name is missing; write --name section1, for the places made by harness publish: section1/...")
+    for path in publish("report" if given["report"] is None else given["report"], given["name"], commands):
+        click.echo(f"written     {path}")
+    return 0
 
 
 class StudyCommand(FieldCommand):
@@ -278,13 +369,17 @@ class StudyCommand(FieldCommand):
 
 def export_study(fields: tuple[str, ...]) -> int:
     """A study's winners as a preset, if they hold on fresh seeds."""
-    from studies.config import configure_export
-
-    config, wanted = configure_export(given_fields(fields, flags=("resume", "pruning")))
-    from studies.export import export
+    given = given_fields(fields, flags=("resume", "pruning"))
+    from harness.terminal import busy
 
     try:
-        exported = export(config, wanted)
+        with busy("loading, and computing what is missing on fresh seeds"):
+            from studies.config import configure_export
+
+            config, wanted = configure_export(given)
+            from studies.export import export
+
+            exported = export(config, wanted)
     except Stopped as error:
         click.echo(f"stopped: {error}; the same command goes on from here.")
         return 1
@@ -296,18 +391,19 @@ def export_study(fields: tuple[str, ...]) -> int:
 @click.argument("fields", nargs=-1, type=click.UNPROCESSED, metavar="[export] [--FIELD VALUE]...")
 def study_command(fields: tuple[str, ...]) -> int:
     """Search for better hyperparameters with Optuna: each trial is a few tracked runs. Can be stopped and goes on."""
-    from rich.console import Console
-
-    from studies.config import configure
-
     if fields[:1] == ("export",):
         return export_study(fields[1:])
-    config = configure(given_fields(fields, flags=("resume", "pruning")))
-    from studies import terminal
-    from studies.driver import tune
+    given = given_fields(fields, flags=("resume", "pruning"))
+    from harness.terminal import busy
 
-    console = Console()
-    result = tune(config, lambda told: terminal.print_trial(told, config, console))
+    with busy("loading torch, MLflow and Optuna") as console:
+        from studies.config import configure
+
+        config = configure(given)
+        from studies import terminal
+        from studies.driver import tune
+    with terminal.watching_study(config, console) as listener:
+        result = tune(config, listener)
     terminal.summarise(result, config, console)
     return 1 if result.stopped or not result.findings.has_result else 0
 
@@ -316,41 +412,72 @@ def study_command(fields: tuple[str, ...]) -> int:
 @click.argument(
     "kind",
     required=False,
-    type=click.Choice(["problems", "models", "presets", "suites", "criteria", "studies"]),
+    type=click.Choice(KINDS),
 )
 @option("--plugins", help="Modules or .py files to import first, comma-separated.")
 def list_command(kind: str | None, plugins: str | None) -> None:
     """What there is: problems, models, presets, suites, criteria and studies."""
+    from harness.terminal import busy
+
+    with busy("loading"):
+        from harness.registry import load_plugins
+
+        load_plugins(part for part in (plugins or "").split(",") if part)
+        listed = {name: rows() for name, rows in LISTED.items() if kind in (None, name)}
+    for name, rows in listed.items():
+        table(name, rows)
+
+
+def _problems() -> list[Row]:
+    from harness.problems import PROBLEMS
+
+    found = [PROBLEMS.get(name) for name in PROBLEMS.names()]
+    return [(each.name, f"{each.dimension}D", ", ".join(each.sections), each.formula) for each in found]
+
+
+def _models() -> list[Row]:
     from harness.families import FAMILIES
+
+    return [(name, FAMILIES.get(name).summary) for name in FAMILIES.names()]
+
+
+def _presets() -> list[Row]:
     from harness.presets import names, summary
-    from harness.registry import load_plugins
 
-    load_plugins(part for part in (plugins or "").split(",") if part)
-    if kind in (None, "problems"):
-        from harness.problems import PROBLEMS
-
-        problems = [PROBLEMS.get(name) for name in PROBLEMS.names()]
-        table("problems", [(p.name, f"{p.dimension}D", ", ".join(p.sections), p.formula) for p in problems])
-    if kind in (None, "models"):
-        table("models", [(name, FAMILIES.get(name).summary) for name in FAMILIES.names()])
-    if kind in (None, "presets"):
-        table("presets", [(name, summary(name)) for name in names()])
-    if kind in (None, "suites"):
-        from harness import suites
-
-        table("suites", [(name, suites.load(name).summary) for name in suites.names()])
-    if kind in (None, "criteria"):
-        from reports.criteria import CRITERIA
-
-        criteria = [CRITERIA.get(name) for name in CRITERIA.names()]
-        table("criteria", [(each.id, each.threshold, each.sentence) for each in criteria])
-    if kind in (None, "studies"):
-        from studies.catalogue import STUDIES
-
-        table("studies", [(name, STUDIES.get(name).model, STUDIES.get(name).summary) for name in STUDIES.names()])
+    return [(name, summary(name)) for name in names()]
 
 
-def table(title: str, rows: Sequence[Sequence[str]]) -> None:
+def _suites() -> list[Row]:
+    from harness import suites
+
+    return [(name, suites.load(name).summary) for name in suites.names()]
+
+
+def _criteria() -> list[Row]:
+    from reports.criteria import CRITERIA
+
+    found = [CRITERIA.get(name) for name in CRITERIA.names()]
+    return [(each.id, each.threshold, each.sentence) for each in found]
+
+
+def _studies() -> list[Row]:
+    from studies.catalogue import STUDIES
+
+    found = [STUDIES.get(name) for name in STUDIES.names()]
+    return [(name, each.model, each.summary) for name, each in zip(STUDIES.names(), found, strict=True)]
+
+
+LISTED: dict[str, Callable[[], list[Row]]] = {
+    "problems": _problems,
+    "models": _models,
+    "presets": _presets,
+    "suites": _suites,
+    "criteria": _criteria,
+    "studies": _studies,
+}
+
+
+def table(title: str, rows: Sequence[Row]) -> None:
     """Aligned columns under a title; the last column may be long."""
     click.echo(title)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
@@ -362,10 +489,14 @@ def table(title: str, rows: Sequence[Sequence[str]]) -> None:
 @click.option("--fix", is_flag=True, help="Close the runs whose process is gone, as interrupted.")
 def doctor_command(fix: bool) -> int:
     """Versions, devices, whether the store can be used, and runs that were left unfinished."""
-    from harness.doctor import examine
+    from harness.terminal import busy
 
+    with busy("loading, and looking at the store"):
+        from harness.doctor import examine
+
+        checks = list(examine(fix=fix))
     healthy = True
-    for check in examine(fix=fix):
+    for check in checks:
         click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.what}: {check.finding}")
         healthy &= check.ok
     return 0 if healthy else 1

@@ -69,9 +69,9 @@ class RunConfig(BaseModel):
     Several threads sum in another order, which L-BFGS turns into another result.
     """
 
-    model: str = field("siren", "Model family.")
+    model: str = field("siren", "Model family, see `harness list`.")
     problem: str = field("poisson_2d_sin", "Problem to learn, see `harness list`.")
-    preset: str = field("tuned", "Named set of values for the other fields.")
+    preset: str = field("tuned", "Named set of values for the other fields, see `harness list`.")
     seed: int = field(0, "Seed of all randomness: points, initialisation, random features.", ge=0, lt=2**31)
     epochs: int = field(
         200,

@@ -34,7 +34,7 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
     metrics = {
         "final/dense_mse": mse,
         "final/dense_nmse": nmse,
-        "final/log10_nmse": math.log10(max(nmse, LOG10_NMSE_FLOOR)) if math.isfinite(nmse) else math.nan,
+        "final/log10_nmse": log10_nmse(mse, scale2(target)),
         "final/linf": error.abs().max().item(),
         "final/rel_l2": (error.norm() / target.norm()).item(),
         "final/h1_rel": sobolev.sqrt().item(),
@@ -42,6 +42,12 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
     if problem.dimension == 2:
         metrics["final/roughness_ratio"] = roughness_ratio(as_grid(prediction), as_grid(target))
     return metrics
+
+
+def log10_nmse(mse: float, scale2: float) -> float:
+    """The logarithm of an MSE over the target's variance, not below -20; NaN for an MSE that is not finite."""
+    nmse = mse / scale2
+    return math.log10(max(nmse, LOG10_NMSE_FLOOR)) if math.isfinite(nmse) else math.nan
 
 
 def predict_with_gradient(model: Regressor, x: Points) -> tuple[Values, Points]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,10 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -46,17 +48,48 @@ def _axes(figure: Figure, left: float, bottom: float, width: float, height: floa
     return figure.add_axes((left / across, bottom / up, width / across, height / up), **options)
 
 
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _power(exponent: int) -> str:
+    """``10⁻⁵``, as text: matplotlib's own is set by its mathtext, which is slow, and beside text has another minus."""
+    return f"10{str(exponent).translate(SUPERSCRIPT)}"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    """A number as every text of a figure spells it: ``−0.25``, ``2.61×10⁻¹²``."""
+    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
+    shown = mantissa.replace("-", "−")
+    return f"{shown}×{_power(int(exponent))}" if exponent else shown
+
+
+def _typeset(formula: str) -> str:
+    """A formula of a problem as text, with the signs of print. A dollar would make mathtext of it."""
+    text = re.sub(r"\bpi\b", "π", formula.replace("$", r"\$"))
+    return re.sub(r"\^(-?\d+)", lambda found: found[1].translate(SUPERSCRIPT), text).replace("-", "−")
+
+
+def _label_in_units(axis: Axis, largest: float) -> str:
+    """Count an axis in the power of ten of its largest value, and give what to say of that beside its name."""
+    exponent = math.floor(math.log10(largest)) if 0 < largest < math.inf else 0
+    exponent = 0 if -3 < exponent < 4 else max(exponent, -307)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _number(value / 10.0**exponent, 6)))
+    return f" ({_power(exponent)})" if exponent else ""
+
+
 def loss_figure(history: pd.DataFrame, events: Sequence[NonFinite], title: str) -> Figure:
     """Training and test MSE over the epochs, with the stages, changes of the learning rate, and every non-finite event.
 
     ``history`` has a row for each planned epoch (``epoch``, ``stage``, ``train/mse``, ``test/mse``, ``lr``); NaN leaves a gap.
     """
     figure = _figure(8, 4.5, title)
-    axes = _axes(figure, 0.85, 0.5, 7.0, 3.4)
+    axes = _axes(figure, 0.85, 0.5, 7.0, 3.4 if history["stage"].nunique() > 1 else 3.65)
     epoch = history["epoch"].to_numpy()
     # An MSE of exactly 0 has no place on a logarithmic axis; it is drawn at the least positive one.
     lines = [("train", history["train/mse"], BLUE, 1.8, "-"), ("test", history["test/mse"], ORANGE, 1.4, "--")]
     for label, values, colour, width, style in lines:
+        if not values.notna().any():
+            continue
         axes.plot(
             epoch,
             values.clip(lower=np.finfo(float).tiny).to_numpy(),
@@ -69,29 +102,36 @@ def loss_figure(history: pd.DataFrame, events: Sequence[NonFinite], title: str) 
     axes.set(
         yscale="log",
         xlabel="epoch",
-        ylabel="MSE (squared units of the target)",
+        ylabel="MSE, squared units of the target",
         xlim=(min(0.5, epoch.min() - 0.5), epoch.max() + 0.5),
     )
     axes.grid(visible=True, which="major", alpha=0.25)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     _mark_stages(axes, history)
     _mark_rates(axes, history)
     for event in events:
-        _mark_event(axes, event)
-    if not history["train/mse"].notna().any():
-        axes.text(0.5, 0.5, "no epoch ended with a finite error", ha="center", transform=axes.transAxes)
-        axes.set_yticks([])
-    _simplify_ticks(axes)
-    axes.legend(loc="best", framealpha=0.9, fontsize=9)
+        _mark_event(axes, event, history)
+    if axes.lines and history["train/mse"].notna().any():
+        _tick_decades(axes)
+        axes.legend(loc="best", framealpha=0.9, fontsize=9)
+    else:
+        axes.text(0.5, 0.75, "no epoch ended with a finite error", ha="center", transform=axes.transAxes)
+        axes.yaxis.set_major_locator(NullLocator())
+        axes.yaxis.set_minor_locator(NullLocator())
     return figure
 
 
-def _simplify_ticks(axes: Axes) -> None:
-    """Decades only, in plain text, where there are several: the ticks between them took a quarter of the drawing."""
+def _tick_decades(axes: Axes) -> None:
+    """Decades only where there are several, else round numbers: the ticks between took a quarter of the drawing."""
     low, high = axes.get_ylim()
+    axes.yaxis.set_minor_locator(NullLocator())
     if high > 100 * low:
-        axes.minorticks_off()
-        axes.yaxis.set_major_formatter("{x:.0e}")
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: _power(round(math.log10(value))) if value > 0 else "")
+        )
+        return
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.set_ylabel(f"MSE{_label_in_units(axes.yaxis, high)}, squared units of the target")
 
 
 def _mark_stages(axes: Axes, history: pd.DataFrame) -> None:
@@ -123,7 +163,7 @@ def _mark_rates(axes: Axes, history: pd.DataFrame) -> None:
         epoch = history.loc[index, "epoch"]
         axes.axvline(epoch - 0.5, color=GREEN, linewidth=1.0, linestyle="-.")
         axes.annotate(
-            f"lr = {rates.loc[index]:.3g}",
+            f"lr = {_number(rates.loc[index])}",
             (epoch - 0.5, 0.02),
             xycoords=("data", "axes fraction"),
             xytext=(3, 0),
@@ -133,13 +173,16 @@ def _mark_rates(axes: Axes, history: pd.DataFrame) -> None:
         )
 
 
-def _mark_event(axes: Axes, event: NonFinite) -> None:
+def _mark_event(axes: Axes, event: NonFinite, history: pd.DataFrame) -> None:
+    """A line where it happened, what it was, and a cross on the last point of the curve, where there is one."""
     left = event.epoch < np.mean(axes.get_xlim())
     axes.axvline(event.epoch, color=RED, linewidth=1.2)
-    if math.isfinite(event.last_finite_loss) and event.last_finite_loss > 0:
+    done = history[history["train/mse"].notna()]
+    if len(done) and event.last_finite_loss > 0:
+        last = done.iloc[-1]
         axes.plot(
-            [event.epoch],
-            [event.last_finite_loss],
+            [last["epoch"]],
+            [last["train/mse"]],
             "X",
             color=RED,
             markersize=9,
@@ -147,8 +190,9 @@ def _mark_event(axes: Axes, event: NonFinite) -> None:
             clip_on=False,
             zorder=5,
         )
+    said = " exceeds 10⁶ × its start" if event.exceeds else f" = {_number(event.value)}"
     axes.annotate(
-        f"{event.what} = {event.value:.2g}\nepoch {event.epoch}, evaluation {event.evaluation}",
+        f"{event.what}{said}\nepoch {event.epoch}, evaluation {event.evaluation}",
         (event.epoch, 0.5),
         xycoords=("data", "axes fraction"),
         xytext=(8 if left else -8, 0),
@@ -181,11 +225,11 @@ def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> 
     p = prediction.detach().cpu().double().flatten().numpy()
     residual = p - y
     largest = float(np.abs(residual).max())
-    figure = _figure(8, 5.5, f"{title}\ndense MSE {np.mean(residual**2):.3g}, largest error {largest:.3g}")
-    top = _axes(figure, 0.85, 2.2, 7.0, 2.8)
+    figure = _figure(8, 5.5, f"{title}\ndense MSE {_number(np.mean(residual**2))}, largest error {_number(largest)}")
+    top = _axes(figure, 0.85, 2.2, 7.0, 2.75)
     bottom = _axes(figure, 0.85, 0.85, 7.0, 1.25, sharex=top)
     top.tick_params(labelbottom=False)
-    top.plot(x, y, color=BLACK, linewidth=2.6, alpha=0.35, label=f"target  {problem.formula}", gid="target")
+    top.plot(x, y, color=BLACK, linewidth=2.6, alpha=0.35, label=f"target  {_typeset(problem.formula)}", gid="target")
     top.plot(x, p, "--", color=BLUE, linewidth=1.3, label="prediction", gid="prediction")
     top.plot(
         data.train.x.cpu().flatten(),
@@ -200,15 +244,18 @@ def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> 
     low, high = float(y.min()), float(y.max())
     # The prediction never sets the scale: a bad one runs out of the panel instead of flattening the target.
     spread = (high - low) or abs(high) or 1.0
-    top.set(ylim=(low - 0.35 * spread, high + 0.35 * spread), ylabel="value")
+    top.set(ylim=(low - 0.35 * spread, high + 0.35 * spread))
+    top.set_ylabel(f"value{_label_in_units(top.yaxis, max(abs(low), abs(high)))}")
     figure.legend(*top.get_legend_handles_labels(), loc="lower center", ncols=3, fontsize=9, frameon=False)
     bottom.plot(x, residual, color=ORANGE, linewidth=1.0, gid="residual")
     bottom.axhline(0, color=BLACK, linewidth=0.6)
     if np.isfinite(largest) and largest > 0:
         bottom.set_ylim(-1.15 * largest, 1.15 * largest)
-    bottom.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-    bottom.set(xlabel="x", ylabel="residual", xlim=(problem.low, problem.high))
+    bottom.set(xlabel="x", xlim=(problem.low, problem.high))
+    bottom.set_ylabel(f"residual{_label_in_units(bottom.yaxis, largest)}")
+    bottom.yaxis.set_major_locator(MaxNLocator(5, symmetric=True))
     for axes in (top, bottom):
+        axes.yaxis.set_label_coords(-0.085, 0.5)  # below one another, whatever the width of the numbers
         axes.grid(visible=True, alpha=0.25)
     return figure
 
@@ -219,16 +266,16 @@ def heatmap_figure(problem: Problem, data: Data, prediction: Tensor, title: str)
     error = fitted - target
     largest = float(np.abs(error).max())
     figure = _figure(
-        11.5,
+        11.8,
         4.2,
-        f"{title}\n{problem.formula}:  dense MSE {np.mean(error**2):.3g}, largest error {largest:.3g}",
+        f"{title}\n{_typeset(problem.formula)}:  dense MSE {_number(np.mean(error**2))}, largest error {_number(largest)}",
     )
     bound = largest if np.isfinite(largest) and largest > 0 else 1.0
     scale = float(target.min()), float(target.max())
     panels = [
         (0.75, "target", target, "viridis", *scale),
         (4.0, "prediction", fitted, "viridis", *scale),
-        (7.85, "error", error, "PuOr", -bound, bound),
+        (7.75, "error", error, "PuOr", -bound, bound),
     ]
     for left, name, values, cmap, low, high in panels:
         axes = _axes(figure, left, 0.5, 2.9, 2.9)
@@ -242,18 +289,21 @@ def heatmap_figure(problem: Problem, data: Data, prediction: Tensor, title: str)
             interpolation="nearest",
         )
         axes.set(xlabel="x")
-        axes.set_title(name, y=1.0)  # a given height: finding one measures every tick label
+        unit = ""
         if name == "target":
             axes.set_ylabel("y")
         else:
             axes.set_yticks([])
-            # One bar for the two panels that share a scale, with arrows where the prediction leaves it.
-            outside = (values.min() < low, values.max() > high)
+            # One bar for the two panels that share a scale, with arrows where the prediction leaves it by a shade.
+            shade = (high - low) / 256
+            outside = (values.min() < low - shade, values.max() > high + shade)
             extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[
                 bool(outside[0]), bool(outside[1])
             ]
             bar = _axes(figure, left + 3.15, 0.5, 0.15, 2.9)
-            figure.colorbar(image, cax=bar, extend=extend, format="%.3g")
+            figure.colorbar(image, cax=bar, extend=extend)
+            unit = _label_in_units(bar.yaxis, max(abs(low), abs(high)))
+        axes.set_title(f"{name}{unit}", y=1.0)  # a given height: finding one measures every tick label
     return figure
 
 
@@ -265,7 +315,7 @@ def kan_figure(network: KAN, inputs: Tensor, title: str) -> Figure:
     total = sum(layer.mask.numel() for layer in network)
     figure = _figure(width, height, f"{title}\nG = {network.grid}, {network.active_edges()} live edges of {total}")
     axes = _axes(figure, 0, 0, width, height - 0.5)
-    axes.set(xlim=(-0.25, len(sizes) - 0.75), ylim=(-0.06, 1.06))
+    axes.set(xlim=(-0.25, len(sizes) - 0.75), ylim=(-0.02, 1.02))
     axes.axis("off")
     heights = [[(i + 0.5) / size for i in range(size)] for size in sizes]
     _, scores = network.attribute(inputs)

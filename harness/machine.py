@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import re
 import resource
 import tempfile
@@ -36,6 +37,15 @@ Memory = Annotated[int | None, BeforeValidator(_bytes), OrNone]
 def cores() -> int:
     """The cores that this process may use, which a batch job's limits can make fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """The name of the CPU, as its maker gives it."""
+    try:
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def memory() -> int:

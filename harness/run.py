@@ -276,7 +276,7 @@ def draw(
     prediction: Callable[[], Tensor],
 ) -> dict[str, Callable[[], Figure]]:
     """The figures of a run by file name, not drawn yet. Those of a run that failed show its last finite state."""
-    title = f"{config.model} on {config.problem}, seed {config.seed}"
+    title = f"{config.model} on {config.problem}, preset {config.preset}, seed {config.seed}"
     if ending.outcome is not Outcome.COMPLETED:
         title += f" ({ending.outcome.value})"
     figures: dict[str, Callable[[], Figure]] = {

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
 from rich.text import Text
 
-from harness.config import RunConfig
+from harness.addresses import as_typed
 from harness.escaping import visible
 
 if TYPE_CHECKING:
+    from harness.config import RunConfig
     from harness.execution.attempt import Attempted
-    from harness.execution.benchmark import BenchmarkResult, BenchmarkState
+    from harness.execution.benchmark import BenchmarkResult, BenchmarkState, Spread
     from harness.execution.config import BenchmarkConfig
     from harness.execution.estimate import Estimate
     from harness.run import RunResult
@@ -28,6 +29,22 @@ LINES = 10
 """Lines that a training prints where there is no terminal to draw a bar on."""
 
 
+NARROW = 60
+"""Columns below which there is no room for a bar beside its figures."""
+MOST_ROWS = 60
+"""Lines of results at the end of a benchmark; of more there are the medians over the problems."""
+Figures = tuple[str, Sequence[float], int]
+"""A model, its errors from the least to the largest, and how many seeds or problems they are of."""
+
+
+@contextmanager
+def busy(doing: str) -> Iterator[Console]:
+    """A console on which a terminal shows what is being done, from the first moment on; it is gone at the end."""
+    console = Console()
+    with console.status(doing) if console.is_terminal else nullcontext():
+        yield console
+
+
 @contextmanager
 def watching(config: RunConfig, console: Console) -> Iterator[Callable[[Event], None]]:
     """A listener for training events: a progress bar on a terminal, about ten plain lines elsewhere."""
@@ -35,14 +52,20 @@ def watching(config: RunConfig, console: Console) -> Iterator[Callable[[Event], 
         yield _Lines(config, console)
         return
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[mse]}"),
-        TimeRemainingColumn(compact=True),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+        *([BarColumn(bar_width=None, table_column=Column(ratio=2))] if console.width >= NARROW else []),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[mse]}", table_column=Column(no_wrap=True)),
+        _Remaining(compact=True, table_column=Column(no_wrap=True)),
     )
     with Progress(*columns, console=console, transient=True, expand=True) as progress:
         yield _Bar(config, progress)
+
+
+class _Remaining(TimeRemainingColumn):
+    def render(self, task: Task) -> Text:
+        """The time that is left, named."""
+        return Text("ETA ", "progress.remaining") + super().render(task)
 
 
 class _Bar:
@@ -64,7 +87,7 @@ class _Bar:
                     self._task, description=self._prefix if event.name == "train" else f"{self._prefix} {event.name}"
                 )
             case Epoch():
-                self._state.update(self._task, completed=event.epoch, mse=f"test {event.test_mse:.2e}")
+                self._state.update(self._task, completed=event.epoch, mse=f"MSE {event.test_mse:.2e}")
 
 
 class _Lines:
@@ -83,11 +106,14 @@ class _Lines:
             case StageStarted():
                 self._stage = self._prefix + event.name
             case NonFinite():
-                self._print(f"epoch {event.epoch}/{self._epochs}  {self._stage}  {event.what} = {event.value:.3g}")
+                beyond = ", exceeds 10^6 times its start" if event.exceeds else ""
+                self._print(
+                    f"epoch {event.epoch}/{self._epochs}  {self._stage}  {event.what} = {event.value:.3g}{beyond}"
+                )
             case Epoch() if event.epoch % max(1, self._epochs // LINES) == 0 or event.epoch == self._epochs:
                 self._print(
                     f"epoch {event.epoch}/{self._epochs}  {self._stage}  "
-                    f"train {event.train_mse:.3e}  test {event.test_mse:.3e}  {event.train_s:.1f} s"
+                    f"train MSE {event.train_mse:.3e}  test MSE {event.test_mse:.3e}  {event.train_s:.1f} s"
                 )
 
     def _print(self, line: str) -> None:
@@ -115,8 +141,9 @@ def summarise(config: RunConfig, result: RunResult, console: Console) -> None:
     if "prune/mse_final" in metrics:
         rows.append(("unpruned", f"dense MSE {metrics.get('prune/base_dense_mse', math.nan):.3e}", ""))
     if "symbolic/dense_mse" in metrics:
-        errors = f"(NMSE {metrics['symbolic/dense_nmse']:.2e})"
-        rows.append(("formula", f"dense MSE {metrics['symbolic/dense_mse']:.3e}  {errors}, tag symbolic.formula", ""))
+        rows.append(("formula", result.tags["symbolic.formula"], ""))
+        errors = f"dense MSE {metrics['symbolic/dense_mse']:.3e}  (NMSE {metrics['symbolic/dense_nmse']:.2e}"
+        rows.append(("its error", f"{errors}, the network's {metrics.get('final/dense_nmse', math.nan):.2e})", ""))
     if "symbolic.error" in result.tags:
         rows.append(("formula", result.tags["symbolic.error"], "yellow"))
     rows += _where(result)
@@ -131,7 +158,7 @@ def watching_benchmark(console: Console) -> Iterator[Callable[[BenchmarkState, A
     if not console.is_terminal:
         yield lambda state, ended: _print_cell(state, ended, console)
         return
-    with Live(console=console, refresh_per_second=2, transient=True) as live:
+    with Live(Text("looking for what is there already"), console=console, refresh_per_second=2, transient=True) as live:
 
         def show(state: BenchmarkState, ended: Attempted | None) -> None:
             if ended is not None and ended.outcome is not None and ended.outcome.value != "completed":
@@ -205,15 +232,45 @@ def show_plan(config: BenchmarkConfig, estimated: Estimate, console: Console) ->
 def summarise_benchmark(result: BenchmarkResult, console: Console) -> None:
     """The closing summary: counts, every cell without a result and why, and where to look."""
     state = result.state
+    console.print(*medians(state.spreads()), sep="\n")
     rows = [("benchmark", result.benchmark, ""), ("cells", _counts(state), "bold")]
     if result.stopped:
         rows.append(("stopped", f"{result.stopped}; the same command goes on from here.", "yellow"))
     for cell, ended in state.failed():
         outcome = ended.outcome.value if ended.outcome else ""
         rows.append((outcome, f"{cell}: {ended.reason}", "red"))
+    if not result.stopped:
+        rows.append(("next", as_typed(["harness", "report", "--benchmark", result.benchmark]), ""))
     rows += _where(result)
     for name, value, style in rows:
         console.print(Text.assemble((f"{name:<12}", "dim"), (visible(value), style)), soft_wrap=True)
+
+
+def medians(spreads: Sequence[Spread]) -> list[Table]:
+    """What each model came to on each problem, in a table that fits a narrow window; of very many the medians over them."""
+    presets = {each.preset for each in spreads}
+    grouped: dict[str, list[Figures]] = {}
+    for each in spreads:
+        model = f"{each.model}, {each.preset}" if len(presets) > 1 else each.model
+        grouped.setdefault(each.problem, []).append((model, each.errors, each.seeds))
+    last = "seeds"
+    if len(spreads) + len(grouped) > MOST_ROWS:
+        medians: dict[str, list[float]] = {}
+        for rows in grouped.values():
+            for model, errors, _ in rows:
+                medians.setdefault(model, []).append(errors[len(errors) // 2])
+        of_each: list[Figures] = [(model, sorted(found), len(found)) for model, found in medians.items()]
+        grouped, last = {f"{len(grouped)} problems": of_each}, "problems"
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("log10 NMSE")
+    for head in ("median", "least", "largest", last):
+        table.add_column(head, justify="right", no_wrap=True)
+    for problem, rows in grouped.items():
+        table.add_row(Text(problem, "bold"))
+        for model, errors, count in rows:
+            shown = ("none" if math.isinf(e) else f"{e:.1f}" for e in (errors[len(errors) // 2], errors[0], errors[-1]))
+            table.add_row(f"  {model}", *shown, str(count))
+    return [table] if spreads else []
 
 
 def _where(result: RunResult | BenchmarkResult) -> list[tuple[str, str, str]]:

@@ -69,8 +69,9 @@ class Changes:
     """All of it, in Markdown."""
 
     def is_worse(self) -> bool:
-        """Whether an error grew beyond noise, or a criterion that held holds no more."""
-        lost = any(flip.before is Verdict.PASS and flip.after is not Verdict.PASS for flip in self.flips)
+        """Whether an error grew beyond noise, or a criterion whose median seed held holds no more."""
+        held = (Verdict.PASS, Verdict.UNSURE)
+        lost = any(flip.before in held and flip.after not in held for flip in self.flips)
         return lost or any(change.direction == "worse" for change in self.changes)
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.families import FAMILIES
 from harness.presets import DAGGER, KNOWS_TARGET
 from reports.evidence import Cell
 from reports.histories import Artifacts
 from reports.rules import Rule
-from reports.verdicts import ProblemVerdict, Verdict, Witness, median_figure, of_every, of_median, worst_figure
+from reports.verdicts import (
+    BEST_FIRST,
+    ProblemVerdict,
+    Verdict,
+    Witness,
+    counted,
+    median_figure,
+    of_every,
+    of_median,
+    seed_holds,
+    worst_figure,
+)
 
 SEEDS = 5
 """Seeds that B1 and B2 ask for."""
@@ -30,6 +42,7 @@ def median_seed(rule: Rule, larger_is_worse: bool = True) -> Decide:
         figures = _figures(witnesses)
         verdict = of_median([each.finding.verdict for each in witnesses])
         found = _verdict(chosen, witnesses, verdict, median_figure(figures, larger_is_worse), note)
+        found = replace(found, interval=seed_holds(found.holds, found.of))
         if found.figure is None or not any(cell.knows_target for cell in chosen):
             return found
         return replace(found, note="; ".join(filter(None, (found.note, KNOWS_TARGET))))
@@ -63,8 +76,9 @@ def _verdict(
     cells: Sequence[Cell], witnesses: Sequence[Witness], verdict: Verdict, figure: float | None, note: str = ""
 ) -> ProblemVerdict:
     figures, verdicts = _figures(witnesses), [each.finding.verdict for each in witnesses]
+    of_run = Verdict.PASS if verdict is Verdict.UNSURE else verdict
     of_figure = next(
-        (e.finding.note for e in witnesses if (e.finding.verdict, e.finding.figure) == (verdict, figure)), ""
+        (e.finding.note for e in witnesses if (e.finding.verdict, e.finding.figure) == (of_run, figure)), ""
     )
     notes = sorted({each.finding.note for each in witnesses if each.finding.verdict is verdict and each.finding.note})
     if not note and verdict in (Verdict.NO_DATA, Verdict.NOT_APPLICABLE) and notes:
@@ -78,8 +92,8 @@ def _verdict(
         (min(figures), max(figures)) if figures else None,
         verdicts.count(Verdict.PASS),
         len(verdicts) - verdicts.count(Verdict.NOT_APPLICABLE),
-        note,
-        tuple(witnesses),
+        note=note,
+        witnesses=tuple(witnesses),
     )
 
 
@@ -114,41 +128,54 @@ def median_errors(cells: Iterable[Cell]) -> dict[tuple[str, str], list[float | N
     return found
 
 
-def _mark(cells: Iterable[Cell], model: str, preset: str) -> str:
-    return DAGGER if any(cell.knows_target and (cell.model, cell.preset) == (model, preset) for cell in cells) else ""
+@dataclass(frozen=True)
+class Standing:
+    """How a model under a preset stands to a threshold of the NMSE."""
+
+    model: str
+    preset: str
+    verdict: Verdict
+    """NO DATA of fewer than five seeds."""
+    figure: float | None
+    """That of the median seed; None where no run has ended."""
+    holds: int
+    seeds: int
+    mark: str = ""
+    """A dagger where its shape was chosen with knowledge of the target."""
+
+    def __str__(self) -> str:
+        short = "" if self.seeds >= SEEDS else f"; {SEEDS} seeds are asked for"
+        return f"{self.preset}, {counted(self.holds, self.seeds, seed_holds(self.holds, self.seeds))}{short}"
 
 
-def _three_valued(errors: Sequence[float | None], threshold: float) -> Verdict:
-    """Whether the median of at least five seeds is within the threshold."""
-    if len(errors) < SEEDS:
-        return Verdict.NO_DATA
-    return of_median(
-        [Verdict.NO_DATA if e is None else Verdict.PASS if e <= threshold else Verdict.FAIL for e in errors]
-    )
+def standings(cells: Iterable[Cell], threshold: float) -> list[Standing]:
+    """That of each model and preset, the best first: by verdict, then by figure."""
+    cells, found = list(cells), []
+    for (model, preset), errors in median_errors(cells).items():
+        knowing = any(cell.knows_target and (cell.model, cell.preset) == (model, preset) for cell in cells)
+        seen = [Verdict.NO_DATA if e is None else Verdict.PASS if e <= threshold else Verdict.FAIL for e in errors]
+        verdict = of_median(seen) if len(seen) >= SEEDS else Verdict.NO_DATA
+        figure = median_figure(e for e in errors if e is not None)
+        found.append(Standing(model, preset, verdict, figure, seen.count(Verdict.PASS), len(seen), DAGGER * knowing))
+
+    def worth(each: Standing) -> tuple[int, float]:
+        return BEST_FIRST.index(each.verdict), math.inf if each.figure is None else each.figure
+
+    return sorted(found, key=worth)
 
 
 def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
     """B1. Of each family, the best preset's median NMSE is within 1e-4; the figure is that of the worst family."""
-    errors = median_errors(cells)
-    verdicts, figures, notes = [], [], []
-    for family in dict.fromkeys([*FAMILIES.names(), *(cell.model for cell in cells)]):
-        of_family = {preset: found for (model, preset), found in errors.items() if model == family}
-        seen = [_three_valued(found, 1e-4) for found in of_family.values()]
-        one_passes = Verdict.PASS in seen
-        open_yet = Verdict.NO_DATA in seen or not seen
-        verdicts.append(Verdict.PASS if one_passes else Verdict.NO_DATA if open_yet else Verdict.FAIL)
-        medians = {
-            preset: median_figure(e for e in found if e is not None)
-            for preset, found in of_family.items()
-            if any(e is not None for e in found)
-        }
-        if not medians:
-            notes.append(f"{family}: no run")
-            continue
-        preset, figure = min(((p, f) for p, f in medians.items() if f is not None), key=lambda pair: pair[1])
-        figures.append(figure)
-        mark = _mark(cells, family, preset)
-        notes.append(f"{family} {figure:.1e}{mark} ({preset}, {len(of_family[preset])} seeds)")
+    best = {each.model: each for each in reversed(standings(cells, 1e-4))}
+    families = dict.fromkeys([*FAMILIES.names(), *(cell.model for cell in cells)])
+    verdicts = [best[name].verdict if name in best else Verdict.NO_DATA for name in families]
+    figures = [each.figure for each in best.values() if each.figure is not None]
+    notes = [
+        f"{name}: no run"
+        if name not in best or best[name].figure is None
+        else f"{name} {best[name].figure:.1e}{best[name].mark} ({best[name]})"
+        for name in families
+    ]
     return ProblemVerdict(
         cells[0].problem,
         of_every(verdicts),
@@ -156,27 +183,27 @@ def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemV
         (min(figures), max(figures)) if figures else None,
         verdicts.count(Verdict.PASS),
         len(verdicts),
-        "; ".join(notes),
+        note="; ".join(notes),
     )
 
 
 def best_family_is_exact(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
     """B2. The median NMSE of the best family, under its best preset, is within 1e-8."""
-    errors = median_errors(cells)
-    verdicts = [_three_valued(found, 1e-8) for found in errors.values()]
-    medians = {
-        (model, preset): (figure, len(found))
-        for (model, preset), found in errors.items()
-        if (figure := median_figure(e for e in found if e is not None)) is not None
-    }
-    verdict = Verdict.PASS if Verdict.PASS in verdicts else of_every(set(verdicts) - {Verdict.FAIL} or {Verdict.FAIL})
-    if not medians:
+    found = standings(cells, 1e-8)
+    figures = [each.figure for each in found if each.figure is not None]
+    best = found[0]
+    if best.figure is None:
         return ProblemVerdict(cells[0].problem, Verdict.NO_DATA, note="no run has ended")
-    (model, preset), (figure, seeds) = min(medians.items(), key=lambda item: item[1])
-    mark = _mark(cells, model, preset)
-    note = f"{model}{mark} ({preset}, {seeds} seeds)" + ("" if seeds >= SEEDS else f"; {SEEDS} are asked for")
-    spread = (figure, max(f for f, _ in medians.values()))
-    return ProblemVerdict(cells[0].problem, verdict, figure, spread, int(verdict is Verdict.PASS), 1, note)
+    return ProblemVerdict(
+        cells[0].problem,
+        best.verdict,
+        best.figure,
+        (min(figures), max(figures)),
+        best.holds,
+        best.seeds,
+        seed_holds(best.holds, best.seeds),
+        f"{best.model}{best.mark} ({best})",
+    )
 
 
 def spectral_bias(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
@@ -192,8 +219,8 @@ def spectral_bias(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict
         if (figure := median_figure(e for e in found if e is not None)) is not None
     }
     # A criterion that is shown and not judged has other words for what of_median says.
-    said = {Verdict.PASS: Verdict.EXPECTED, Verdict.FAIL: Verdict.NOT_OBSERVED, Verdict.NO_DATA: Verdict.NO_DATA}
-    verdict = said[of_median(seen)]
+    said = {Verdict.PASS: Verdict.EXPECTED, Verdict.UNSURE: Verdict.EXPECTED, Verdict.FAIL: Verdict.NOT_OBSERVED}
+    verdict = said.get(of_median(seen), Verdict.NO_DATA)
     if verdict is Verdict.NO_DATA:
         return ProblemVerdict(
             cells[0].problem, verdict, medians.get("mlp"), note="no run of mlp, or too few, has ended in a result"
@@ -202,4 +229,5 @@ def spectral_bias(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict
     others = ", ".join(f"{model} {value:.1e}" for model, value in medians.items() if model != "mlp")
     spread = (min(medians.values()), max(medians.values()))
     note = f"mlp fails in {failing} of {len(seen)} seeds; {others or 'alone'}"
-    return ProblemVerdict(cells[0].problem, verdict, medians["mlp"], spread, failing, len(seen), note)
+    interval = seed_holds(failing, len(seen))
+    return ProblemVerdict(cells[0].problem, verdict, medians["mlp"], spread, failing, len(seen), interval, note)

@@ -29,9 +29,15 @@ class Selection:
     """Which runs a report is about. Without any of the first three: the latest benchmark, or all runs if there is none."""
 
     benchmark: str | None = None
+    """Its id; several with commas between them, for one report on all of them."""
     experiment: str | None = None
     tag: tuple[str, str] | None = None
     presets: tuple[str, ...] = ()
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """The ids of the benchmarks."""
+        return tuple(filter(None, map(str.strip, (self.benchmark or "").split(","))))
 
     def __str__(self) -> str:
         parts = [f"benchmark {self.benchmark}" if self.benchmark else ""]
@@ -122,7 +128,7 @@ class Evidence:
 def _row_names() -> list[str]:
     return [
         *("model", "problem", "preset", "seed", "variant", "epochs", "outcome", "reason", "run_id", "experiment"),
-        *("seconds", "fingerprint", "nan_metrics", "knows_target"),
+        *("seconds", "fingerprint", "nan_metrics", "knows_target", "preset_digest", "commit", "dirty"),
     ]
 
 
@@ -138,6 +144,9 @@ def _row(cell: Cell) -> dict[str, Any]:
         "fingerprint": cell.fingerprint,
         "knows_target": cell.knows_target,
         "nan_metrics": ",".join(name for name, value in metrics.items() if math.isnan(value)),
+        "preset_digest": run.tags.get("preset.digest", "") if run else "",
+        "commit": run.tags.get("mlflow.source.git.commit", "") if run else "",
+        "dirty": run.tags.get("mlflow.source.git.dirty", "") if run else "",
         **{name: metrics.get(name, math.nan) for name in METRICS},
     }
 
@@ -156,12 +165,13 @@ def gather(client: MlflowClient, selection: Selection) -> Evidence:
     if parents and not (selection.benchmark or selection.experiment or selection.tag):
         latest = max(parents.values(), key=lambda run: run.started)
         selection = Selection(latest.tags["benchmark"], presets=selection.presets)
-    if selection.benchmark is not None and selection.benchmark not in parents:
-        raise BadInput(
-            f"benchmark = {quoted(selection.benchmark)} is not in the store; {_nearest(selection.benchmark, parents)}"
-        )
-    parent = parents.get(selection.benchmark or "")
-    plan = None if parent is None else _plan(client, parent)
+    for name in selection.benchmarks:
+        if name not in parents:
+            raise BadInput(f"benchmark = {quoted(name)} is not in the store; {_nearest(name, parents)}")
+    chosen = [parents[name] for name in selection.benchmarks]
+    plans = [_plan(client, parent) for parent in chosen]
+    plan = {key: row for each in plans for key, row in (each or {}).items()} if plans and None not in plans else None
+    parent = chosen[0] if len(chosen) == 1 else None
     wanted = [run for run in runs if "fingerprint" in run.tags and _is_selected(run, selection, plan)]
     if selection.experiment is not None and selection.experiment not in (known := {run.experiment for run in runs}):
         raise BadInput(
@@ -231,9 +241,11 @@ def _plan(client: MlflowClient, parent: Run) -> dict[str, Planned] | None:
 
 
 def _is_selected(run: Run, selection: Selection, plan: Mapping[str, Any] | None) -> bool:
-    if selection.benchmark is not None:
+    if selection.benchmarks:
         # A run that another benchmark computed speaks for a cell of this one too.
-        return run.tags["fingerprint"] in plan if plan is not None else run.tags.get("benchmark") == selection.benchmark
+        return (
+            run.tags["fingerprint"] in plan if plan is not None else run.tags.get("benchmark") in selection.benchmarks
+        )
     if selection.experiment is not None and run.experiment != selection.experiment:
         return False
     return selection.tag is None or run.tags.get(selection.tag[0]) == selection.tag[1]

@@ -78,6 +78,7 @@ def _problem(found: ProblemVerdict) -> dict[str, Any]:
         "spread": found.spread,
         "holds": found.holds,
         "of": found.of,
+        "interval": found.interval,
         "note": found.note,
         "runs": [
             {

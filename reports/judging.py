@@ -26,10 +26,13 @@ class Judgement:
 
     @property
     def counts(self) -> str:
-        """On how many problems it holds, or was so as expected, of those that it could be decided on or should have been."""
+        """On how many problems it holds, or was so as expected, of those that it could be decided on or should have been; and
+        on how many more it is unsure.
+        """
         counted = [each for each in self.problems if each.verdict is not Verdict.NOT_APPLICABLE]
         holds = sum(each.verdict in (Verdict.PASS, Verdict.EXPECTED) for each in counted)
-        return f"{holds} of {len(counted)}" if counted else ""
+        unsure = sum(each.verdict is Verdict.UNSURE for each in counted)
+        return f"{holds} of {len(counted)}{f', {unsure} unsure' if unsure else ''}" if counted else ""
 
 
 def judge(evidence: Evidence, artifacts: Artifacts) -> list[Judgement]:
@@ -43,7 +46,7 @@ def judge(evidence: Evidence, artifacts: Artifacts) -> list[Judgement]:
 
 
 def judge_one(criterion: Criterion, preset: str | None, evidence: Evidence, artifacts: Artifacts) -> Judgement:
-    """One criterion for one preset, or for all of them (None): FAIL if a problem fails, else NO DATA if one has none, else PASS.
+    """One criterion for one preset, or for all of them (None): as :func:`of_every` says.
 
     What no cell of the evidence is about is NO DATA: it was not tried.
     """

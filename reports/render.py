@@ -24,6 +24,7 @@ SHOWN = 12
 MARKS = {
     Verdict.PASS: "✓",
     Verdict.FAIL: "✕",
+    Verdict.UNSURE: "~",
     Verdict.NO_DATA: "?",
     Verdict.NOT_APPLICABLE: "–",
     Verdict.EXPECTED: "i",
@@ -50,13 +51,23 @@ def number(value: float | None) -> str:
 
 
 def entry(value: Entry) -> str:
-    """A table's entry: the median, and the 95% interval where there are several seeds."""
+    """A table's entry: the median, and what :func:`bracketed` says in brackets, where there are several seeds."""
     if not isinstance(value, Estimate):
         return value or "–"
     median = f"{number(value.median)}{DAGGER if value.knows_target else ''}"
     if value.seeds == 1 or value.low == value.high:
         return median
     return f"{median} [{number(value.low)}, {number(value.high)}]"
+
+
+def bracketed(report: Report) -> str:
+    """What stands in the brackets behind a median: of two seeds the interval is no more than their range."""
+    found = {choice.final.estimate.seeds for choice in report.overall}
+    tables = (table for each in report.comparisons for table in each.tables)
+    found |= {value.seeds for table in tables for row in table.rows for value in row if isinstance(value, Estimate)}
+    if max(found, default=0) <= 2:
+        return "range"
+    return "95% bootstrap interval" + ("; of two seeds their range" if 2 in found else "")
 
 
 def witnesses(found: ProblemVerdict) -> list[Witness]:
@@ -127,6 +138,7 @@ def _names(report: Report, link: Link) -> dict[str, Any]:
         "over": f"over {'presets' if len(report.evidence.presets) > 1 else 'preset'} {', '.join(report.evidence.presets)}",
         "knows_target": f"{KNOWS_TARGET}." if any(cell.knows_target for cell in report.evidence.cells) else "",
         "factors": FACTORS,
+        "bracketed": bracketed(report),
         "made": datetime.fromtimestamp(report.made, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "title": report.evidence.selection.benchmark or str(report.evidence.selection),
         "is_estimate": lambda value: isinstance(value, Estimate),

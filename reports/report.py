@@ -150,6 +150,8 @@ def summary(written: Written) -> str:
         lines.append(
             f"{visible(preset or OVER):<11} " + ", ".join(f"{len(ids)} {verdict}" for verdict, ids in counts.items())
         )
-        lines += [f"            {name}: {', '.join(counts[name])}" for name in ("FAIL", "NO DATA") if name in counts]
+        lines += [
+            f"            {name}: {', '.join(counts[name])}" for name in ("FAIL", "NO DATA", "UNSURE") if name in counts
+        ]
     lines += [f"look        {(written.folder / 'report.html').resolve()}", f"kept        {visible(written.logged)}"]
     return "\n".join(lines)

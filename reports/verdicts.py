@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 
 FLOOR = 1e-8
 """Part of a target's ``scale2`` below which a difference of two errors is numerical noise; fixed in advance."""
@@ -16,6 +17,8 @@ class Verdict(Enum):
 
     PASS = "PASS"
     FAIL = "FAIL"
+    UNSURE = "UNSURE"
+    """The median seed holds, but so few seeds do not show that more than half of all would."""
     NO_DATA = "NO DATA"
     NOT_APPLICABLE = "N/A"
     EXPECTED = "EXPECTED"
@@ -56,9 +59,36 @@ class ProblemVerdict:
     """Least and largest figure of the seeds."""
     holds: int = 0
     of: int = 0
+    interval: tuple[float, float] | None = None
+    """The exact 95% interval of "a seed holds"; None for a rule that is not one on the median seed."""
     note: str = ""
     """Where there is a figure, what the run that it was read from says of it; else why there is none."""
     witnesses: tuple[Witness, ...] = field(default=(), repr=False)
+
+    @property
+    def count(self) -> str:
+        """How many hold, and what that says of a seed; empty where nothing was counted."""
+        return counted(self.holds, self.of, self.interval) if self.of else ""
+
+
+def counted(holds: int, of: int, interval: tuple[float, float] | None) -> str:
+    """``9 of 10, a seed holds with 55% to 100%``."""
+    return f"{holds} of {of}" + (f", a seed holds with {interval[0]:.0%} to {interval[1]:.0%}" if interval else "")
+
+
+@cache
+def seed_holds(holds: int, of: int) -> tuple[float, float] | None:
+    """The exact two-sided 95% interval of the probability that a seed holds (Clopper and Pearson 1934); None of no seed."""
+    from scipy.stats import binomtest
+
+    if not of:
+        return None
+    found = binomtest(holds, of).proportion_ci(confidence_level=0.95, method="exact")
+    return float(found.low), float(found.high)
+
+
+BEST_FIRST = (Verdict.PASS, Verdict.UNSURE, Verdict.NO_DATA, Verdict.FAIL)
+"""The verdicts on a criterion that is judged."""
 
 
 def no_data(note: str) -> Finding:
@@ -83,22 +113,26 @@ def below(figure: float | None, threshold: float, note: str = "") -> Finding:
 def of_median(verdicts: Sequence[Verdict]) -> Verdict:
     """What the median of the seeds says, the worse of two middle ones, whatever those without data would say.
 
-    PASS if more than half pass; FAIL if half or more fail; else it hangs on those without data.
+    FAIL if half or more fail. If more than half pass: PASS where that shows that a seed holds more often than not, by the
+    lower bound of :func:`seed_holds` (a seed without data counts as one that does not hold), else UNSURE. Else it hangs on
+    those without data.
     """
-    counted = [verdict for verdict in verdicts if verdict is not Verdict.NOT_APPLICABLE]
-    if not counted:
+    known = [verdict for verdict in verdicts if verdict is not Verdict.NOT_APPLICABLE]
+    if not known:
         return Verdict.NOT_APPLICABLE if verdicts else Verdict.NO_DATA
-    if 2 * counted.count(Verdict.PASS) > len(counted):
-        return Verdict.PASS
-    return Verdict.FAIL if 2 * counted.count(Verdict.FAIL) >= len(counted) else Verdict.NO_DATA
+    holds = known.count(Verdict.PASS)
+    if 2 * holds > len(known):
+        interval = seed_holds(holds, len(known))
+        return Verdict.PASS if interval is not None and interval[0] > 0.5 else Verdict.UNSURE
+    return Verdict.FAIL if 2 * known.count(Verdict.FAIL) >= len(known) else Verdict.NO_DATA
 
 
 def of_every(verdicts: Iterable[Verdict]) -> Verdict:
-    """FAIL if one fails, else NO DATA if one has none, else PASS; what is not applicable does not count. What was expected was
-    so only if it was so in each.
+    """FAIL if one fails, else NO DATA if one has none, else UNSURE if one is, else PASS; what is not applicable does not count.
+    What was expected was so only if it was so in each.
     """
     found = set(verdicts)
-    order = (Verdict.FAIL, Verdict.NO_DATA, Verdict.PASS, Verdict.NOT_OBSERVED, Verdict.EXPECTED)
+    order = (*reversed(BEST_FIRST), Verdict.NOT_OBSERVED, Verdict.EXPECTED)
     for verdict in (*order, Verdict.NOT_APPLICABLE):
         if verdict in found:
             return verdict

@@ -14,6 +14,7 @@ from harness.errors import BadInput, quoted, refusal
 from harness.execution.config import BenchmarkConfig
 from harness.families import FAMILIES
 from harness.machine import refuse_unwritable
+from harness.protocol import CONFIRMATION
 from harness.registry import load_plugins, nearest
 
 WHERE = ("workers", "threads", "max_memory", "executor", "scheduler", "cluster", "cluster_config")
@@ -64,10 +65,10 @@ class StudyConfig(BaseModel):
         """The seeds, in order."""
         return range(self.first_seed, self.first_seed + self.seeds)
 
-    def command(self) -> str:
-        """The command that makes this study, to be typed again; what is secret in it is masked."""
+    def command(self, *then: str) -> str:
+        """The command that makes this study, or does ``then`` with it, to be typed; what is secret in it is masked."""
         words = [word for name, value in self.given.items() for word in (f"--{name}", value)]
-        return as_typed(["harness", "study", *words])
+        return as_typed(["harness", "study", *then, *words])
 
 
 class ExportConfig(BaseModel):
@@ -77,7 +78,7 @@ class ExportConfig(BaseModel):
 
     to: Annotated[str | None, OrNone] = field(None, "File to write. Default: the study's name, .yaml.")
     fresh: int = field(5, "Seeds that the study never saw, on which its winners have to hold.", ge=5, le=10_000)
-    first_fresh: int = field(1000, "The first of these seeds.", ge=0, lt=2**31 - 1_000_000)
+    first_fresh: int = field(CONFIRMATION.start, "The first of these seeds.", ge=0, lt=2**31 - 1_000_000)
     margin: float = field(
         0.1,
         "By how much the medians have to be better: those of the best trial than the preset's, and those of a problem's own "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import optuna
 
 from harness.errors import BadInput
+from harness.escaping import markdown
 from harness.execution.attempt import Task
 from harness.execution.benchmark import BUSY_S, POLL_S, SUMMARY_S, close_ours
 from harness.execution.executors import executor, refuse_unsuitable_store
@@ -107,7 +108,9 @@ def _tune(plan: Plan, config: StudyConfig, listener: Listener, stop: Stop) -> St
         study = open_study(open_storage(config.storage), plan, config)
         client = open_store()
         desk = _desk(plan, config, study)
-        opened = open_parent(client, plan.name, plan.name, {"study": plan.name})
+        opened = open_parent(
+            client, plan.name, plan.name, {"study": plan.name}, f"Study {markdown(plan.name)}: trials, and their runs."
+        )
         parent, experiment_id = opened.info.run_id, opened.info.experiment_id
         beating.enter_context(Heartbeat(client, parent))
         make = partial(_order, client, experiment_id, {"study": plan.name} | child_tags(parent), desk)

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 
 from harness.addresses import masked
 from harness.errors import BadInput, Stopped
+from harness.escaping import markdown
 from harness.execution.attempt import Task
 from harness.execution.benchmark import close_ours
 from harness.execution.executors import executor, refuse_unsuitable_store
@@ -108,7 +109,13 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
         executor(config.where) as pool,
     ):
         client = open_store()
-        opened = open_parent(client, plan.name, f"{plan.name}-export", {"study_export": plan.name})
+        opened = open_parent(
+            client,
+            plan.name,
+            f"{plan.name}-export",
+            {"study_export": plan.name},
+            f"Export of the study {markdown(plan.name)}: fresh seeds of its candidates.",
+        )
         parent, experiment = opened.info.run_id, opened.info.experiment_id
         at_the_end.enter_context(_nothing_stays_running(client, parent))
         at_the_end.enter_context(Heartbeat(client, parent))

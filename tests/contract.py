@@ -18,6 +18,7 @@ from harness import problems
 from harness.config import RunConfig
 from harness.data import sample
 from harness.models import load_checkpoint
+from harness.presets import digest
 
 STATUS = {
     "completed": "FINISHED",
@@ -85,6 +86,8 @@ class _Check:
         }
         if params != expected:
             yield f"params differ from the configuration: {set(params.items()) ^ set(expected.items())}"
+        if self.tags.get("preset.digest") != digest(config.preset):
+            yield f"tag preset.digest is {self.tags.get('preset.digest')}"
         if STATUS.get(self.outcome) != info.status:
             yield f"status {info.status} with outcome {self.outcome}"
         for tag in (
@@ -132,6 +135,10 @@ class _Check:
             values = [value for _, value in self.curve(name)]
             if values != sorted(values):
                 yield f"{name} is not cumulative"
+        facts = json.loads(self.tags.get("problem.facts", "{}"))
+        logarithms = [(step, math.log10(max(value / facts["scale2"], 1e-20))) for step, value in self.curve("test/mse")]
+        if not np.allclose(self.curve("test/log10_nmse"), logarithms, rtol=1e-12):
+            yield "test/log10_nmse is not the logarithm of test/mse"
         for name in ("train/mse", "test/mse", "val/mse"):
             if any(value < 0 for _, value in self.curve(name)):
                 yield f"{name} is negative"

@@ -112,6 +112,27 @@ def test_help_documents_every_field_of_every_model(capsys: Captured) -> None:
     assert len(RunConfig.model_fields) > 15
 
 
+def test_help_for_a_model_shows_its_fields_alone_with_the_values_in_force_and_what_they_may_be(
+    capsys: Captured,
+) -> None:
+    assert call("run", "--help", "--model=siren", "--preset=lm", "--problem=polynomial", "--width=7") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for part in ("--omega0", "[10.0]", "--width", "[7]", "--damping", "One of adam, lbfgs, lm. [lm]", "[true]"):
+        assert part in out, part
+    for absent in ("--activation", "--clip", "--grids", "[64]"):
+        assert absent not in out, absent
+
+
+def test_help_offers_a_field_to_the_models_that_have_it(capsys: Captured) -> None:
+    assert call("run", "--help") == 0
+    groups = capsys.readouterr().out.split("\nFields of ")
+    with_activation = next(group for group in groups if "--activation" in group)
+    assert with_activation.startswith("mlp, mlp_fourier:")
+    with_width = next(group for group in groups if "--width" in group)
+    assert with_width.startswith("mlp, mlp_fourier, siren, kan, kan_pruned:")
+    assert "[mlp, mlp_fourier: 32; siren: 64; kan, kan_pruned: 5]" in " ".join(with_width.split())
+
+
 def test_the_version_is_the_package_s(capsys: Captured) -> None:
     assert call("--version") == 0
     assert __version__ in capsys.readouterr().out

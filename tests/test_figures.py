@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, imread
+from matplotlib.text import Text
 
 from harness import problems
 from harness.figures import fit_figure, heatmap_figure, kan_figure, loss_figure
@@ -74,6 +77,49 @@ def test_the_loss_is_on_a_log_scale_with_both_curves() -> None:
     pixels(figure)
 
 
+def words(figure: Figure) -> list[str]:
+    """Every text of a figure that has been drawn, tick labels included."""
+    figure.canvas.draw()
+    return [text.get_text() for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
+
+
+def is_whole(figure: Figure) -> bool:
+    """Whether everything that is drawn has room on the figure."""
+    drawn = figure.get_tightbbox()
+    width, height = figure.get_size_inches() + 0.01
+    return bool(drawn.x0 > -0.01 and drawn.y0 > -0.01 and drawn.x1 < width and drawn.y1 < height)
+
+
+def test_a_number_that_is_only_huge_is_not_called_something_else() -> None:
+    figure = loss_figure(history(20, 8), [nan_event(9, value=4.55e63)], "t")
+    assert "gradient exceeds 10⁶ × its start\nepoch 9, evaluation 7" in texts(figure)
+    assert "4.55" not in texts(figure)
+
+
+def test_without_a_finite_epoch_there_is_no_last_finite_one_and_no_scale() -> None:
+    figure = loss_figure(history(20, 0), [nan_event(1, last=96.0, value=1e8)], "t")
+    assert "last finite MSE" not in texts(figure)
+    assert not [word for word in words(figure) if "×10" in word]
+
+
+def test_the_cross_is_on_the_last_point_of_the_curve() -> None:
+    figure = loss_figure(history(20, 8), [nan_event(9, last=3.0)], "t")
+    (cross,) = (line for line in figure.axes[0].lines if line.get_label() == "last finite MSE")
+    assert np.asarray(cross.get_xydata()).tolist() == [[8, history(20, 8)["train/mse"][7]]]
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1.0, 9.2e7])
+@pytest.mark.parametrize("epochs", [1, 3, 20, 200])
+def test_the_axes_of_a_loss_have_few_short_labels_with_one_kind_of_minus(scale: float, epochs: int) -> None:
+    frame = history(epochs, epochs)
+    frame[["train/mse", "test/mse"]] *= scale
+    figure = loss_figure(frame, [], "t")
+    assert is_whole(figure)
+    (axes,) = figure.axes
+    assert 2 <= len([label for label in axes.get_yticklabels() if label.get_text()]) <= 20
+    assert not [word for word in words(figure) if "-" in word or "$" in word]
+
+
 def test_stages_and_changes_of_the_rate_are_marked() -> None:
     stages = ["grid_3"] * 5 + ["sparsify"] * 5 + ["prune"] + ["retrain"] * 9
     figure = loss_figure(history(20, 20, stages, [1e-3] * 10 + [1e-4] * 10), [], "t")
@@ -133,10 +179,32 @@ def test_a_1d_fit_is_drawn_on_the_target_s_scale_with_the_residual_below(name: s
     spread = (y.max() - y.min()).item() or y.abs().max().item()
     assert low < y.min() <= y.max() < high
     assert high - low < 2 * spread
-    assert bottom.get_ylabel() == "residual"
+    assert bottom.get_ylabel().startswith("residual")
     assert "dense MSE" in texts(figure)
     assert "40 training points" in texts(figure)
     pixels(figure)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-5, 1.0, 1e6])
+def test_a_fit_counts_in_powers_of_ten_that_it_names_and_has_one_kind_of_minus(scale: float) -> None:
+    for name, draw in (("poisson_1d_sin", fit_figure), ("poisson_2d_sin", heatmap_figure)):
+        _, data = parts(small("mlp", problem=name))
+        dense = replace(data.dense, y=scale * data.dense.y)
+        data = replace(data, dense=dense)
+        error = scale * 2e-5 * torch.sin(9 * data.dense.x[:, :1])
+        figure = draw(problems.get(name), data, dense.y + error, "t")
+        assert is_whole(figure), name
+        assert not [word for word in words(figure) if re.search(r"-|\de|\$", word)]
+        assert all(not axes.yaxis.get_offset_text().get_text() for axes in figure.axes)
+        if scale == 1.0:
+            assert any("(10⁻⁵)" in word for word in words(figure))
+
+
+def test_a_formula_is_set_with_the_signs_of_print_and_never_as_mathtext() -> None:
+    problem = replace(problems.get("poisson_1d_sin"), formula="pi^2 x^-2 - $spin$")
+    _, data = parts(small("mlp", problem="poisson_1d_sin"))
+    found = words(fit_figure(problem, data, data.dense.y, "t"))
+    assert "target  π² x⁻² − \\$spin\\$" in found
 
 
 @pytest.mark.parametrize("prediction", ["exact", "far", "nan", "one nan"])
@@ -147,7 +215,9 @@ def test_a_heatmap_shows_truth_prediction_and_error_on_sensible_scales(predictio
     values = {"exact": y, "far": 100 * y, "nan": y * math.nan, "one nan": y.clone()}
     values["one nan"][77] = math.nan
     figure = heatmap_figure(problem, data, values[prediction], "t")
-    panels = {axes.get_title(): axes.images[0] for axes in figure.axes if axes.images and axes.get_title()}
+    panels = {
+        axes.get_title().partition(" ")[0]: axes.images[0] for axes in figure.axes if axes.images and axes.get_title()
+    }
     assert list(panels) == ["target", "prediction", "error"]
     assert panels["target"].get_clim() == panels["prediction"].get_clim() == (y.min().item(), y.max().item())
     low, high = panels["error"].get_clim()

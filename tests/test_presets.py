@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
+from harness import presets
 from harness.config import KANConfig, PrunedKANConfig, SirenConfig
 from harness.families import FAMILIES
 from harness.presets import by_hand, knows_target, load, names, resolve, summary
@@ -126,3 +128,13 @@ def test_a_pruned_kan_starts_from_the_preset_s_kan_on_every_problem(preset: str)
         assert twin is not None
         for name in KANConfig.model_fields:
             assert getattr(kan, name) == getattr(twin, name), (problem, name)
+
+
+def test_a_digest_is_of_the_values_whatever_their_order_comments_and_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {
+        "a": "summary: one\nall: {lr: 0.1, width: 3}\n",
+        "b": "# why\nall:\n  width: 3  # because\n  lr: 0.1\nsummary: two\n",
+        "c": "summary: one\nall: {lr: 0.1, width: 4}\n",
+    }
+    monkeypatch.setattr(presets, "load", lambda name: yaml.safe_load(texts[name]))
+    assert presets.digest("a") == presets.digest("b") != presets.digest("c")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import math
+import re
 
 import pytest
 from rich.console import Console
 
 from harness.outcome import Ending, Outcome
 from harness.run import RunResult
-from harness.terminal import summarise, watching
+from harness.terminal import busy, summarise, watching
 from harness.training import BaseStarted, Epoch, NonFinite, StageStarted
 from tests.support import small
 
@@ -37,7 +38,7 @@ def test_a_pipe_gets_about_ten_plain_lines_and_always_the_last(epochs: int, line
     text = printed(epochs, terminal=False)
     rows = text.splitlines()
     assert len(rows) == lines + 1
-    assert rows[-2] == f"epoch {epochs}/{epochs}  train  train 1.500e+00  test 2.500e+00  0.2 s"
+    assert rows[-2] == f"epoch {epochs}/{epochs}  train  train MSE 1.500e+00  test MSE 2.500e+00  0.2 s"
     assert rows[-1] == f"epoch {epochs}/{epochs}  train  loss = nan"
     assert "\x1b" not in text
     assert "\r" not in text
@@ -51,8 +52,30 @@ def test_a_terminal_gets_a_bar() -> None:
     text = printed(4, terminal=True)
     assert "siren" in text
     assert "4/4" in text
-    assert "test 2.50e+00" in text
+    assert "MSE 2.50e+00" in text
+    assert "ETA" in text
     assert "━" in text
+
+
+def test_at_50_columns_the_figures_stay_whole() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=50, color_system=None)
+    with watching(small("kan_pruned", epochs=200), console) as listener:
+        listener(StageStarted(0, "sparsify"))
+        for number in range(1, 200):
+            listener(epoch(number))
+    last = re.sub(r"\x1b\[[0-9?]*[a-zA-Z]", "", out.getvalue()).replace("\r", "\n").strip().splitlines()[-1]
+    assert re.fullmatch(r"kan_pruned .*  ?199/200 MSE 2\.50e\+00 ETA [0-9:-]{5}", last.strip()), last
+    assert len(last) <= 50
+
+
+def test_a_terminal_sees_at_once_what_is_being_done_and_a_pipe_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for terminal in (True, False):
+        out = io.StringIO()
+        monkeypatch.setattr("harness.terminal.Console", lambda: Console(file=out, force_terminal=terminal))  # noqa: B023
+        with busy("loading torch"):
+            pass
+        assert ("loading torch" in out.getvalue()) == terminal
 
 
 def summary(
@@ -120,6 +143,7 @@ def test_a_pruned_kan_is_shown_beside_its_twin() -> None:
 def test_the_summary_says_how_good_the_formula_is_or_why_there_is_none() -> None:
     errors = {"symbolic/dense_mse": 3.5e-4, "symbolic/dense_nmse": 7.5e-6}
     text = summary(Outcome.COMPLETED, METRICS | errors, tags={"symbolic.formula": "sin(x)"})
-    assert "formula     dense MSE 3.500e-04  (NMSE 7.50e-06)" in text
+    assert "formula     sin(x)\n" in text
+    assert "its error   dense MSE 3.500e-04  (NMSE 7.50e-06, the network's 2.50e-05)" in text
     text = summary(Outcome.COMPLETED, METRICS, tags={"symbolic.error": "IndexError: no such function"})
     assert "formula     IndexError: no such function" in text

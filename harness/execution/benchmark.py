@@ -26,11 +26,12 @@ from harness.fingerprint import fingerprint_of
 from harness.machine import memory
 from harness.models import try_networks
 from harness.outcome import Outcome
-from harness.presets import DAGGER, KNOWS_TARGET, knows_target
+from harness.presets import DAGGER, KNOWS_TARGET, digest, knows_target
 from harness.run import Stop, check, stop_on_signals
 from harness.tracking.claims import close, close_if_gone, unfinished
 from harness.tracking.liveness import Heartbeat, Watch
-from harness.tracking.parent import child_tags, end_parent, open_parent, write_progress, write_table
+from harness.tracking.naming import error_name
+from harness.tracking.parent import child_tags, end_parent, open_parent, write_errors, write_progress, write_table
 from harness.tracking.results import Result, results
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 
@@ -247,9 +248,12 @@ def _compute_what_is_missing(
     with executor(config) as pool, ExitStack() as beating:
         client = open_store()  # not before the scheduler is there: what is refused leaves no store
         tags = {"benchmark": identity, "suite": name}
-        opened = open_parent(client, name, identity, tags)
+        about = f"Benchmarks of the suite {markdown(name)}: {markdown(suites.load(config.suite).summary)}"
+        opened = open_parent(client, name, identity, tags, about)
         parent, experiment_id = opened.info.run_id, opened.info.experiment_id
         beating.enter_context(Heartbeat(client, parent))
+        for preset in sorted({cell.config.preset for cell in cells.values()}):
+            client.set_tag(parent, f"preset.digest.{preset}", digest(preset))
         write_table(client, parent, "plan.json", [_row(cell) for cell in cells.values()])
         if not config.force:
             state.settled |= {
@@ -276,7 +280,9 @@ def _compute_what_is_missing(
 
 
 def _conclude(client: MlflowClient, parent: str, state: BenchmarkState, stop: Stop) -> None:
-    """Close the parent run."""
+    """The errors of all cells, and the end of the parent run."""
+    errors = {error_name(each.problem, each.model, each.preset): each.median for each in state.spreads()}
+    write_errors(client, parent, errors)
     failed = len(state.failed())
     if stop.reason is not None:
         outcome, reason = Outcome.INTERRUPTED, stop.reason

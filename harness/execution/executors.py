@@ -63,6 +63,11 @@ def _processes(config: BenchmarkConfig) -> Iterator[Executor]:
 def _dask(config: BenchmarkConfig) -> Iterator[Executor]:
     try:
         import dask
+
+        # Read when distributed is loaded, here and in each local worker. A worker that we stop says so with a traceback, from
+        # whichever thread was about to write to it; what a user needs to know of a loss stands on the cell's run.
+        if dask.config.get("logging", None) is None:
+            dask.config.set({"logging.distributed": "critical"})
         from distributed import Client, Security
 
         ours = Security.temporary()

@@ -8,6 +8,8 @@ the target's formula: their numbers are marked wherever they stand.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -52,6 +54,12 @@ def load(preset: str) -> Mapping[str, Any]:
 def summary(preset: str) -> str:
     """What a preset is, in a sentence. Raises BadInput when there is none of that name."""
     return str(load(preset)["summary"])
+
+
+def digest(preset: str) -> str:
+    """Hash of a preset's values, whatever their order and comments. Raises BadInput when there is none of that name."""
+    values = {name: section for name, section in load(preset).items() if name != "summary"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def text_of(preset: str) -> str:

@@ -35,7 +35,8 @@ def describe(
         lines.append(f"| {' | '.join(cells)} |")
     for event in events[:1]:
         where = f"epoch {event.epoch}, stage {event.stage}, evaluation {event.evaluation}"
-        lines += ["", f"First non-finite number: {event.what} = {event.value:.3g} at {where} (`nan_events.json`)."]
+        first = "Exceeds 10^6 times its start" if event.exceeds else "First non-finite number"
+        lines += ["", f"{first}: {event.what} = {event.value:.3g} at {where} (`nan_events.json`)."]
     lines += ["", f"Target: {code(problem.formula)} ({markdown(problem.citation)})."]
     if formula is not None:
         lines += ["", f"Formula found: {code(formula)}."]

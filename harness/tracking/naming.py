@@ -13,6 +13,9 @@ from harness.presets import by_hand
 LENGTH = 100
 """Characters of a run's name that what was set by hand may fill it up to."""
 
+LONGEST = 250
+"""Characters that MLflow takes in the name of a metric."""
+
 
 def run_name(config: RunConfig) -> str:
     """``model-problem-preset-seed``, with what was set by hand before the seed (contract).
@@ -34,6 +37,15 @@ def run_name(config: RunConfig) -> str:
 def model_name(config: RunConfig) -> str:
     """The run's name for its logged model, with ``_`` for each dot: MLflow takes none in the name of a model."""
     return run_name(config).replace(".", "_")
+
+
+def error_name(problem: str, model: str, preset: str) -> str:
+    """The metric of a benchmark with the median error of these; the UI makes a section of it for each problem.
+
+    MLflow takes no ``+`` there, and 250 characters, so a hash stands for the end of a longer one.
+    """
+    name = f"log10_nmse/{problem}/{model}-{preset}".replace("+", "_")
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 7]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 def _word(name: str, value: Any) -> str:

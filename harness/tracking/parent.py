@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,8 @@ from harness.addresses import clean
 from harness.escaping import in_filter
 from harness.tracking.claims import WITHDRAWAL_S, adopt, close_left_behind, owner_of, search
 from harness.tracking.liveness import owner_tag
-from harness.tracking.store import exclusive, experiment_of
+from harness.tracking.pages import ANY_RUNS
+from harness.tracking.store import BATCH, exclusive, experiment_of
 
 PARENT = "parent"
 """Tag that tells the parent of a benchmark or study from its children, which share the others."""
@@ -25,15 +27,18 @@ Table = Sequence[Mapping[str, Any]]
 """Rows by column; all have the same columns."""
 
 
-def open_parent(client: MlflowClient, section: str, name: str, identity: Mapping[str, str]) -> Run:
+def open_parent(
+    client: MlflowClient, section: str, name: str, identity: Mapping[str, str], about: str = ANY_RUNS
+) -> Run:
     """The parent run that has the tags of ``identity``, RUNNING; runs of ours whose process is gone are closed before.
 
     It is the run that MLflow made, where that started this process, else one of the experiment that ``section`` stands for
-    (:func:`experiment_of`), made if there is none. Raises BadInput, before anything is written, when that can't be used.
+    (:func:`experiment_of`, as is ``about``), made if there is none. Raises BadInput,
+    before anything is written, when that can't be used.
     """
     given = os.environ.get("MLFLOW_RUN_ID")
     parent = adopt(client, given) if given else None
-    experiment_id = parent.info.experiment_id if parent else experiment_of(client, section).experiment_id
+    experiment_id = parent.info.experiment_id if parent else experiment_of(client, section, about).experiment_id
     close_left_behind(client)
     with exclusive(client.tracking_uri):
         parent = parent or _found_or_made(client, experiment_id, name, identity)
@@ -104,6 +109,16 @@ def write_progress(client: MlflowClient, run_id: str, counts: Mapping[str, int],
     now = int(time.time() * 1000)
     metrics = [Metric(f"cells/{name}", float(count), now, 0) for name, count in counts.items()]
     client.log_batch(run_id, metrics=metrics, tags=progress_tags(note))
+
+
+def write_errors(client: MlflowClient, run_id: str, errors: Mapping[str, float]) -> None:
+    """Errors of the whole, by the name of their metric; an infinite one is NaN, since the store would make 1.8e308 of it."""
+    now = int(time.time() * 1000)
+    metrics = [
+        Metric(name, error if math.isfinite(error) else math.nan, now, 0) for name, error in sorted(errors.items())
+    ]
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + BATCH])
 
 
 def progress_tags(note: str) -> list[RunTag]:

@@ -25,12 +25,14 @@ from torch import Tensor
 
 from harness.addresses import clean
 from harness.config import RunConfig
-from harness.data import Data
+from harness.data import Data, scale2
+from harness.escaping import markdown
+from harness.evaluation import log10_nmse
 from harness.figures import described
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Ending, Outcome
-from harness.presets import knows_target
+from harness.presets import digest, knows_target
 from harness.problems import Problem
 from harness.tracking.artifacts import (
     write_checkpoint,
@@ -44,11 +46,9 @@ from harness.tracking.claims import adopt
 from harness.tracking.description import describe, facts
 from harness.tracking.liveness import Heartbeat, owner_tag
 from harness.tracking.naming import model_name, run_name
-from harness.tracking.store import experiment_of, open_store
+from harness.tracking.store import BATCH, experiment_of, open_store
 from harness.training import BaseStarted, Epoch, Event, Kept, NonFinite, Pruned, StageStarted
 
-BATCH = 1000
-"""Metrics that MLflow takes in one call."""
 FLUSH_S = 10.0
 """Seconds between two writes while the training goes on; one metric costs 0.05 to 0.1 ms on SQLite."""
 SYSTEM_METRICS_S = 5.0
@@ -95,6 +95,7 @@ class Recorder:
         """What the training said last that it would keep if a later stage failed."""
         self._problem = problem
         self._data = data
+        self._scale2 = scale2(data.dense.y.double())
         self._metrics: list[Metric] = []
         self._flushed = time.monotonic()
         self._rows: list[dict[str, Any]] = []
@@ -120,6 +121,7 @@ class Recorder:
         note = {
             "problem.facts": facts(self._problem, data.dense),
             "mlflow.note.content": describe(config, self._problem),
+            "preset.digest": digest(config.preset),
             **({"preset.knows_target": "true"} if knows_target(config) else {}),
         }
         self.client.log_batch(
@@ -208,6 +210,7 @@ class Recorder:
         )
         values = {name: value for name, value in zip(HISTORY, numbers, strict=True) if value is not None} | event.extra
         self._rows.append({"epoch": event.epoch, "stage": self._stages[event.stage], **values})
+        values["test/log10_nmse"] = log10_nmse(event.test_mse, self._scale2)
         if event.extra:
             values["stage"] = event.stage
         self._put(values, event.epoch)
@@ -375,7 +378,8 @@ def _start(
 ) -> Run:
     name = run_name(config)
     if not given:
-        experiment = experiment_of(client, problem.sections[0])
+        about = f"Single runs of the problems of {markdown(problem.sections[0])}."
+        experiment = experiment_of(client, problem.sections[0], about)
         return client.create_run(experiment.experiment_id, run_name=name, tags=resolve_tags() | dict(tags))
     run = adopt(client, given)
     client.update_run(given, status="RUNNING", name=name)

@@ -27,6 +27,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_ex
 
 from harness.addresses import as_typed, clean, fault, guard, masked, page_of
 from harness.errors import BadInput, StoreLost
+from harness.tracking.pages import ANY_RUNS, OF_AN_EXPERIMENT, how_to_read
 from harness.tracking.schema import has_tables
 from harness.tracking.sqlite import SqliteFile, check_place, is_sqlite, make_whole, sqlite_file
 
@@ -47,6 +48,8 @@ def lost_in_one_sentence() -> Iterator[None]:
         raise StoreLost(f"The store failed: {why}; when it can be written again, the same command goes on.") from error
 
 
+BATCH = 1000
+"""Metrics that MLflow takes in one call."""
 PATIENCE_S = 120.0
 """Seconds for which a database may be locked or away before a call to it fails."""
 _INSERTED_BY_ANOTHER = ("UNIQUE constraint failed", "duplicate key value violates unique constraint")
@@ -101,6 +104,7 @@ class PatientClient(MlflowClient):
     log_figure = patiently(MlflowClient.log_figure)
     log_table = patiently(MlflowClient.log_table)
     log_text = patiently(MlflowClient.log_text)
+    set_experiment_tag = patiently(MlflowClient.set_experiment_tag)
     set_terminated = patiently(MlflowClient.set_terminated)
 
     @patiently
@@ -373,21 +377,19 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0].rstrip(".")
 
 
-OF_AN_EXPERIMENT = {
-    "mlflow.experiment.primaryMetric.name": "final/log10_nmse",
-    "mlflow.experimentKind": "custom_model_development",
-}
-"""What the UI opens an experiment of ours with. One that was there before stays as it is: it may be somebody else's."""
-
-
-def experiment_of(client: MlflowClient, section: str) -> Experiment:
+def experiment_of(client: MlflowClient, section: str, about: str = ANY_RUNS) -> Experiment:
     """The caller's experiment (``MLFLOW_EXPERIMENT_ID``, ``MLFLOW_EXPERIMENT_NAME``), else one named after the section.
 
-    Raises BadInput when the caller's experiment is not there or its artifacts can't be written.
+    ``about`` says, in Markdown, what one that is made here holds. Raises BadInput when the caller's
+    experiment is not there or its artifacts can't be written.
     """
     identifier, name = os.environ.get("MLFLOW_EXPERIMENT_ID"), os.environ.get("MLFLOW_EXPERIMENT_NAME", section)
     try:
-        experiment = client.get_experiment(identifier) if identifier else _get_or_create(client, name)
+        experiment = (
+            client.get_experiment(identifier)
+            if identifier
+            else _get_or_create(client, name, about if name == section else ANY_RUNS)
+        )
     except MlflowException as error:
         raise BadInput(
             f"MLFLOW_EXPERIMENT_ID = {identifier!r} can't be used: {_first_line(error)}."
@@ -402,11 +404,13 @@ def experiment_of(client: MlflowClient, section: str) -> Experiment:
     return experiment
 
 
-def _get_or_create(client: MlflowClient, name: str) -> Experiment:
+def _get_or_create(client: MlflowClient, name: str, about: str) -> Experiment:
     if found := client.get_experiment_by_name(name):
         return found
     try:
-        return client.get_experiment(client.create_experiment(name, tags=OF_AN_EXPERIMENT))
+        made = client.create_experiment(name, tags=OF_AN_EXPERIMENT)
+        client.set_experiment_tag(made, "mlflow.note.content", how_to_read(made, about))
+        return client.get_experiment(made)
     except MlflowException:
         # Another process was first.
         if found := client.get_experiment_by_name(name):

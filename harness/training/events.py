@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -55,6 +56,11 @@ class NonFinite:
     grad_norm: float
     last_finite_loss: float
     """The last finite training MSE; NaN when there was none."""
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether it is finite after all, and beyond the bound."""
+        return math.isfinite(self.value)
 
 
 @dataclass(frozen=True)

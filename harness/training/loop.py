@@ -44,8 +44,9 @@ def _events(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     except _NotFinite as found:
         model.load_state_dict(training.last_finite)
         yield found.event
+        beyond = ", which exceeds 10^6 times its start," if found.event.exceeds else ""
         yield Diverged(
-            f"The {found.event.what} became {found.event.value:.3g} at epoch {found.event.epoch} "
+            f"The {found.event.what} became {found.event.value:.3g}{beyond} at epoch {found.event.epoch} "
             f"(stage {found.event.stage}, evaluation {found.event.evaluation})."
         )
 

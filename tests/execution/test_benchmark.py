@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import threading
@@ -13,16 +14,29 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from rich.console import Console
 
 from harness.errors import BadInput
 from harness.execution.attempt import Attempted
-from harness.execution.benchmark import ERRORS, RETRIES, BenchmarkState, Cell, benchmark, compute, plan
+from harness.execution.benchmark import (
+    ERRORS,
+    RETRIES,
+    BenchmarkResult,
+    BenchmarkState,
+    Cell,
+    Spread,
+    benchmark,
+    compute,
+    plan,
+)
 from harness.execution.config import BenchmarkConfig, configure
 from harness.execution.estimate import duration, estimate
 from harness.execution.isolation import DeadlinePassed, WorkerLost
 from harness.fingerprint import fingerprint_of
 from harness.outcome import Outcome
+from harness.presets import digest
 from harness.run import Stop, run
+from harness.terminal import medians, summarise_benchmark
 from harness.tracking.liveness import owner_tag, this_process
 from tests.support import all_runs
 
@@ -225,9 +239,30 @@ def test_errors_are_summed_up_for_each_problem_model_and_preset_and_a_diverged_r
         ["poisson_1d_sin, seed", "-1.0 (-3.0 to none, 3 seeds)"],
         ["poisson_1d_sin, tuned", "-4.5 (-5.0 to -4.0, 3 seeds)"],
     ]
+    out = io.StringIO()
+    result = BenchmarkResult("smoke-1", "p", state, None, "http://h/", None)
+    summarise_benchmark(result, Console(file=out, width=50, color_system=None))
+    heads, problem, first, second, *rest = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert heads == "log10 NMSE median least largest seeds"
+    assert (problem, first) == ("poisson_1d_sin", "siren, seed -1.0 -3.0 none 3")
+    assert second == "siren, tuned -4.5 -5.0 -4.0 3"
+    assert "next harness report --benchmark smoke-1" in rest
     assert state.legend() == ERRORS
     state.settled[next(iter(state.settled))] = Attempted("f", Outcome.ERROR)
     assert len(state.spreads()[0].errors) == 2, "what failed for another reason has no result"
+
+
+def test_of_very_many_results_the_end_shows_medians_over_the_problems() -> None:
+    spreads = [
+        Spread(f"p{number}", "kan", "tuned", (-3.0 - number, -2.0 - number, -1.0 - number), 3) for number in range(61)
+    ]
+    out = io.StringIO()
+    Console(file=out, width=50, color_system=None).print(*medians(spreads))
+    assert [" ".join(line.split()) for line in out.getvalue().splitlines()] == [
+        "log10 NMSE median least largest problems",
+        "61 problems",
+        "kan -32.0 -62.0 -2.0 61",
+    ]
 
 
 def test_an_error_of_a_shape_that_knows_the_target_has_a_dagger_and_its_legend(config: BenchmarkConfig) -> None:
@@ -262,7 +297,12 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
     parent = any_store.get_run(result.parent)
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["benchmark"] == result.benchmark
+    assert parent.data.tags["preset.digest.seed"] == digest("seed")
     assert parent.data.metrics["cells/completed"] == 3
+    errors = {name: value for name, value in parent.data.metrics.items() if name.startswith("log10_nmse/")}
+    assert errors == {f"log10_nmse/poisson_1d_sin/{each.model}-seed": each.median for each in result.state.spreads()}
+    about = any_store.get_experiment(parent.info.experiment_id).tags["mlflow.note.content"]
+    assert "Benchmarks of the suite quick: " in about
     assert "| poisson_1d_sin |" in parent.data.tags["mlflow.note.content"]
     children = [r for r in all_runs(any_store) if r.data.tags.get("mlflow.parentRunId") == result.parent]
     assert {r.data.tags["fingerprint"] for r in children} == set(result.state.cells)

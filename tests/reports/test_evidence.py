@@ -17,7 +17,7 @@ from harness.presets import resolve
 from harness.run import run
 from reports.evidence import Cell, Selection, gather
 from reports.store import fill, heads
-from tests.reports.conftest import BENCHMARK, MISSING, PLANNED
+from tests.reports.conftest import BENCHMARK, MISSING, PLANNED, plan_and_run
 from tests.support import served, small
 
 EVERYTHING = Selection()
@@ -148,6 +148,16 @@ def test_experiment_tag_and_preset_select(filled: MlflowClient) -> None:
     tagged = gather(filled, Selection(tag=("nan.occurred", "true")))
     assert [cell.outcome for cell in tagged.cells] == ["diverged"]
     assert {cell.preset for cell in gather(filled, Selection(presets=("lm",))).cells} == {"lm"}
+
+
+def test_several_benchmarks_are_one_report_with_the_cells_of_all_their_plans(filled: MlflowClient) -> None:
+    more = small("siren", epochs=4, seed=10)
+    plan_and_run(filled, "tiny-00000002", [PLANNED[0], more], [])
+    evidence = gather(filled, Selection(benchmark=f"{BENCHMARK}, tiny-00000002"))
+    assert {cell.fingerprint for cell in evidence.cells} == {fingerprint_of(each) for each in [*PLANNED, MISSING, more]}
+    assert (evidence.planned, evidence.parent) == (True, None)
+    with pytest.raises(BadInput, match="benchmark = 'tiny-3' is not in the store"):
+        gather(filled, Selection(benchmark=f"{BENCHMARK},tiny-3"))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 
 from harness.cli import main
 from harness.escaping import latex, markdown
+from harness.presets import digest
 from reports.criteria import CRITERIA, Criterion, register
 from reports.deciding import every_run
 from reports.evidence import Selection, gather
@@ -23,7 +24,7 @@ from reports.histories import check_png
 from reports.report import report
 from reports.statistics import Estimate
 from reports.targets import target
-from reports.verdicts import Finding, Verdict
+from reports.verdicts import Finding, Verdict, seed_holds
 from tests.reports.conftest import BENCHMARK
 from tests.support import harness
 
@@ -129,9 +130,18 @@ def test_json_and_csv_say_the_same_as_the_report(filled: MlflowClient, outside: 
     verdicts = {(each["criterion"], each["preset"]): each["verdict"] for each in content["verdicts"]}
     assert verdicts == {(each.criterion.id, each.preset): each.verdict.value for each in made.judgements}
     rows = list(csv.DictReader(io.StringIO((outside / "written" / "verdicts.csv").read_text())))
+    intervals = {
+        p["problem"]: p["interval"] for e in content["verdicts"] if e["criterion"] == "K3" for p in e["problems"]
+    }
+    assert intervals["poisson_2d_sin"] == pytest.approx(seed_holds(2, 2))
+    assert "2 of 2, a seed holds with 16% to 100%" in (outside / "written" / "report.html").read_text()
     runs = [run for each in content["verdicts"] for problem in each["problems"] for run in problem["runs"]]
     assert sorted(row["run"] for row in rows if row["model"]) == sorted(run["run"] for run in runs)
-    assert len(list(csv.DictReader(io.StringIO((outside / "written" / "runs.csv").read_text())))) == 11
+    table = list(csv.DictReader(io.StringIO((outside / "written" / "runs.csv").read_text())))
+    assert len(table) == 11
+    assert {row["preset_digest"] for row in table if row["run_id"] and row["preset"] == "lm"} == {digest("lm")}
+    commit = {(row["commit"], row["dirty"]) for row in table if row["run_id"]}
+    assert len(commit) == 1, "all from one checkout"
 
 
 def test_both_figures_of_the_short_time_are_on_the_test_points(filled: MlflowClient, outside: Path) -> None:

@@ -19,12 +19,12 @@ from harness.data import dense_points
 from harness.families import FAMILIES
 from reports import rules
 from reports.criteria import CRITERIA
-from reports.deciding import median_seed
+from reports.deciding import Decide, median_seed
 from reports.evidence import Cell, Evidence, Selection, gather
 from reports.histories import Artifacts, Floats, History, Panel
 from reports.judging import judge, judge_one
 from reports.store import Run
-from reports.verdicts import Finding, Verdict
+from reports.verdicts import Finding, ProblemVerdict, Verdict, seed_holds
 
 NOTHING = Artifacts(MlflowClient("http://127.0.0.1:1"))
 FINITE = st.floats(1e-30, 1e30)
@@ -34,6 +34,11 @@ def cell(outcome: str = "completed", model: str = "siren", problem: str = "poiss
     named = {name.replace("__", "/"): value for name, value in metrics.items()}
     ended = Run("r", "0", "e", "n", "FINISHED", 0.0, 1.0, "", {"outcome": outcome}, {}, named)
     return Cell("f", model, problem, "tuned", 0, 10, ended)
+
+
+def of_six(decide: Decide, one: Cell) -> ProblemVerdict:
+    """What six seeds say that are all as this one; fewer can't make a PASS."""
+    return decide([replace(one, seed=seed) for seed in range(6)], NOTHING)
 
 
 @pytest.mark.parametrize(
@@ -59,21 +64,21 @@ def test_s3_needs_twenty_epochs_and_finite_ones() -> None:
 
 @pytest.mark.parametrize(("ratio", "verdict"), [(1.5, Verdict.PASS), (1.51, Verdict.FAIL), (0.0, Verdict.PASS)])
 def test_s1_bears_half_again_of_the_targets_roughness(ratio: float, verdict: Verdict) -> None:
-    found = CRITERIA.get("S1").decide([cell(final__roughness_ratio=ratio, final__dense_nmse=1e-6)], NOTHING)
+    found = of_six(CRITERIA.get("S1").decide, cell(final__roughness_ratio=ratio, final__dense_nmse=1e-6))
     assert (found.verdict, found.figure) == (verdict, ratio)
 
 
 @pytest.mark.parametrize(("name", "bound"), [("S2", 10.0), ("S2+", 1.0)])
 def test_s2_wants_an_error_below_its_bound(name: str, bound: float) -> None:
     for mse, verdict in ((0.99 * bound, Verdict.PASS), (bound, Verdict.FAIL)):
-        assert CRITERIA.get(name).decide([cell(final__dense_mse=mse)], NOTHING).verdict is verdict
+        assert of_six(CRITERIA.get(name).decide, cell(final__dense_mse=mse)).verdict is verdict
 
 
 @pytest.mark.parametrize(("nmse", "verdict"), [(0.5, Verdict.PASS), (0.51, Verdict.FAIL), (math.nan, Verdict.FAIL)])
 def test_s1_and_s3_fail_where_nothing_was_learned(nmse: float, verdict: Verdict) -> None:
     flat = cell(final__roughness_ratio=2e-4, final__dense_nmse=nmse)
     falling = rules.of_something_learned(lambda cell, artifacts: rules.monotonicity(np.geomspace(1, 0.9, 40), 0.0))
-    for found in (CRITERIA.get("S1").decide([flat], NOTHING), median_seed(falling)([flat], NOTHING)):
+    for found in (of_six(CRITERIA.get("S1").decide, flat), of_six(median_seed(falling), flat)):
         assert found.verdict is verdict
         if verdict is Verdict.FAIL:
             assert found.figure == math.inf
@@ -212,7 +217,7 @@ def test_a_worse_figure_never_turns_fail_into_pass(figure: float, factor: float,
         metrics = {"final__roughness_ratio": value, "final__dense_mse": value}
         metrics |= {"prune__mse_final": value, "prune__base_dense_mse": 1.0, "final__dense_nmse": 0.1}
         one = cell("completed", "kan_pruned" if name == "K2" else "siren", "poisson_2d_sin", **metrics)
-        return CRITERIA.get(name).decide([one], NOTHING).verdict
+        return of_six(CRITERIA.get(name).decide, one).verdict
 
     assert not (verdict(figure) is Verdict.FAIL and verdict(worse) is Verdict.PASS)
     assert verdict(math.nan) is Verdict.FAIL
@@ -251,7 +256,7 @@ def test_no_criterion_passes_without_data(name: str, outcome: str) -> None:
                 assert found.verdict not in (Verdict.EXPECTED, Verdict.NOT_OBSERVED)
 
 
-def seeds_of(errors: dict[tuple[str, str], float], problem: str, seeds: int = 5) -> Evidence:
+def seeds_of(errors: dict[tuple[str, str], float], problem: str, seeds: int = 6) -> Evidence:
     """A completed run for each seed, with these errors by model and preset."""
     cells = [
         replace(cell(model=model, problem=problem, final__dense_nmse=error), preset=preset, seed=seed)
@@ -268,7 +273,10 @@ def test_b1_is_decided_once_by_each_familys_best_preset(nmse: float, verdict: Ve
     evidence = seeds_of(bad | good | {("siren", "tuned"): nmse}, "poisson_1d_poly")
     (found,) = [each for each in judge(evidence, NOTHING) if each.criterion.id == "B1"]
     assert (found.preset, found.verdict, found.problems[0].figure) == (None, verdict, nmse)
-    assert f"siren {nmse:.1e} (tuned, 5 seeds)" in found.problems[0].note
+    holds = (
+        "6 of 6, a seed holds with 54% to 100%" if verdict is Verdict.PASS else "0 of 6, a seed holds with 0% to 46%"
+    )
+    assert f"siren {nmse:.1e} (tuned, {holds})" in found.problems[0].note
 
 
 @pytest.mark.parametrize(("nmse", "verdict"), [(1e-8, Verdict.PASS), (1.01e-8, Verdict.FAIL)])
@@ -277,7 +285,9 @@ def test_b2_is_decided_once_by_the_best_family_under_its_best_preset(nmse: float
     evidence = seeds_of({("siren", "lm"): nmse, ("siren", "seed"): 1.0, ("mlp", "lm"): 0.5}, "poisson_1d_highfreq")
     (found,) = [each for each in judge(evidence, NOTHING) if each.criterion.id == "B2"]
     assert (found.preset, found.verdict, found.problems[0].figure) == (None, verdict, nmse)
-    assert found.problems[0].note == "siren (lm, 5 seeds)"
+    (on,) = found.problems
+    assert on.note == f"siren (lm, {on.count})"
+    assert (on.holds, on.of) == (6 if verdict is Verdict.PASS else 0, 6)
 
 
 @pytest.mark.parametrize(
@@ -294,8 +304,8 @@ def test_x1_is_expected_only_where_the_mlp_fails(first: float, second: float, ve
     evidence = replace(of_1d, cells=of_1d.cells + of_2d.cells)
     found = judge_one(CRITERIA.get("X1"), "tuned", evidence, NOTHING)
     assert (found.verdict, found.counts) == (verdict, counts)
-    assert (found.problems[0].figure, found.problems[0].of) == (first, 5)
-    assert found.problems[0].note.endswith("of 5 seeds; siren 1.0e-09")
+    assert (found.problems[0].figure, found.problems[0].of) == (first, 6)
+    assert found.problems[0].note.endswith("of 6 seeds; siren 1.0e-09")
 
 
 def test_x1_is_decided_by_the_median_seed_and_says_in_how_many_the_mlp_fails() -> None:
@@ -305,6 +315,7 @@ def test_x1_is_decided_by_the_median_seed_and_says_in_how_many_the_mlp_fails() -
     ]
     found = CRITERIA.get("X1").decide(cells, NOTHING)
     assert (found.verdict, found.holds, found.of) == (Verdict.EXPECTED, 3, 5)
+    assert found.interval == seed_holds(3, 5)
     found = CRITERIA.get("X1").decide([cell(model="siren", problem="poisson_1d_highfreq")], NOTHING)
     assert found.verdict is Verdict.NO_DATA
 
@@ -338,11 +349,30 @@ def test_x2_wants_the_curves_of_the_run_and_a_panel_for_each() -> None:
         assert rules.on_its_scale(drawn, TARGET, RESIDUAL).verdict is Verdict.FAIL
 
 
+def test_b1_takes_of_a_familys_presets_the_one_that_is_surest_before_the_one_of_least_error() -> None:
+    sure = dict.fromkeys(((name, "tuned") for name in FAMILIES.names()), 1e-5)
+    evidence = seeds_of(sure, "poisson_1d_poly")
+    few = seeds_of({("siren", "lm"): 1e-12}, "poisson_1d_poly", seeds=5)
+    found = judge_one(CRITERIA.get("B1"), None, replace(evidence, cells=evidence.cells + few.cells), NOTHING)
+    assert found.verdict is Verdict.PASS
+    assert "siren 1.0e-05 (tuned, 6 of 6" in found.problems[0].note
+
+
+def test_of_problems_those_that_hold_surely_are_counted_and_those_that_are_unsure_beside_them() -> None:
+    sure, few = (
+        replace(cell(problem=problem, final__dense_mse=5.0), seed=0)
+        for problem in ("poisson_2d_sin", "poisson_2d_poly")
+    )
+    cells = [replace(each, seed=seed) for each, seeds in ((sure, 6), (few, 5)) for seed in range(seeds)]
+    found = judge_one(CRITERIA.get("S2"), "tuned", Evidence(Selection(), tuple(cells), True, "1", {}), NOTHING)
+    assert (found.verdict, found.counts) == (Verdict.UNSURE, "1 of 2, 1 unsure")
+
+
 @pytest.mark.parametrize("name", ["B1", "B2"])
 def test_rules_over_presets_ask_for_five_seeds(name: str) -> None:
     errors = dict.fromkeys(((family, "lm") for family in FAMILIES.names()), 1e-12)
     problem = "poisson_1d_poly" if name == "B1" else "poisson_1d_highfreq"
-    for seeds, verdict in ((5, Verdict.PASS), (4, Verdict.NO_DATA)):
+    for seeds, verdict in ((6, Verdict.PASS), (5, Verdict.UNSURE), (4, Verdict.NO_DATA)):
         found = judge_one(CRITERIA.get(name), None, seeds_of(errors, problem, seeds), NOTHING)
         assert found.verdict is verdict
 
@@ -379,7 +409,7 @@ def test_real_runs_are_judged_as_they_went(filled: MlflowClient) -> None:
     assert set(found) == {(name, preset) for name in {*CRITERIA.names()} - over for preset in ("tuned", "lm")} | {
         (name, None) for name in over
     }
-    assert found["K3", "tuned"] is Verdict.PASS
+    assert found["K3", "tuned"] is Verdict.UNSURE, "it holds for two seeds"
     assert found["E1", "tuned"] is Verdict.NO_DATA, "one cell was never run"
     assert found["E2", "tuned"] is Verdict.FAIL, "one cell was never run"
     assert found["E1", "lm"] is Verdict.NOT_APPLICABLE, "no run failed"
@@ -387,7 +417,7 @@ def test_real_runs_are_judged_as_they_went(filled: MlflowClient) -> None:
     assert found["O2", "lm"] is Verdict.PASS
     assert found["O3", "tuned"] is Verdict.FAIL
     assert found["O3", "lm"] is Verdict.PASS
-    assert found["S4", "tuned"] is Verdict.PASS
+    assert found["S4", "tuned"] is Verdict.UNSURE, "it holds for four seeds"
     assert found["S4", "lm"] is Verdict.NOT_APPLICABLE
     assert found["X2", "lm"] is Verdict.PASS
     assert found["B1", None] is Verdict.NO_DATA, "not five seeds"

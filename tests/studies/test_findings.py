@@ -108,6 +108,12 @@ def test_a_trial_that_violates_a_constraint_is_named_beside_the_best(outside: Pa
     text = out.getvalue()
     assert "complete  -4" in text.splitlines()[0]
     assert "violates S3 poisson_1d_sin by 0.42" in text.splitlines()[0]
+    assert [" ".join(line.split()) for line in text.splitlines()[1:4]] == [
+        "trial log10 NMSE constraints",
+        "1 -4 violates S3 poisson_1d_sin by 0.42",
+        "2 -0.301 met",
+    ]
+    assert "next        harness study export" in text
     assert "best        trial 2: log10 NMSE -0.301" in text
     assert "least       trial 1: log10 NMSE -4, but it violates S3 poisson_1d_sin by 0.42" in text
 

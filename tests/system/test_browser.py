@@ -13,6 +13,7 @@ from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from harness.run import RunResult, run
 from harness.tracking.naming import run_name
+from harness.tracking.pages import view
 from tests.support import served, small
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -79,6 +80,13 @@ def test_the_ui_shows_a_completed_and_a_diverged_run_without_an_error(store: Mlf
         shown(page, "kan-poisson_2d_sin-tuned-")
         shown(page, "siren-poisson_2d_sin-tuned-")
         page.screenshot(path=outside / "runs.png")
+        page.goto(f"{address}/{view(experiment, 'table')}")
+        for column in ("outcome", "cfg/problem", "final/log10_nmse"):
+            expect(page.get_by_role("columnheader", name=column).first).to_be_visible(timeout=PATIENCE_MS)
+        page.screenshot(path=outside / "table.png")
+        with page.expect_popup() as opened:
+            page.get_by_role("link", name="charts", exact=True).click()
+        expect(opened.value.get_by_text("Errors by problem").first).to_be_visible(timeout=PATIENCE_MS)
     assert problems == []
 
 

@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 import pytest
+from mlflow.utils.validation import _validate_metric_name
 
 from harness import presets
 from harness.presets import resolve
-from harness.tracking.naming import LENGTH, model_name, run_name
+from harness.tracking.naming import LENGTH, error_name, model_name, run_name
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,15 @@ def test_a_long_name_is_cut_and_what_is_cut_still_tells_runs_apart() -> None:
         assert re.fullmatch(r"kan_pruned-poisson_2d_sin-tuned-epochs77-n_train100-.*-\+\d\.[0-9a-f]{6}-s0", name)
     long = run_name(resolve({"model": "kan", "grids": tuple(range(3, 2500))}))
     assert re.fullmatch(r"kan-poisson_2d_sin-tuned-\+1\.[0-9a-f]{6}-s0", long)
+
+
+def test_mlflow_takes_the_name_of_an_error_whatever_the_names_of_plug_ins() -> None:
+    assert error_name("poisson_2d_sin", "siren", "lm") == "log10_nmse/poisson_2d_sin/siren-lm"
+    assert error_name("a+", "m.1-x", "p") == "log10_nmse/a_/m.1-x-p"
+    long = [error_name("p" * 100, "m" * 100, "r" * 99 + end) for end in "ab"]
+    assert len(set(long)) == 2
+    for name in (*long, error_name("a+", "m.1-x", "p")):
+        _validate_metric_name(name)
 
 
 def test_mlflow_takes_no_dot_in_the_name_of_a_model() -> None:

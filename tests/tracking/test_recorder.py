@@ -42,6 +42,17 @@ def curve(client: MlflowClient, name: str = "train/mse") -> list[tuple[int, floa
     return sorted((m.step, m.value) for m in client.get_metric_history(only_run(client).info.run_id, name))
 
 
+def test_the_error_of_an_epoch_is_logged_as_a_logarithm_with_a_floor(store: MlflowClient) -> None:
+    with recorder() as recording:
+        recording.record(StageStarted(0, "train"))
+        for number, mse in enumerate((97.4, 9.74, 0.0), start=1):
+            recording.record(epoch(number, mse))
+        recording.conclude(DONE)
+    found = [value for _, value in curve(store, "test/log10_nmse")]
+    assert found == pytest.approx([0.0, -1.0, -20.0], abs=0.02)
+    assert "test/log10_nmse" not in recording.history
+
+
 def test_a_run_that_mlflow_started_is_resumed_and_no_other_is_made(
     store: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,3 +364,13 @@ def test_the_note_says_how_it_went(store: MlflowClient) -> None:
     assert "**diverged**. Why." in note
     assert "First non-finite number: gradient = nan at epoch 1" in note
     assert "2 pi^2 sin(pi x) sin(pi y)" in note
+
+
+def test_the_note_does_not_call_a_huge_number_non_finite(store: MlflowClient) -> None:
+    with recorder() as recording:
+        recording.record(StageStarted(0, "train"))
+        recording.record(nan(1, 4.55e63))
+        recording.conclude(Ending(Outcome.DIVERGED, "Why."))
+    note = only_run(store).data.tags["mlflow.note.content"]
+    assert "Exceeds 10^6 times its start: gradient = 4.55e+63 at epoch 1" in note
+    assert "non-finite" not in note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import subprocess
@@ -112,6 +113,20 @@ def test_the_experiment_is_the_caller_s_or_named_after_the_section(
 def test_the_headline_of_an_experiment_of_ours_is_the_logarithm_of_the_error(store: MlflowClient) -> None:
     tag = "mlflow.experiment.primaryMetric.name"
     assert experiment_of(store, "fresh").tags[tag] == "final/log10_nmse"
+
+
+def test_an_experiment_of_ours_says_what_it_holds_and_has_the_views_that_it_links_to(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = experiment_of(store, "fresh", "Fresh runs.")
+    note = made.tags["mlflow.note.content"]
+    assert "Fresh runs." in note.splitlines()[0]
+    linked = re.findall(r"\(#/experiments/(\d+)/runs\?\S*viewStateShareKey=(\w+)\)", note)
+    assert linked == [(made.experiment_id, "table"), (made.experiment_id, "charts")]
+    for _, name in linked:
+        assert "tags.`outcome`" in json.loads(made.tags[f"mlflow.sharedViewState.{name}"])["selectedColumns"]
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    assert "Fresh" not in experiment_of(store, "fresh", "Fresh runs.").tags["mlflow.note.content"]
 
 
 def test_an_experiment_that_was_there_before_stays_as_it_is(store: MlflowClient) -> None:

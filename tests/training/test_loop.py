@@ -287,6 +287,8 @@ def test_a_siren_diverges_at_a_rate_of_a_million_and_keeps_its_last_finite_state
     event = found[-2]
     assert isinstance(event, NonFinite)
     assert event.epoch < 50
+    assert event.exceeds
+    assert "which exceeds 10^6 times its start, at epoch" in found[-1].reason
     assert math.isfinite(event.last_finite_loss)
     assert regressor(data.dense.x).isfinite().all()
 

@@ -1,0 +1,322 @@
+"""The command ``harness publish``: results by the protocol (docs/protocol.md), each with the trail to how it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import platform
+import re
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness import presets
+from harness.errors import BadInput, quoted
+from harness.families import FAMILIES
+from harness.machine import cores, processor
+from harness.presets import DAGGER, KNOWS_TARGET
+from harness.problems import PROBLEMS
+from harness.protocol import REPORTING
+from harness.registry import check_name
+from reports.verdicts import median_figure
+
+LEDGER = Path("docs/results/ledger.json")
+PACKAGES = ("harness", "mlflow", "torch", "numpy", "scipy")
+"""Whose versions the ledger has."""
+MADE = re.compile(r"<!-- made by harness publish: (?P<name>\S+) -->\n(?P<text>.*?)<!-- end -->", re.DOTALL)
+MEASURED = re.compile(
+    r"<!-- measured: commit (?P<commit>[0-9a-f]{7,40})(?:, presets (?P<presets>[^;]*))?; (?P<command>.+) -->"
+)
+FIGURE = re.compile(r"[-+*]*\d[\d.,]*(e[-+]?\d+)?(%|x|\*\*)?(\s|,|$)")
+"""What a cell of a table looks like that was measured."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the ledger says of a result that was published."""
+
+    name: str
+    selection: str
+    presets: dict[str, str]
+    """Digest by name."""
+    seeds: dict[str, list[int]]
+    """By preset."""
+    commit: str
+    versions: dict[str, str]
+    machine: str
+    date: str
+    commands: tuple[str, ...]
+    texts: dict[str, str] = field(default_factory=dict)
+    """Digest of each text that was made, by the name of its place; ``report`` is the page of its own."""
+
+    def line(self) -> str:
+        """The trail, as it stands above a table."""
+        of_presets = ", ".join(f"{name} `{digest}`" for name, digest in self.presets.items())
+        commands = ", ".join(f"`{each}`" for each in self.commands)
+        by_seeds: dict[str, list[str]] = {}
+        for name, seeds in self.seeds.items():
+            by_seeds.setdefault(spelled(seeds), []).append(name)
+        spans = "; ".join(f"{some} ({', '.join(of)})" if len(by_seeds) > 1 else some for some, of in by_seeds.items())
+        return f"*Seeds {spans}, commit `{self.commit[:10]}`, presets {of_presets}; {commands}.*"
+
+
+def spelled(seeds: Sequence[int]) -> str:
+    """``10000 to 10009``; one after the other where some between them are not there."""
+    if len(seeds) > 1 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def publish(report: str, name: str, commands: Sequence[str], root: Path = Path()) -> list[Path]:
+    """Publish a report, the folder that ``harness report`` has written, under a name; gives the files that were written.
+
+    ``root`` is the checkout. Raises BadInput, with nothing written, for what the protocol does not let be published.
+    """
+    check_name("name", name)
+    if not commands:
+        raise BadInput("command is missing; give the command that made the runs, so that others can make them too.")
+    if not (root / "docs").is_dir():
+        raise BadInput("there is no folder docs here; publish from the checkout of the project.")
+    folder = Path(report)
+    try:
+        said = json.loads((folder / "report.json").read_text())
+        text = dict.fromkeys(("preset_digest", "commit", "dirty"), str)  # a digest may look like a number
+        cells = pd.read_csv(
+            folder / "runs.csv", dtype=text, keep_default_na=False, na_values={"final/dense_nmse": [""]}
+        )
+        page = (folder / "report.md").read_text()
+        pictures = {path.name: path.read_bytes() for path in sorted((folder / "figures").iterdir())}
+    except (OSError, ValueError) as error:
+        raise BadInput(f"report = {report!r} can't be read: {error}.") from error
+    found = row(name, said, cells, commands)
+    texts = {"verdicts": verdicts(said), "errors": errors(cells), "summary": summary(cells)}
+    made = {place: f"{found.line()}\n\n{text}" for place, text in texts.items()}
+    pages = {path: _filled(path.read_text(), name, made) for path in _pages(root)}
+    used = {
+        place for path in pages for place in made if f"<!-- made by harness publish: {name}/{place} -->" in pages[path]
+    }
+    title, _, rest = page.partition("\n")
+    made["report"] = f"{title}\n\n{found.line()}\n{rest}"
+    digests = {place: digest_of(text) for place, text in made.items() if place in used or place == "report"}
+    home = root / LEDGER.parent / name
+    pages[home / "report.md"] = made["report"]
+    others = {each.name: each for each in ledger(root) if each.name != name}
+    rows = [*others.values(), Row(**{**asdict(found), "texts": digests})]
+    pages[root / LEDGER] = json.dumps([asdict(each) for each in sorted(rows, key=lambda r: r.name)], indent=1) + "\n"
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "figures").mkdir(parents=True)
+    for picture, content in pictures.items():
+        (home / "figures" / picture).write_bytes(content)
+    changed = [path for path, text in pages.items() if not path.is_file() or path.read_text() != text]
+    for path in changed:
+        path.write_text(pages[path])
+    return changed
+
+
+def row(name: str, said: Mapping[str, Any], cells: pd.DataFrame, commands: Sequence[str]) -> Row:
+    """The row of a report. Raises BadInput where its runs are not as the protocol wants them."""
+    if said["unsettled"] or not len(cells):
+        raise BadInput(f"report is not complete: {said['unsettled'] or 'all'} of its cells have not ended.")
+    seeds = {str(preset): sorted({int(s) for s in some["seed"]}) for preset, some in cells.groupby("preset")}
+    if strange := _strange(seeds):
+        raise BadInput(
+            f"seed = {strange[0]} is not one that may be published; reporting seeds are {spelled(REPORTING)}."
+        )
+    used = {}
+    for preset, some in cells.groupby("preset"):
+        used[str(preset)] = presets.digest(str(preset))
+        for found in sorted(set(some["preset_digest"]) - {used[str(preset)]}):
+            raise BadInput(
+                f"preset = {quoted(preset)} has the digest {used[str(preset)]} now, and runs have "
+                f"{quoted(found) if found else 'none'}; make them with the preset as it is."
+            )
+    commits = sorted(set(cells["commit"]))
+    if "" in commits or len(commits) > 1:
+        raise BadInput(
+            f"commit is {', '.join(each[:10] or 'missing' for each in commits)} in the runs; "
+            "all of them have to be made from one commit."
+        )
+    if dirty := int((cells["dirty"] != "false").sum()):
+        raise BadInput(f"commit {commits[0][:10]} had changes in {dirty} runs; make them from a clean checkout.")
+    versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    machine = f"{cores()} cores, {processor()}"
+    today = datetime.now(UTC).date().isoformat()
+    return Row(name, str(said["selection"]), used, seeds, commits[0], versions, machine, today, tuple(commands))
+
+
+def ledger(root: Path = Path()) -> list[Row]:
+    """What has been published."""
+    path = root / LEDGER
+    rows = json.loads(path.read_text()) if path.is_file() else []
+    return [Row(**{**each, "commands": tuple(each["commands"])}) for each in rows]
+
+
+def digest_of(text: str) -> str:
+    """Hash of a text, whatever blank lines stand around it."""
+    return hashlib.sha256(text.strip().encode()).hexdigest()[:12]
+
+
+def check(root: Path = Path()) -> list[str]:
+    """A sentence for each thing that is published and that the protocol does not bear; none where all is well."""
+    rows = {each.name: each for each in ledger(root)}
+    faults = [fault for each in rows.values() for fault in _faults_of(each)]
+    there: dict[str, set[str]] = {name: set() for name in rows}
+    for each in rows.values():
+        page = root / LEDGER.parent / each.name / "report.md"
+        if page.is_file() and digest_of(page.read_text()) == each.texts["report"]:
+            there[each.name].add("report")
+        else:
+            faults.append(f"{LEDGER.parent / each.name / 'report.md'} is not what was published.")
+    for path in _pages(root):
+        text, name = path.read_text(), path.relative_to(root)
+        for found in MADE.finditer(text):
+            owner, _, place = found["name"].partition("/")
+            if owner not in rows or place not in rows[owner].texts:
+                faults.append(f"{name}: {found['name']} has no row in the ledger.")
+            elif digest_of(found["text"]) != rows[owner].texts[place]:
+                faults.append(f"{name}: {found['name']} is not what was published.")
+            else:
+                there[owner].add(place)
+        faults += [f"{name}: {fault}" for fault in _by_hand(MADE.sub("", text))]
+    lost = ((name, place) for name in rows for place in rows[name].texts if place not in there[name] | {"report"})
+    return faults + [f"{name}/{place} is in the ledger, and in no page as it was published." for name, place in lost]
+
+
+def _faults_of(row: Row) -> Iterator[str]:
+    if strange := _strange(row.seeds):
+        yield f"{row.name}: seed {strange[0]} is no reporting seed ({spelled(REPORTING)})."
+    yield from (f"{row.name}: {fault}" for fault in _stale(row.presets))
+    if not re.fullmatch(r"[0-9a-f]{40}", row.commit) or not row.commands:
+        yield f"{row.name}: it has no commit or no command."
+
+
+def _strange(seeds: Mapping[str, Sequence[int]]) -> list[int]:
+    return [seed for some in seeds.values() for seed in some if seed not in REPORTING]
+
+
+def _stale(digests: Mapping[str, str]) -> Iterator[str]:
+    for name, digest in digests.items():
+        now = presets.digest(name) if name in presets.names() else "none"
+        if digest != now:
+            yield f"preset {name} was {digest} and is {now} now."
+
+
+def _by_hand(text: str) -> Iterator[str]:
+    """What is wrong with the tables that no command has made."""
+    lines = text.splitlines()
+    starts = [n for n, line in enumerate(lines) if line.startswith("|") and not (n and lines[n - 1].startswith("|"))]
+    for start in starts:
+        rows = list(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
+        if not any(FIGURE.match(cell.strip()) for line in rows[2:] for cell in line.split("|")[2:-1]):
+            continue
+        above = next((line for line in reversed(lines[:start]) if line.strip()), "")
+        measured = MEASURED.fullmatch(above.strip())
+        if measured is None:
+            yield f"the table {rows[0]!r} has figures, and no line above it says how they were measured."
+            continue
+        named = (part.partition("=") for part in (measured["presets"] or "").split(", ") if part)
+        stale = _stale({name: digest for name, _, digest in named})
+        yield from (f"the table {rows[0]!r}: {fault}" for fault in stale)
+
+
+def _pages(root: Path) -> list[Path]:
+    made = {root / LEDGER.parent / each.name / "report.md" for each in ledger(root)}
+    found = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    return [path for path in found if path.is_file() and path not in made]
+
+
+def _filled(text: str, name: str, made: Mapping[str, str]) -> str:
+    for place, content in made.items():
+        begin, end = f"<!-- made by harness publish: {name}/{place} -->", "<!-- end -->"
+        before, found, rest = text.partition(begin)
+        if found:
+            text = f"{before}{begin}\n\n{content}\n\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def errors(cells: pd.DataFrame) -> str:
+    """A table for each model: dense NMSE on each problem under each preset.
+
+    Median over the seeds, with the least and the largest; a seed without a result counts as infinite.
+    """
+    known, marked = _nmse(cells), _marked(cells)
+    lines = [f"Dense NMSE, median of the seeds (least to largest).{_legend(marked)}"]
+    used = list(dict.fromkeys(cells["preset"]))
+    for model in (name for name in FAMILIES.names() if name in set(cells["model"])):
+        lines += ["", f"### `{model}`", "", f"| problem | {' | '.join(used)} |", "|---" * (len(used) + 1) + "|"]
+        for problem in (name for name in PROBLEMS.names() if name in set(cells["problem"])):
+            keys = [(problem, model, preset) for preset in used]
+            spreads = (_spread(known.get(key, ()), DAGGER if key in marked else "") for key in keys)
+            lines.append(f"| {problem} | {' | '.join(spreads)} |")
+    return "\n".join(lines)
+
+
+def summary(cells: pd.DataFrame) -> str:
+    """One table: the median dense NMSE of each model on each problem, under the preset of the row; the least is bold."""
+    known, marked = _nmse(cells), _marked(cells)
+    models = [name for name in FAMILIES.names() if name in set(cells["model"])]
+    lines = [f"| problem | preset | {' | '.join(models)} |", "|---" * (len(models) + 2) + "|"]
+    for problem in (name for name in PROBLEMS.names() if name in set(cells["problem"])):
+        for preset in dict.fromkeys(cells["preset"]):
+            medians = {
+                m: figure for m in models if (figure := median_figure(known.get((problem, m, preset), ()))) is not None
+            }
+            least = min(medians.values(), default=math.inf)
+            marks = {m: DAGGER if (problem, m, preset) in marked else "" for m in models}
+            shown = (f"{medians[m]:.1e}{marks[m]}" if m in medians else "–" for m in models)
+            best = [m for m in medians if medians[m] == least < math.inf]
+            bold = (f"**{s}**" if m in best else s for m, s in zip(models, shown, strict=True))
+            if medians:
+                lines.append(f"| {problem} | {preset} | {' | '.join(bold)} |")
+    return "\n".join([*lines, "", _legend(marked).strip()] if marked else lines)
+
+
+def _marked(cells: pd.DataFrame) -> set[tuple[str, str, str]]:
+    """Problem, model and preset whose shape was chosen with knowledge of the target."""
+    knowing = cells[cells["knows_target"].astype(str) == "True"]
+    return set(zip(knowing["problem"], knowing["model"], knowing["preset"], strict=True))
+
+
+def _legend(marked: Collection[object]) -> str:
+    return f" {KNOWS_TARGET}." if marked else ""
+
+
+def _nmse(cells: pd.DataFrame) -> dict[tuple[str, str, str], list[float]]:
+    """Dense NMSE of the seeds, by problem, model and preset; infinite where there is no result."""
+    nmse = pd.to_numeric(cells["final/dense_nmse"], errors="coerce")
+    known = cells.assign(nmse=nmse.where(cells["outcome"] == "completed").fillna(math.inf))
+    return {
+        (str(problem), str(model), str(preset)): [float(value) for value in some["nmse"]]
+        for (problem, model, preset), some in known.groupby(["problem", "model", "preset"])
+    }
+
+
+def _spread(values: Sequence[float], mark: str) -> str:
+    """The median, of two middle seeds the worse as in the report, with the least and the largest."""
+    median = median_figure(values)
+    return "no run" if median is None else f"{median:.1e}{mark} ({min(values):.1e} to {max(values):.1e})"
+
+
+def verdicts(said: Mapping[str, Any]) -> str:
+    """The verdicts of a ``report.json`` by criterion and preset, with the problems on which each holds; then, once, those of
+    the rules over presets.
+    """
+    used = said["presets"]
+    rows: dict[str, dict[str | None, str]] = {}
+    for each in said["verdicts"]:
+        of = rows.setdefault(f"{each['criterion']} | {each['sentence']}", {})
+        of[each["preset"]] = f"{each['verdict']} {each['counts']}".rstrip()
+    of_presets = {name: of for name, of in rows.items() if None not in of}
+    lines = [f"| | | {' | '.join(used)} |", "|---" * (len(used) + 2) + "|"]
+    lines += [f"| {name} | {' | '.join(of.get(p, '') for p in used)} |" for name, of in of_presets.items()]
+    lines += ["", f"Rules over presets ({', '.join(used)}), each decided once:", "", "| | | |", "|---|---|---|"]
+    lines += [f"| {name} | {of[None]} |" for name, of in rows.items() if None in of]
+    return "\n".join(lines)
