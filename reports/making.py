@@ -14,6 +14,7 @@ from reports.histories import Artifacts
 from reports.judging import Judgement, judge
 from reports.overviews import pictures
 from reports.pictures import Picture
+from reports.pruning import pruning_table
 from reports.statistics import (
     FACTORS,
     Cost,
@@ -138,7 +139,7 @@ def _compare(evidence: Evidence, artifacts: Artifacts, preset: str) -> Compariso
         tuple(choice for choice in choices if choice is not None),
         win_matrix(errors),
         performance_profile(medians),
-        tuple(tables(evidence, artifacts, preset)),
+        (*tables(evidence, artifacts, preset), pruning_table(preset, groups_of(evidence, preset))),
     )
 
 

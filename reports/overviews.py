@@ -14,6 +14,7 @@ from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
 from reports.pictures import DPI, LEAST, Picture, colour, margins, png, said
 from reports.plots import fits, heatmaps, loss_curves
+from reports.pruning import pruning_path
 from reports.statistics import on_front
 from reports.tables import Group, chosen, final_errors, groups_of
 from reports.targets import target_of
@@ -24,6 +25,7 @@ def pictures(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Pict
     """All pictures of a preset, those over all problems first."""
     groups = groups_of(evidence, preset)
     found = [pareto(preset, groups), nan_timeline(preset, groups)] if groups else []
+    found += [path] if (path := pruning_path(preset, groups)) is not None else []
     for group in groups.values():
         known = target_of(itertools.chain(*group.values()))
         if known is None:
