@@ -26,7 +26,8 @@ from harness.presets import DAGGER, KNOWS_TARGET
 from harness.problems import PROBLEMS
 from harness.protocol import REPORTING
 from harness.registry import check_name
-from reports.verdicts import median_figure
+from reports.criteria import CRITERIA
+from reports.verdicts import Verdict, median_figure
 
 LEDGER = Path("docs/results/ledger.json")
 PACKAGES = ("harness", "mlflow", "torch", "numpy", "scipy")
@@ -97,7 +98,12 @@ def publish(report: str, name: str, commands: Sequence[str], root: Path = Path()
     except (OSError, ValueError) as error:
         raise BadInput(f"report = {report!r} can't be read: {error}.") from error
     found = row(name, said, cells, commands)
-    texts = {"verdicts": verdicts(said), "errors": errors(cells), "summary": summary(cells)}
+    texts = {
+        "groups": groups(said),
+        "verdicts": verdicts(said),
+        "errors": errors(cells),
+        "summary": summary(cells),
+    }
     made = {place: f"{found.line()}\n\n{text}" for place, text in texts.items()}
     pages = {path: _filled(path.read_text(), name, made) for path in _pages(root)}
     used = {
@@ -319,4 +325,32 @@ def verdicts(said: Mapping[str, Any]) -> str:
     lines += [f"| {name} | {' | '.join(of.get(p, '') for p in used)} |" for name, of in of_presets.items()]
     lines += ["", f"Rules over presets ({', '.join(used)}), each decided once:", "", "| | | |", "|---|---|---|"]
     lines += [f"| {name} | {of[None]} |" for name, of in rows.items() if None in of]
+    return "\n".join(lines)
+
+
+def groups(said: Mapping[str, Any]) -> str:
+    """A line for each group of criteria: how many come to which verdict, by preset; those that do not hold are named.
+
+    Rules over presets stand once, in a column of their own.
+    """
+    columns = [*said["presets"], None]
+    counted: dict[str, dict[str | None, dict[str, list[str]]]] = {}
+    for each in said["verdicts"]:
+        of = counted.setdefault(CRITERIA.get(each["criterion"]).group, {}).setdefault(each["preset"], {})
+        of.setdefault(each["verdict"], []).append(each["criterion"])
+
+    def entry(of: Mapping[str, Sequence[str]]) -> str:
+        order = sorted(of, key=[verdict.value for verdict in Verdict].index)
+        held = ("PASS", "EXPECTED", "N/A")
+        return ", ".join(f"{len(of[v])} {v}" + ("" if v in held else f" ({', '.join(of[v])})") for v in order)
+
+    lines = [
+        f"| criteria | {' | '.join(map(str, said['presets']))} | over presets |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    for group, by_preset in counted.items():
+        ids = list(dict.fromkeys(name for of in by_preset.values() for some in of.values() for name in some))
+        ids = [name for name in CRITERIA.names() if name in ids]
+        entries = (entry(by_preset.get(column, {})) for column in columns)
+        lines.append(f"| {group} ({', '.join(ids)}) | {' | '.join(entries)} |")
     return "\n".join(lines)

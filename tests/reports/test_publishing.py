@@ -14,7 +14,7 @@ from harness.cli import main
 from harness.errors import BadInput
 from harness.presets import KNOWS_TARGET
 from harness.protocol import CONFIRMATION, DEVELOPMENT, REPORTING
-from reports.publishing import LEDGER, check, digest_of, ledger, publish, verdicts
+from reports.publishing import LEDGER, check, digest_of, groups, ledger, publish, verdicts
 from tests.support import ROOT
 
 COMMAND = "harness benchmark --suite section1_3 --seeds 10 --first_seed 10000"
@@ -248,3 +248,19 @@ def test_the_seeds_of_the_protocol_are_apart_and_its_page_says_which_they_are() 
 
 def test_a_digest_takes_no_notice_of_blank_lines_around_a_text() -> None:
     assert digest_of("\n\na\n") == digest_of("a") != digest_of("b")
+
+
+def test_the_groups_of_criteria_are_counted_by_verdict_and_what_does_not_hold_is_named() -> None:
+    given = [
+        verdict("S1", "tuned", "PASS", "4 of 4"),
+        verdict("S2", "tuned", "FAIL", "1 of 2"),
+        verdict("S3", "tuned", "FAIL", "1 of 2"),
+        verdict("S1", "lm", "N/A", ""),
+        verdict("B1", None, "UNSURE", "9 of 11"),
+    ]
+    assert groups({**SAID, "verdicts": given}).splitlines() == [
+        "| criteria | tuned | lm | over presets |",
+        "|---|---|---|---|",
+        "| SIREN (S1, S2, S3) | 1 PASS, 2 FAIL (S2, S3) | 1 N/A |  |",
+        "| Beyond (B1) |  |  | 1 UNSURE (B1) |",
+    ]
