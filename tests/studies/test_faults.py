@@ -62,6 +62,8 @@ def at_work(store: MlflowClient) -> list[int]:
     return [owner.pid for r in found if "cfg/lr" in r.data.params and (owner := owner_of(r)) is not None]
 
 
+# On each kind of storage, ten times over: benchmarks/kills.py studies.
+@pytest.mark.parametrize("any_storage", ["postgresql"], indirect=True)
 def test_after_kill_9_of_the_driver_the_trial_is_done_once_by_the_next(any_storage: str, store: MlflowClient) -> None:
     with started(any_storage, trials=2) as driver:
         until(lambda: at_work(store))
@@ -111,7 +113,7 @@ def test_a_driver_that_is_asked_to_stop_leaves_nothing_running(store: MlflowClie
     assert list(states(at).values()) == ["FAIL", "WAITING"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGHUP])  # what is heard, and how: tests/test_run.py
 def test_an_export_that_is_asked_to_stop_leaves_nothing_running(
     number: signal.Signals, store: MlflowClient, outside: Path
 ) -> None:
@@ -144,6 +146,7 @@ def test_an_export_that_is_asked_to_stop_leaves_nothing_running(
     )
 
 
+@pytest.mark.parametrize("any_storage", ["sqlite"], indirect=True)
 def test_two_drivers_on_one_study_ask_for_as_many_trials_as_one(any_storage: str, store: MlflowClient) -> None:
     given = {"trials": 6, "epochs": 30}
     with started(any_storage, **given) as one, started(any_storage, **given) as other:

@@ -180,6 +180,8 @@ def test_workers_that_are_killed_cost_an_attempt_and_no_cell(store: MlflowClient
     assert_exactly_the_plan(store, suite)
 
 
+# On SQLite too, and behind a server: benchmarks/kills.py drivers.
+@pytest.mark.parametrize("any_store", ["postgresql"], indirect=True)
 def test_two_drivers_on_one_store_share_the_cells(any_store: MlflowClient, suite: str) -> None:
     with driver(suite, workers="1") as one, driver(suite, workers="1") as other:
         ends = [process.communicate(timeout=240) for process in (one, other)]
