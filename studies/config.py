@@ -14,7 +14,7 @@ from harness.errors import BadInput, quoted, refusal
 from harness.execution.config import BenchmarkConfig
 from harness.families import FAMILIES
 from harness.machine import refuse_unwritable
-from harness.protocol import CONFIRMATION
+from harness.protocol import CONFIRMATION, REPORTING
 from harness.registry import load_plugins, nearest
 
 WHERE = ("workers", "threads", "max_memory", "executor", "scheduler", "cluster", "cluster_config")
@@ -114,6 +114,7 @@ def configure(given: Mapping[str, str]) -> StudyConfig:
         raise BadInput(
             f"suite = {config.suite!r} can't be used with problem = {','.join(config.problem)!r}; give one of them."
         )
+    _refuse_reporting_seeds("first_seed", config.first_seed, config.seeds)
     load_plugins(config.plugins)
     for name, value in others.items():
         if name in ("model", "seed"):
@@ -128,6 +129,15 @@ def configure(given: Mapping[str, str]) -> StudyConfig:
     return config
 
 
+def _refuse_reporting_seeds(field: str, first: int, count: int) -> None:
+    """Nothing is chosen by the seeds that are published (docs/protocol.md)."""
+    if first < REPORTING.stop and first + count > REPORTING.start:
+        raise BadInput(
+            f"{field} = {first} can't be used: seeds {REPORTING.start} to {REPORTING.stop - 1} are kept for reporting, and "
+            "nothing is chosen by them; take others."
+        )
+
+
 def configure_export(given: Mapping[str, str]) -> tuple[StudyConfig, ExportConfig]:
     """The configuration of the study, and that of its export. Raises BadInput with one sentence."""
     own = {name: value for name, value in given.items() if name in ExportConfig.model_fields}
@@ -136,6 +146,7 @@ def configure_export(given: Mapping[str, str]) -> tuple[StudyConfig, ExportConfi
     except ValidationError as error:
         raise refusal(error) from error
     study = configure({name: value for name, value in given.items() if name not in own})
+    _refuse_reporting_seeds("first_fresh", config.first_fresh, config.fresh)
     if set(study.seed_range()) & set(range(config.first_fresh, config.first_fresh + config.fresh)):
         raise BadInput(
             f"first_fresh = {config.first_fresh} is not fresh: the study has seen some of the {config.fresh} seeds from there."

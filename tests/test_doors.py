@@ -288,6 +288,8 @@ WRITTEN = [
     Door(("benchmark", "--suite", "x" * 5000 + "/s.yaml"), ("suite = ", "can't be read")),
     # What the others refuse: names, addresses.
     door("benchmark --suite it's.yaml", "suite = ", "can't be a name"),
+    door("study --first_seed 9998 --seeds 3", "first_seed = 9998", "kept for reporting"),
+    door("study export --first_fresh 10009", "first_fresh = 10009", "kept for reporting"),
     door("study --storage redis://here", "storage = 'redis://here'", "journal file"),
     door("study --storage sqlite:///nowhere/studies.db", "storage = ", "nowhere"),
     door("study --storage sqlite://", "storage = 'sqlite://'"),

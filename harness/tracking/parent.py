@@ -107,7 +107,9 @@ def write_table(client: MlflowClient, run_id: str, name: str, rows: Table) -> No
 def write_progress(client: MlflowClient, run_id: str, counts: Mapping[str, int], note: str) -> None:
     """How many children ended how, as metrics, and the note on the run's page."""
     now = int(time.time() * 1000)
-    metrics = [Metric(f"cells/{name}", float(count), now, 0) for name, count in counts.items()]
+    metrics = [
+        Metric(f"outcome/{name}", float(count), now, 0) for name, count in counts.items() if count or name == "left"
+    ]
     client.log_batch(run_id, metrics=metrics, tags=progress_tags(note))
 
 

@@ -298,7 +298,7 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["benchmark"] == result.benchmark
     assert parent.data.tags["preset.digest.seed"] == digest("seed")
-    assert parent.data.metrics["cells/completed"] == 3
+    assert parent.data.metrics["outcome/completed"] == 3
     errors = {name: value for name, value in parent.data.metrics.items() if name.startswith("log10_nmse/")}
     assert errors == {f"log10_nmse/poisson_1d_sin/{each.model}-seed": each.median for each in result.state.spreads()}
     about = any_store.get_experiment(parent.info.experiment_id).tags["mlflow.note.content"]

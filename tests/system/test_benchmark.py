@@ -142,7 +142,7 @@ def test_the_suite_of_faults_fails_in_every_way_and_the_report_decides_from_what
         assert f"{model} on poisson_1d_sin" in done.stdout, "the summary names every cell without a result"
     assert sorted(outcome for outcome, _ in ended["siren"]) == ["completed", "diverged"]
     (parent,) = [run for run in all_runs(store) if "fingerprint" not in run.data.tags]
-    assert (parent.info.status, parent.data.metrics["cells/error"], parent.data.metrics["cells/timeout"]) == (
+    assert (parent.info.status, parent.data.metrics["outcome/error"], parent.data.metrics["outcome/timeout"]) == (
         "FAILED",
         4,
         2,
