@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.escaping import drawn, file_name
+from reports.charts import Chart
 
 # Okabe and Ito 2008, "Color Universal Design": told apart with any kind of colour vision.
 COLOURS = {"mlp": "#0072B2", "mlp_fourier": "#56B4E9", "siren": "#E69F00", "kan": "#009E73", "kan_pruned": "#D55E00"}
@@ -22,14 +23,17 @@ LEAST = 1e-30
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a PNG. ``drawn`` is whether it is of lines, whose colours a dark page may turn round."""
+    """A picture as a PNG, with the data of its lines where the page can draw them; or a sentence alone, where there is nothing
+    to see. ``drawn`` is whether it is of lines, whose colours a dark page may turn round.
+    """
 
     name: str
     """Of the problem and the preset that it shows; :attr:`file` is one for a file."""
     title: str
     description: str
-    png: bytes
+    png: bytes | None
     drawn: bool = True
+    chart: Chart | None = None
 
     @property
     def file(self) -> str:
