@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
-MOST = 240
+MOST = 402
 """Points of a line that the page gets, about one for two pixels."""
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from harness.escaping import drawn, file_name
 from reports.charts import Chart
+from reports.formulas import typeset
 
 # Okabe and Ito 2008, "Color Universal Design": told apart with any kind of colour vision.
 COLOURS = {"mlp": "#0072B2", "mlp_fourier": "#56B4E9", "siren": "#E69F00", "kan": "#009E73", "kan_pruned": "#D55E00"}
@@ -73,9 +74,11 @@ def said(sentence: str, missing: Sequence[str]) -> str:
     return f"{sentence} Not shown: {'; '.join(missing)}." if missing else sentence
 
 
-def png(figure: Figure, title: str) -> bytes:
-    """The figure with its title, as a PNG."""
-    figure.suptitle(drawn(title), fontsize=10)
+def png(figure: Figure, title: str, formula: str = "") -> bytes:
+    """The figure with its title, as a PNG. Where the title ends with a formula, that is set as one."""
+    set_as = typeset(formula) if formula and title.endswith(formula) else None
+    text = drawn(title) if set_as is None else f"{drawn(title.removesuffix(formula))}{set_as}"
+    figure.suptitle(text, fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

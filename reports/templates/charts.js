@@ -72,7 +72,7 @@ function tips(panel) {  // a box with the values under the cursor
       for (const [value, of] of rows.sort((a, b) => b[0] - a[0])) {
         const line = document.createElement("div"), dot = document.createElement("i");
         dot.style.background = shade(of.colour);
-        line.append(dot, `${of.name} ${number(value)}`);
+        line.append(dot, `${of.name.replace(/ \(.*/, "")} ${number(value)}`);  // without what the legend says in brackets
         box.append(line);
       }
       const right = left > u.over.clientWidth / 2;
