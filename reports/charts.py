@@ -54,6 +54,8 @@ class Panel:
     log_x: bool = False
     log_y: bool = False
     y_range: tuple[float, float] | None = None
+    stepped: bool = False
+    """Whether a value holds until the next."""
     below: bool = False
     """Whether it is a low panel under the one before."""
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from harness.presets import DAGGER
 from reports.curves import equal_budget, errors_at
 from reports.evidence import Cell, Evidence
+from reports.forest import forest_picture
 from reports.histories import Artifacts
 from reports.judging import Judgement, judge
-from reports.overall import Overall, forest_picture, overall, profile_picture, title
+from reports.overall import Overall, overall, profile_picture, title
 from reports.overviews import pictures
 from reports.pictures import Picture
 from reports.statistics import (

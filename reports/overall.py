@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
 
 from harness.escaping import drawn
 from harness.presets import DAGGER, KNOWS_TARGET
@@ -63,6 +62,11 @@ class Overall:
     def interval(self) -> str:
         """What the intervals are."""
         return interval_name(self.seeds)
+
+    @property
+    def noted(self) -> str:
+        """What the dagger means, where there is one."""
+        return f" {KNOWS_TARGET}." if any(pair.knows_target for pair in self.profile) else ""
 
 
 Errors = dict[str, dict[str, list[float]]]
@@ -171,17 +175,18 @@ def profile_picture(found: Overall) -> Picture:
         for pair, band in found.profile.items():
             if pair.preset == preset:
                 look = {"color": colour(pair.model, models), "linestyle": STYLES.get(pair.model, "-")}
-                name = f"{pair.model}{DAGGER if pair.knows_target else ''}"
-                at.plot(ratios, band.value, linewidth=1.4, label=drawn(pair.model), **look)
-                at.fill_between(ratios, band.low, band.high, color=look["color"], alpha=0.13, linewidth=0)
+                at.step(ratios, band.value, where="post", linewidth=1.4, label=drawn(pair.model), **look)
+                at.fill_between(ratios, band.low, band.high, step="post", color=look["color"], alpha=0.13, linewidth=0)
                 ends = (np.array(band.low), np.array(band.high))
-                lines.append(line(name, look["color"], ratios, np.array(band.value), look["linestyle"], ends))
+                lines.append(line(pair.model, look["color"], ratios, np.array(band.value), look["linestyle"], ends))
         at.set(xscale="log", ylim=(-0.02, 1.02))
         at.minorticks_off()
         at.set_title(drawn(_marked(preset, found)), fontsize=9)
         at.grid(visible=True, alpha=0.25)
         labels = ("times the least error", "part of the problems")
-        panels.append(Panel(preset, *labels, tuple(lines), log_x=True, y_range=(0.0, 1.0)))
+        panels.append(
+            Panel(_marked(preset, found), *labels, tuple(lines), log_x=True, y_range=(0.0, 1.0), stepped=True)
+        )
     for at in axes[len(presets) :]:
         at.axis("off")
     for at in axes[::columns]:
@@ -197,52 +202,10 @@ def profile_picture(found: Overall) -> Picture:
     sentence = (
         "On which part of the problems the median error of a model is within a factor of the least one that any model and "
         f"preset has (Dolan and More 2002; differences below 1e-8 count as none). Band: {found.interval} (stratified by problem, "
-        f"Agarwal et al. 2021). Higher is better.{_dagger(found)}"
+        f"Agarwal et al. 2021). Higher is better.{found.noted}"
     )
     return Picture("overall-profile", name, sentence, png(figure, name), chart=Chart(tuple(panels)))
 
 
-def forest_picture(found: Overall) -> Picture:
-    """Of each pair, how likely the best is better than it, and how far it gets by group of problems."""
-    pairs = list(found.profile)
-    models = list(dict.fromkeys(pair.model for pair in pairs))
-    columns: dict[str, Mapping[Pair, Interval]] = {"P(best is better)": found.improvement}
-    columns |= {f"{group} ({found.sizes[group]})": figures for group, figures in found.groups.items()}
-    figure = Figure(figsize=(2.0 + 1.75 * len(columns), 1.35 + 0.24 * max(len(pairs), 3)), dpi=DPI)
-    axes = figure.subplots(1, len(columns), sharey=True, squeeze=False).flatten()
-    for at, (head, figures) in zip(axes, columns.items(), strict=True):
-        for row, pair in enumerate(pairs):
-            each = figures.get(pair)
-            if each is not None and not math.isnan(each.value):
-                shade = colour(pair.model, models)
-                at.plot([each.low, each.high], [row, row], color=shade, linewidth=4, alpha=0.35, solid_capstyle="butt")
-                at.plot(each.value, row, "o", color=shade, markersize=4.5)
-        at.set_title(head, fontsize=9)
-        at.grid(visible=True, axis="x", alpha=0.25)
-        at.tick_params(labelsize=8)
-    axes[0].set(xlim=(-0.03, 1.03), xticks=(0, 0.5, 1), ylim=(len(pairs) - 0.4, -0.6))
-    axes[0].axvline(0.5, color="#8c8c8c", linewidth=0.8)
-    axes[0].set_yticks(range(len(pairs)), [drawn(pair) for pair in pairs], fontsize=8)
-    for at in axes[1:]:
-        at.set(xlim=(-8.3, 0.3))
-        at.xaxis.set_major_locator(MultipleLocator(4))
-        at.set_xlabel("log10 NMSE", fontsize=8)
-    axes[0].set_xlabel("probability", fontsize=8)
-    margins(figure, left=1.75, bottom=0.5, top=0.7)
-    figure.subplots_adjust(wspace=0.12)
-    name = f"Best of all: {found.best}"
-    sentence = (
-        f"How likely a run of {found.best} is better than one of each other (part of the pairs of seeds, mean over problems); "
-        "and by group of problems, their number in brackets, the interquartile mean of log10 NMSE, where errors below 1e-8 count "
-        "as 1e-8, and those above 1, which is what predicting the mean has, or not reached, as 1 (Agarwal et al. 2021). Bars: "
-        f"{found.interval}.{_dagger(found)}"
-    )
-    return Picture("overall-forest", name, sentence, png(figure, name))
-
-
 def _marked(preset: str, found: Overall) -> str:
     return f"{preset}{DAGGER if any(p.knows_target for p in found.profile if p.preset == preset) else ''}"
-
-
-def _dagger(found: Overall) -> str:
-    return f" {KNOWS_TARGET}." if any(pair.knows_target for pair in found.profile) else ""

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -25,7 +26,7 @@ LEAST = 1e-30
 @dataclass(frozen=True)
 class Picture:
     """A picture as a PNG, with the data of its lines where the page can draw them; or a sentence alone, where there is nothing
-    to see. ``drawn`` is whether it is of lines, whose colours a dark page may turn round.
+    to see. ``drawn`` is whether it is of lines, which a dark page dims, as it keeps the models' colours.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Picture:
     png: bytes | None
     drawn: bool = True
     chart: Chart | None = None
+    svg: Markup | None = None
+    """What the page shows in its place, in the page's own colours."""
 
     @property
     def file(self) -> str:

@@ -92,13 +92,14 @@ function tips(panel) {  // a box with the values under the cursor
 }
 
 function plot(panel, place, width) {
+  const paths = panel.stepped ? uPlot.paths.stepped({align: 1}) : undefined;
   const series = [{}], bands = [];
   for (const s of panel.series) {
     const at = series.length;
-    series.push({label: s.name, of: s, stroke: () => shade(s.colour), width: s.width, dash: s.dash, 
+    series.push({label: s.name, of: s, stroke: () => shade(s.colour), width: s.width, dash: s.dash, paths, 
       points: {show: s.x.length === 1, size: 6}});
     if (s.low) {
-      for (const end of ["low", "high"]) series.push({label: `${s.name} ${end}`, stroke: "transparent", width: 0, points: {show: false}, band: s.name});
+      for (const end of ["low", "high"]) series.push({label: `${s.name} ${end}`, stroke: "transparent", width: 0, paths, points: {show: false}, band: s.name});
       bands.push({series: [at + 2, at + 1], fill: () => shade(s.colour) + "26"});
     }
   }
