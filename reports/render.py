@@ -59,6 +59,11 @@ def interval(value: Interval | None, form: str, times: float = 1.0) -> str:
     return middle if low == high else f"{middle} [{low}, {high}]"
 
 
+def minus(figures: str) -> str:
+    """Figures in LaTeX with signs for their hyphens."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", figures)
+
+
 def vendored(name: str) -> Markup:
     """A script or a style sheet of ours, or of those that we carry with us, as it is."""
     return Markup((resources.files("reports") / "templates" / name).read_text())
@@ -117,6 +122,7 @@ def _environment(autoescape: bool = False) -> Environment:
         "number": number,
         "entry": entry,
         "interval": interval,
+        "minus": minus,
         "md": markdown,
         "tex": latex,
         "b64": _base64,
