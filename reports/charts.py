@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.escaping import visible
+
 Values = npt.NDArray[np.float64]
 MOST = 402
 """Points of a line that the page gets, about one for two pixels."""
@@ -93,7 +95,7 @@ def line(
     kept = np.flatnonzero(placed)[_peaks(y[placed])]
     low, high = band or (None, None)
     return Series(
-        name,
+        visible(name),
         colour,
         tuple(_short(v) or 0.0 for v in x[kept]),
         tuple(map(_short, y[kept])),

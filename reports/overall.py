@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.escaping import drawn
+from harness.escaping import drawn, visible
 from harness.presets import DAGGER, KNOWS_TARGET
 from reports.charts import Chart, Panel, line
 from reports.criteria import HIGH
@@ -185,7 +185,7 @@ def profile_picture(found: Overall) -> Picture:
         at.grid(visible=True, alpha=0.25)
         labels = ("times the least error", "part of the problems")
         panels.append(
-            Panel(_marked(preset, found), *labels, tuple(lines), log_x=True, y_range=(0.0, 1.0), stepped=True)
+            Panel(visible(_marked(preset, found)), *labels, tuple(lines), log_x=True, y_range=(0.0, 1.0), stepped=True)
         )
     for at in axes[len(presets) :]:
         at.axis("off")

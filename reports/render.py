@@ -132,7 +132,7 @@ def _environment(autoescape: bool = False) -> Environment:
 
 def _seen(value: Any) -> Any:
     """Whatever goes into the page: a text without what can't be seen, and markup of our own as it is."""
-    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    return value if hasattr(value, "__html__") else visible(value)
 
 
 def _names(report: Report, link: Link) -> dict[str, Any]:
