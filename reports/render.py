@@ -66,7 +66,7 @@ def minus(figures: str) -> str:
 
 def vendored(name: str) -> Markup:
     """A script or a style sheet of ours, or of those that we carry with us, as it is."""
-    return Markup((resources.files("reports") / "templates" / name).read_text())
+    return Markup((resources.files("reports") / "templates" / name).read_text("utf-8"))
 
 
 def bracketed(report: Report) -> str:
