@@ -14,8 +14,10 @@ LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
+    "<=": r"$\leq$",
+    ">=": r"$\geq$",
+    "<": "$<$",
+    ">": "$>$",
     "|": r"\textbar{}",
     "`": r"\textasciigrave{}",
     '"': "''",
@@ -58,7 +60,7 @@ def code(text: object) -> str:
 
 def latex(text: object) -> str:
     """A text in a paragraph or a table of LaTeX."""
-    return "".join(LATEX.get(character, character) for character in visible(text))
+    return re.sub("[<>]=|.", lambda found: LATEX.get(found[0], found[0]), visible(text))
 
 
 def spreadsheet(value: object) -> object:

@@ -14,7 +14,8 @@ from harness.tracking.store import look_at_store, lost_in_one_sentence, open_sto
 from reports.evidence import Evidence, Selection, gather
 from reports.histories import Artifacts
 from reports.judging import judge
-from reports.render import OVER, number
+from reports.numbers import number
+from reports.render import OVER
 from reports.statistics import Estimate, better, estimate
 from reports.tables import chosen, final_errors, groups_of
 from reports.verdicts import Verdict

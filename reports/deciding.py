@@ -11,6 +11,7 @@ from harness.families import FAMILIES
 from harness.presets import DAGGER, KNOWS_TARGET
 from reports.evidence import Cell
 from reports.histories import Artifacts
+from reports.numbers import number
 from reports.rules import Rule
 from reports.verdicts import (
     BEST_FIRST,
@@ -173,7 +174,7 @@ def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemV
     notes = [
         f"{name}: no run"
         if name not in best or best[name].figure is None
-        else f"{name} {best[name].figure:.1e}{best[name].mark} ({best[name]})"
+        else f"{name} {number(best[name].figure)}{best[name].mark} ({best[name]})"
         for name in families
     ]
     return ProblemVerdict(
@@ -226,7 +227,7 @@ def spectral_bias(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict
             cells[0].problem, verdict, medians.get("mlp"), note="no run of mlp, or too few, has ended in a result"
         )
     failing = seen.count(Verdict.PASS)
-    others = ", ".join(f"{model} {value:.1e}" for model, value in medians.items() if model != "mlp")
+    others = ", ".join(f"{model} {number(value)}" for model, value in medians.items() if model != "mlp")
     spread = (min(medians.values()), max(medians.values()))
     note = f"mlp fails in {failing} of {len(seen)} seeds; {others or 'alone'}"
     interval = seed_holds(failing, len(seen))

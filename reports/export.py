@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.escaping import spreadsheet
+from reports.intervals import RATIOS
 from reports.making import FACTORS, Choice, Report
 from reports.statistics import Estimate
 from reports.tables import Table
@@ -41,6 +42,7 @@ def _content(report: Report) -> dict[str, Any]:
         "unsettled": len(evidence.unsettled),
         "headline": report.headline,
         "presets": evidence.presets,
+        "summary": _summary(report),
         "verdicts": [
             {
                 "criterion": each.criterion.id,
@@ -68,6 +70,26 @@ def _content(report: Report) -> dict[str, Any]:
             for each in report.comparisons
         ],
     }
+
+
+def _summary(report: Report) -> dict[str, Any] | None:
+    found = report.summary
+    if found is None:
+        return None
+    pairs = [
+        {
+            "pair": str(pair),
+            "model": pair.model,
+            "preset": pair.preset,
+            "knows_target": pair.knows_target,
+            "profile": asdict(found.profile[pair]),
+            "best_is_better": asdict(found.improvement[pair]) if pair in found.improvement else None,
+            "log10_nmse": {group: asdict(figures[pair]) for group, figures in found.groups.items()},
+        }
+        for pair in found.profile
+    ]
+    head = {"title": report.title, "best": str(found.best), "leads": found.leads, "problems": found.problems}
+    return {**head, "interval": found.interval, "factors": RATIOS, "groups": found.sizes, "pairs": pairs}
 
 
 def _problem(found: ProblemVerdict) -> dict[str, Any]:

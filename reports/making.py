@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from harness.presets import DAGGER
 from reports.curves import equal_budget, errors_at
 from reports.evidence import Cell, Evidence
+from reports.forest import forest_picture
 from reports.histories import Artifacts
 from reports.judging import Judgement, judge
+from reports.overall import Overall, overall, profile_picture, title
 from reports.overviews import pictures
 from reports.pictures import Picture
 from reports.pruning import pruning_table
@@ -68,6 +70,10 @@ class Report:
     comparisons: tuple[Comparison, ...]
     pictures: tuple[Picture, ...]
     """Of the headline preset."""
+    summary: Overall | None
+    """All models and presets in a few figures; None where no run has ended."""
+    overview: tuple[Picture, ...]
+    """The pictures of the summary."""
     made: float
     """Unix time, in seconds."""
 
@@ -75,6 +81,13 @@ class Report:
     def headline(self) -> str:
         """The preset that the report is about first: ``tuned``, if it is there; empty without any."""
         return next(iter(self.evidence.presets), "")
+
+    @property
+    def title(self) -> str:
+        """What came out, as a sentence."""
+        counts = self.counts(self.headline)
+        failed, unsure, undecided = (counts[each.value] for each in (Verdict.FAIL, Verdict.UNSURE, Verdict.NO_DATA))
+        return title(self.summary, failed, unsure, undecided, self.headline)
 
     def of(self, preset: str | None) -> list[Judgement]:
         """The verdicts on a preset; those of the rules over presets for None."""
@@ -99,11 +112,14 @@ def make(evidence: Evidence, artifacts: Artifacts) -> Report:
     """Judge, compare and draw. Pictures are of the headline preset only: those of another are in a report of that preset."""
     comparisons = tuple(_compare(evidence, artifacts, preset) for preset in evidence.presets)
     drawn: Sequence[Picture] = pictures(evidence, artifacts, evidence.presets[0]) if evidence.presets else ()
-    overall = _overall(evidence, artifacts)
-    return Report(evidence, tuple(judge(evidence, artifacts)), overall, comparisons, tuple(drawn), time.time())
+    choices = _choices(evidence, artifacts)
+    summary = overall(evidence)
+    overview = (profile_picture(summary), forest_picture(summary)) if summary else ()
+    judgements = tuple(judge(evidence, artifacts))
+    return Report(evidence, judgements, choices, comparisons, tuple(drawn), summary, overview, time.time())
 
 
-def _overall(evidence: Evidence, artifacts: Artifacts) -> tuple[Choice, ...]:
+def _choices(evidence: Evidence, artifacts: Artifacts) -> tuple[Choice, ...]:
     together: dict[str, Group] = {}
     for preset in evidence.presets:
         for problem, group in groups_of(evidence, preset).items():
@@ -127,12 +143,16 @@ def _errors(group: Group) -> dict[str, list[float]]:
 
 def _compare(evidence: Evidence, artifacts: Artifacts, preset: str) -> Comparison:
     groups = {problem: chosen(group) for problem, group in groups_of(evidence, preset).items()}
-    errors = {problem: _errors(group) for problem, group in groups.items()}
+    named = {p: {_marked(model, cells): cells for model, cells in group.items()} for p, group in groups.items()}
+    cells = {
+        model: [c for group in groups.values() for c in group.get(model, ())] for g in groups.values() for model in g
+    }
+    names = {model: _marked(model, some) for model, some in cells.items()}
+    errors = {problem: {names[m]: e for m, e in _errors(group).items()} for problem, group in groups.items()}
     medians = {
         problem: {m: v for m, values in by_model.items() if (v := median_figure(values)) is not None}
         for problem, by_model in errors.items()
     }
-    named = {p: {_marked(model, cells): cells for model, cells in group.items()} for p, group in groups.items()}
     choices = [_choose(problem, group, _errors(group), artifacts) for problem, group in named.items()]
     return Comparison(
         preset,

@@ -100,7 +100,9 @@ def _has_size(cells: Sequence[Cell]) -> bool:
 
 
 def nan_timeline(preset: str, groups: Mapping[str, Group]) -> Picture:
-    """When each model met its first number that is not finite, by problem, as part of the planned epochs."""
+    """When each model met its first number that is not finite, by problem, as part of the planned epochs; a sentence where none
+    did.
+    """
     figure = Figure(figsize=(9, 0.9 + 0.26 * max(len(groups), 3)), dpi=DPI)
     axes = figure.subplots()
     events, known = 0, 0
@@ -125,13 +127,12 @@ def nan_timeline(preset: str, groups: Mapping[str, Group]) -> Picture:
     axes.set(xlim=(0, 1.02), ylim=(len(groups) - 0.5, -0.5), xlabel="part of the planned epochs")
     axes.set_yticks(range(len(groups)), [drawn(problem) for problem in groups], fontsize=8)
     axes.grid(visible=True, alpha=0.25)
-    if events:
-        by_label = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        figure.legend(by_label.values(), by_label.keys(), loc="center right", fontsize=8)
-    else:
-        text = f"none of {known} runs met a number that is not finite" if known else "no run has recorded this"
-        axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
-    margins(figure, left=1.7, right=1.5)
     title = f"First number that is not finite, {preset}"
+    if not events:
+        sentence = f"none of {known} runs met a NaN or an infinity." if known else "no run has recorded this."
+        return Picture(f"nan-{preset}", title, sentence, None)
+    by_label = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(by_label.values(), by_label.keys(), loc="center right", fontsize=8)
+    margins(figure, left=1.7, right=1.5)
     sentence = f"{events} of {known} runs met a NaN or an infinity."
     return Picture(f"nan-{preset}", title, sentence, png(figure, title))

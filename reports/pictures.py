@@ -6,10 +6,13 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.escaping import drawn, file_name
+from reports.charts import Chart
+from reports.formulas import typeset
 
 # Okabe and Ito 2008, "Color Universal Design": told apart with any kind of colour vision.
 COLOURS = {"mlp": "#0072B2", "mlp_fourier": "#56B4E9", "siren": "#E69F00", "kan": "#009E73", "kan_pruned": "#D55E00"}
@@ -22,14 +25,19 @@ LEAST = 1e-30
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a PNG. ``drawn`` is whether it is of lines, whose colours a dark page may turn round."""
+    """A picture as a PNG, with the data of its lines where the page can draw them; or a sentence alone, where there is nothing
+    to see. ``drawn`` is whether it is of lines, which a dark page dims, as it keeps the models' colours.
+    """
 
     name: str
     """Of the problem and the preset that it shows; :attr:`file` is one for a file."""
     title: str
     description: str
-    png: bytes
+    png: bytes | None
     drawn: bool = True
+    chart: Chart | None = None
+    svg: Markup | None = None
+    """What the page shows in its place, in the page's own colours."""
 
     @property
     def file(self) -> str:
@@ -69,9 +77,11 @@ def said(sentence: str, missing: Sequence[str]) -> str:
     return f"{sentence} Not shown: {'; '.join(missing)}." if missing else sentence
 
 
-def png(figure: Figure, title: str) -> bytes:
-    """The figure with its title, as a PNG."""
-    figure.suptitle(drawn(title), fontsize=10)
+def png(figure: Figure, title: str, formula: str = "") -> bytes:
+    """The figure with its title, as a PNG. Where the title ends with a formula, that is set as one."""
+    set_as = typeset(formula) if formula and title.endswith(formula) else None
+    text = drawn(title) if set_as is None else f"{drawn(title.removesuffix(formula))}{set_as}"
+    figure.suptitle(text, fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -7,13 +7,17 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from harness.escaping import latex, markdown, visible
 from harness.presets import DAGGER, KNOWS_TARGET
+from reports.intervals import Interval
 from reports.making import FACTORS, Report
+from reports.numbers import number
 from reports.statistics import Estimate
 from reports.strips import strip
 from reports.tables import Entry
@@ -37,19 +41,6 @@ Link = Callable[[str], str]
 """From a run's id to its page in the tracking UI; empty where the address of the UI is not known."""
 
 
-def number(value: float | None) -> str:
-    """A figure for the reader, with two or three digits."""
-    if value is None:
-        return "–"
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "not reached"
-    if value == 0 or 0.01 <= abs(value) < 10_000:
-        return f"{value:.3g}"
-    return f"{value:.1e}"
-
-
 def entry(value: Entry) -> str:
     """A table's entry: the median, and what :func:`bracketed` says in brackets, where there are several seeds."""
     if not isinstance(value, Estimate):
@@ -58,6 +49,24 @@ def entry(value: Entry) -> str:
     if value.seeds == 1 or value.low == value.high:
         return median
     return f"{median} [{number(value.low)}, {number(value.high)}]"
+
+
+def interval(value: Interval | None, form: str, times: float = 1.0) -> str:
+    """A figure with its interval, each written by ``form`` after it was multiplied; a dash where there is none."""
+    if value is None or math.isnan(value.value):
+        return "–"
+    middle, low, high = (form % (times * part) for part in (value.value, value.low, value.high))
+    return middle if low == high else f"{middle} [{low}, {high}]"
+
+
+def minus(figures: str) -> str:
+    """Figures in LaTeX with signs for their hyphens."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", figures)
+
+
+def vendored(name: str) -> Markup:
+    """A script or a style sheet of ours, or of those that we carry with us, as it is."""
+    return Markup((resources.files("reports") / "templates" / name).read_text("utf-8"))
 
 
 def bracketed(report: Report) -> str:
@@ -109,13 +118,21 @@ def _environment(autoescape: bool = False) -> Environment:
         lstrip_blocks=True,
         finalize=_seen if autoescape else None,
     )
-    environment.filters |= {"number": number, "entry": entry, "md": markdown, "tex": latex, "b64": _base64}
+    environment.filters |= {
+        "number": number,
+        "entry": entry,
+        "interval": interval,
+        "minus": minus,
+        "md": markdown,
+        "tex": latex,
+        "b64": _base64,
+    }
     return environment
 
 
 def _seen(value: Any) -> Any:
     """Whatever goes into the page: a text without what can't be seen, and markup of our own as it is."""
-    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    return value if hasattr(value, "__html__") else visible(value)
 
 
 def _names(report: Report, link: Link) -> dict[str, Any]:
@@ -140,7 +157,8 @@ def _names(report: Report, link: Link) -> dict[str, Any]:
         "factors": FACTORS,
         "bracketed": bracketed(report),
         "made": datetime.fromtimestamp(report.made, UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "title": report.evidence.selection.benchmark or str(report.evidence.selection),
+        "selected": str(report.evidence.selection),
+        "vendored": vendored,
         "is_estimate": lambda value: isinstance(value, Estimate),
         "isnan": math.isnan,
     }

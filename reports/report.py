@@ -109,7 +109,7 @@ def write(made: Report, folder: Path, link: Link) -> list[str]:
         "tables.tex": tex(made),
     }
     contents = {name: page.encode() for name, page in pages.items()}
-    contents |= {f"figures/{picture.file}": picture.png for picture in made.pictures}
+    contents |= {f"figures/{p.file}": p.png for p in (*made.overview, *made.pictures) if p.png is not None}
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():

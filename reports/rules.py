@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from harness.models import LARGEST_STATE
 from reports.evidence import Cell
 from reports.histories import Artifacts, Floats, Gone, History, Panel, panels, read_columns
+from reports.numbers import number
 from reports.store import Run
 from reports.targets import Target, target
 from reports.verdicts import Finding, Verdict, at_most, below, no_data
@@ -93,8 +94,8 @@ def of_something_learned(rule: Rule) -> Rule:
             return no_data("final/dense_nmse was not recorded")
         if nmse <= LEARNED:
             return found
-        figure = "" if found.figure is None else f"; its figure would be {found.figure:.3g}"
-        return Finding(Verdict.FAIL, math.inf, f"nothing was learned: NMSE {nmse:.3g}{figure}")
+        figure = "" if found.figure is None else f"; its figure would be {number(found.figure, 'infinite')}"
+        return Finding(Verdict.FAIL, math.inf, f"nothing was learned: NMSE {number(nmse, 'infinite')}{figure}")
 
     return judge
 
@@ -224,7 +225,7 @@ def spike(stages: list[Stage], floor: float) -> Finding:
         return no_data("no epoch after the cut is known to be on its grid (kan/grid)")
     figure, where = max(judged)
     largest, there = max([*judged, *jumps])
-    return at_most(figure, LARGEST_SPIKE, f"{where}; the largest jump of all is {largest:.3g}, {there}")
+    return at_most(figure, LARGEST_SPIKE, f"{where}; the largest jump of all is {number(largest, 'infinite')}, {there}")
 
 
 def _ratio(after: float, before: float, floor: float) -> float:
@@ -245,8 +246,12 @@ def nearness(pruned: float, base: float, floor: float) -> Finding:
     raw = pruned / base if base > 0 else math.inf if pruned > 0 else 1.0
     ratio = (pruned + floor) / (base + floor)
     by_floor = ratio <= LARGEST_LOSS and (raw > LARGEST_LOSS or max(pruned, base) < floor)
-    decided = f"the floor of {floor:.2g} decided" if by_floor else "the ratio decided"
-    return at_most(ratio, LARGEST_LOSS, f"MSE {pruned:.3g}, twin {base:.3g}: raw ratio {raw:.3g}; {decided}")
+    decided = f"the floor of {number(floor)} decided" if by_floor else "the ratio decided"
+    return at_most(
+        ratio,
+        LARGEST_LOSS,
+        f"MSE {number(pruned)}, twin {number(base)}: raw ratio {number(raw, 'infinite')}; {decided}",
+    )
 
 
 @of_a_result
@@ -417,4 +422,6 @@ def on_its_scale(drawn: list[Panel], target: Floats, residual: Floats) -> Findin
             return Finding(Verdict.FAIL, None, f"the {name} runs out of its panel")
         extent = (high - low) or abs(high) if name == "target" else 2 * max(abs(low), abs(high))
         heights.append((panel.shown[1] - panel.shown[0]) / extent if extent > 0 else 1.0)
-    return at_most(max(heights), LARGEST_HEIGHT, f"panels are {heights[0]:.3g} and {heights[1]:.3g} of what they show")
+    return at_most(
+        max(heights), LARGEST_HEIGHT, f"panels are {number(heights[0])} and {number(heights[1])} of what they show"
+    )

@@ -136,8 +136,8 @@ def win_matrix(errors: Errors) -> dict[str, dict[str, float]]:
 def performance_profile(medians: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
     """For each model and factor of ``FACTORS``: on which part of the problems it is within the factor of the best model.
 
-    Errors are compared with the floor added (Dolan and More 2002, eq. 2.1). One that was not reached never is, and a
-    problem that nobody reached counts as reached by none.
+    Errors are compared with the floor added (Dolan and More 2002, eq. 2.1); one that differs from the best by no more than the
+    floor is as good. One that was not reached never is, and a problem that nobody reached counts as reached by none.
     """
     models = list(dict.fromkeys(model for by_model in medians.values() for model in by_model))
     profile = {model: [0.0] * len(FACTORS) for model in models}
@@ -145,6 +145,7 @@ def performance_profile(medians: Mapping[str, Mapping[str, float]]) -> dict[str,
         best = min((v for v in by_model.values() if math.isfinite(v)), default=math.inf)
         for model, value in by_model.items():
             ratio = (value + FLOOR) / (best + FLOOR) if math.isfinite(value) else math.inf
+            ratio = 1.0 if value - best <= FLOOR else ratio
             for index, factor in enumerate(FACTORS):
                 profile[model][index] += (ratio <= factor) / len(medians)
     return profile

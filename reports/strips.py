@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 
 from harness.escaping import visible
 from reports.judging import Judgement
+from reports.numbers import number
 from reports.verdicts import ProblemVerdict, Verdict
 
 WIDTH, LEFT, ROW = 640, 170, 20
@@ -37,20 +38,45 @@ def strip(judgement: Judgement) -> Markup:
         part = 1.0 if not math.isfinite(value) else 0.04 + 0.88 * (scaled(value) - low) / span
         return LEFT + (WIDTH - LEFT - 12) * part
 
-    height = ROW * len(rows) + 34
+    lost = any(not math.isfinite(figure) for _, figures in rows for figure, _ in figures)
+    bottom, height = ROW * len(rows) + 8, ROW * len(rows) + (60 if lost else 46)
     parts = [
         f'<svg class="strip" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Figures of the runs beside the threshold">',
-        f'<line class="bound" x1="{x(bound):.1f}" x2="{x(bound):.1f}" y1="4" y2="{height - 20}"/>',
-        f'<text x="{x(bound):.1f}" y="{height - 6}" text-anchor="middle">{escape(judgement.criterion.threshold)}</text>',
     ]
+    for tick in _ticks(10.0**low if logarithmic else low, 10.0**high if logarithmic else high, logarithmic):
+        place = f'x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="4" y2="{bottom + 4}"'
+        parts.append(f'<line class="rule" {place}/>')
+        parts.append(f'<text x="{x(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{number(tick)}</text>')
+    parts += [
+        f'<line class="bound" x1="{x(bound):.1f}" x2="{x(bound):.1f}" y1="4" y2="{bottom + 20}"/>',
+        f'<text x="{x(bound):.1f}" y="{bottom + 32}" text-anchor="middle">{escape(judgement.criterion.threshold)}</text>',
+    ]
+    if lost:
+        parts.append(f'<text x="{WIDTH}" y="{bottom + 46}" text-anchor="end">right edge: not reached</text>')
     for index, (each, figures) in enumerate(rows):
         y = 14 + ROW * index
         parts.append(f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(visible(each.problem))}</text>')
         parts.append(f'<line class="rule" x1="{LEFT}" x2="{WIDTH}" y1="{y}" y2="{y}"/>')
         for figure, verdict in figures:
             shape = f'cx="{x(figure):.1f}" cy="{y}" r="4.5"'
-            parts.append(f'<circle class="{_class(verdict)}" {shape}><title>{figure:.3g}</title></circle>')
+            parts.append(f'<circle class="{_class(verdict)}" {shape}><title>{number(figure)}</title></circle>')
     return Markup("".join(parts) + "</svg>")  # every text in it is escaped above
+
+
+def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
+    """Round numbers from low to high: powers of ten, or about five at equal distances."""
+    from matplotlib.ticker import MaxNLocator
+
+    if logarithmic:
+        first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+        step = max(1, -(-(last - first + 1) // 7))
+        powers = [float(f"1e{power}") for power in range(first, last + 1, step)]
+        within = [float(f"{digit}e{power}") for power in range(first - 1, last + 1) for digit in (1, 2, 5)]
+        return powers if len(powers) > 2 else [v for v in within if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+    slack = 1e-9 * (high - low)
+    return [
+        float(v) for v in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if low - slack <= v <= high + slack
+    ]
 
 
 def _figures(of: ProblemVerdict) -> list[tuple[float, Verdict]]:

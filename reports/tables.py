@@ -12,6 +12,7 @@ from reports.curves import CLOCKS, costs_to, equal_budget, errors_at, errors_by_
 from reports.deciding import chosen_variant
 from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
+from reports.numbers import number
 from reports.statistics import Estimate, estimate, on_front
 from reports.targets import in_order, target_of
 from reports.verdicts import median_figure
@@ -82,7 +83,22 @@ def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]
         _grids(preset, groups, artifacts),
         _depths(preset, groups),
     ]
-    return [replace(table, note=f"{table.note} {KNOWS_TARGET}.") if _has_mark(table) else table for table in found]
+    return [_noted(without_dashes(table)) for table in found]
+
+
+def _noted(table: Table) -> Table:
+    """The table, with what the dagger means where there is one."""
+    return replace(table, note=f"{table.note} {KNOWS_TARGET}.") if _has_mark(table) else table
+
+
+def without_dashes(table: Table) -> Table:
+    """The table without the rows that have no entry; the note says how many there were, and why."""
+    rows = tuple(row for row in table.rows if any(entry not in (None, "") for entry in row[table.heads :]))
+    count = len(table.rows) - len(rows)
+    if not count:
+        return table
+    one = "row is" if count == 1 else "rows are"
+    return replace(table, rows=rows, note=f"{table.note} {count} {one} left out: no run of theirs has an entry.")
 
 
 def _has_mark(table: Table) -> bool:
@@ -95,9 +111,10 @@ def _sections(group: Group) -> tuple[str, ...]:
 
 
 def _accuracy(
-    number: int, title: str, preset: str, groups: Mapping[str, Group], models: Sequence[str], artifacts: Artifacts
+    nth: int, title: str, preset: str, groups: Mapping[str, Group], models: Sequence[str], artifacts: Artifacts
 ) -> Table:
     rows: list[tuple[Entry, ...]] = []
+    alone = 0
     for problem, group in groups.items():
         best = chosen(group)
 
@@ -112,16 +129,20 @@ def _accuracy(
             budget = equal_budget(best.values(), clock)
             if budget is not None:
                 at = {model: of(model, errors_at(cells, artifacts, clock, budget)) for model, cells in best.items()}
-                row(f"after {budget:.3g} {unit}", at.get)
+                row(f"after {number(budget)} {unit}", at.get)
         size, small = at_equal_parameters(group)
-        if size is not None:
+        alone += len(small) == 1 < len(group)
+        if size is not None and not len(small) == 1 < len(group):
             row(f"<= {ROOM * size:.0f} parameters", lambda model, small=small, of=of: of(model, small.get(model, ())))  # type: ignore[misc]
     note = (
         "NMSE: final on the dense grid; at equal cost on the test points, read off the curve at the most that every model "
-        "has spent; at equal active parameters on the dense grid, within the smallest of the models' largest sizes (-: a model "
+        "has spent; at equal active parameters on the dense grid, within the smallest of the models' largest sizes (–: a model "
         "has no network that small)."
     )
-    return Table(number, title, preset, note, ("problem", "at", *models), tuple(rows))
+    if alone:
+        problems = f"{alone} problem{'s' if alone > 1 else ''}"
+        note += f" On {problems} only one model has a network that small, and there is no row at equal parameters."
+    return Table(nth, title, preset, note, ("problem", "at", *models), tuple(rows))
 
 
 def at_equal_parameters(group: Group) -> tuple[float | None, dict[str, list[float]]]:
@@ -187,8 +208,8 @@ def _efficiency(preset: str, groups: Mapping[str, Group], models: Sequence[str],
                 model: marked(estimate(costs_to(cells, artifacts, clock, REACHED)), cells)
                 for model, cells in best.items()
             }
-            rows.append((problem, f"{unit} to NMSE {REACHED:g}", *(costs.get(model) for model in models)))
-    note = f"Training only. NMSE {REACHED:g} on the test points; a run that never reached it counts as infinite."
+            rows.append((problem, f"{unit} to NMSE {number(REACHED)}", *(costs.get(model) for model in models)))
+    note = f"Training only. NMSE {number(REACHED)} on the test points; a run that never reached it counts as infinite."
     return Table(5, "Training efficiency", preset, note, ("problem", "cost", *models), tuple(rows))
 
 

@@ -23,6 +23,7 @@ from reports.deciding import Decide, median_seed
 from reports.evidence import Cell, Evidence, Selection, gather
 from reports.histories import Artifacts, Floats, History, Panel
 from reports.judging import judge, judge_one
+from reports.numbers import number
 from reports.store import Run
 from reports.verdicts import Finding, ProblemVerdict, Verdict, seed_holds
 
@@ -82,7 +83,7 @@ def test_s1_and_s3_fail_where_nothing_was_learned(nmse: float, verdict: Verdict)
         assert found.verdict is verdict
         if verdict is Verdict.FAIL:
             assert found.figure == math.inf
-            assert found.note.startswith(f"nothing was learned: NMSE {nmse:.3g}; its figure would be ")
+            assert found.note.startswith(f"nothing was learned: NMSE {number(nmse)}; its figure would be ")
     unknown = CRITERIA.get("S1").decide([cell(final__roughness_ratio=2e-4)], NOTHING)
     assert unknown.verdict is Verdict.NO_DATA
 
@@ -134,8 +135,8 @@ def test_k1_decides_the_cut_on_equal_grids_however_good_finer_ones_are() -> None
 @pytest.mark.parametrize(
     ("after", "refined", "said"),
     [
-        (1e6, 1.0, "the largest jump of all is 1e+06, at the cut"),
-        (2.0, 1e4, "the largest jump of all is 1e+04, at the refinement 5 to 10"),
+        (1e6, 1.0, "the largest jump of all is 1e6, at the cut"),
+        (2.0, 1e4, "the largest jump of all is 1e4, at the refinement 5 to 10"),
     ],
 )
 def test_k1_tells_the_largest_jump_and_where(after: float, refined: float, said: str) -> None:
@@ -192,11 +193,11 @@ def test_k4_says_where_a_greedy_cut_stops() -> None:
     [
         (2.0, 1.0, Verdict.PASS, 2.0, "raw ratio 2; the ratio decided"),
         (2.01, 1.0, Verdict.FAIL, 2.01, "raw ratio 2.01; the ratio decided"),
-        (5e-9, 1e-10, Verdict.PASS, 1.5 / 1.01, "raw ratio 50; the floor of 1e-08 decided"),
-        (1e-9, 1e-9, Verdict.PASS, 1.0, "raw ratio 1; the floor of 1e-08 decided"),
-        (3e-8, 1.2e-8, Verdict.PASS, 4 / 2.2, "raw ratio 2.5; the floor of 1e-08 decided"),
+        (5e-9, 1e-10, Verdict.PASS, 1.5 / 1.01, "raw ratio 50; the floor of 1e-8 decided"),
+        (1e-9, 1e-9, Verdict.PASS, 1.0, "raw ratio 1; the floor of 1e-8 decided"),
+        (3e-8, 1.2e-8, Verdict.PASS, 4 / 2.2, "raw ratio 2.50; the floor of 1e-8 decided"),
         (3.6e-8, 1.2e-8, Verdict.FAIL, 4.6 / 2.2, "raw ratio 3; the ratio decided"),
-        (1e-9, 0.0, Verdict.PASS, 1.1, "raw ratio inf; the floor of 1e-08 decided"),
+        (1e-9, 0.0, Verdict.PASS, 1.1, "raw ratio infinite; the floor of 1e-8 decided"),
         (math.nan, 1.0, Verdict.FAIL, math.nan, "the ratio decided"),
     ],
 )
@@ -276,7 +277,7 @@ def test_b1_is_decided_once_by_each_familys_best_preset(nmse: float, verdict: Ve
     holds = (
         "6 of 6, a seed holds with 54% to 100%" if verdict is Verdict.PASS else "0 of 6, a seed holds with 0% to 46%"
     )
-    assert f"siren {nmse:.1e} (tuned, {holds})" in found.problems[0].note
+    assert f"siren {number(nmse)} (tuned, {holds})" in found.problems[0].note
 
 
 @pytest.mark.parametrize(("nmse", "verdict"), [(1e-8, Verdict.PASS), (1.01e-8, Verdict.FAIL)])
@@ -305,7 +306,7 @@ def test_x1_is_expected_only_where_the_mlp_fails(first: float, second: float, ve
     found = judge_one(CRITERIA.get("X1"), "tuned", evidence, NOTHING)
     assert (found.verdict, found.counts) == (verdict, counts)
     assert (found.problems[0].figure, found.problems[0].of) == (first, 6)
-    assert found.problems[0].note.endswith("of 6 seeds; siren 1.0e-09")
+    assert found.problems[0].note.endswith("of 6 seeds; siren 1e-9")
 
 
 def test_x1_is_decided_by_the_median_seed_and_says_in_how_many_the_mlp_fails() -> None:
@@ -355,7 +356,7 @@ def test_b1_takes_of_a_familys_presets_the_one_that_is_surest_before_the_one_of_
     few = seeds_of({("siren", "lm"): 1e-12}, "poisson_1d_poly", seeds=5)
     found = judge_one(CRITERIA.get("B1"), None, replace(evidence, cells=evidence.cells + few.cells), NOTHING)
     assert found.verdict is Verdict.PASS
-    assert "siren 1.0e-05 (tuned, 6 of 6" in found.problems[0].note
+    assert "siren 1e-5 (tuned, 6 of 6" in found.problems[0].note
 
 
 def test_of_problems_those_that_hold_surely_are_counted_and_those_that_are_unsure_beside_them() -> None:

@@ -17,8 +17,8 @@ from harness.models import load_checkpoint
 from reports.curves import cost_to, error_at
 from reports.evidence import Selection, gather
 from reports.histories import Artifacts, History
-from reports.statistics import Estimate
-from reports.tables import Table, tables
+from reports.statistics import Estimate, estimate
+from reports.tables import Table, at_equal_parameters, groups_of, tables, without_dashes
 
 
 def tables_of(client: MlflowClient, preset: str = "tuned") -> dict[int, Table]:
@@ -96,3 +96,21 @@ def test_a_curve_is_read_at_the_last_epoch_that_was_over() -> None:
     assert [error_at(history, "time/train_s", budget) for budget in (0.5, 1.0, 2.9, 10.0)] == [math.inf, 9.0, 4.0, 5.0]
     assert error_at(history, "time/train_s", 10.0, diverged=True) == math.inf
     assert [cost_to(history, "time/train_s", mse) for mse in (9.0, 4.5, 1.0)] == [1.0, 2.0, math.inf]
+
+
+def test_a_row_of_dashes_is_left_out_and_counted() -> None:
+    rows = (("p", "a", None, ""), ("p", "b", None, estimate([1.0])), ("q", "a", None, None))
+    found = without_dashes(Table(1, "t", "tuned", "Note.", ("problem", "at", "x", "y"), rows))
+    assert found.rows == rows[1:2]
+    assert found.note == "Note. 2 rows are left out: no run of theirs has an entry."
+    assert without_dashes(found) is found
+
+
+def test_a_model_that_stands_alone_at_equal_parameters_has_no_row_and_is_counted(filled: MlflowClient) -> None:
+    groups = groups_of(gather(filled, Selection(presets=("tuned",))), "tuned")
+    alone = {problem for problem, group in groups.items() if len(at_equal_parameters(group)[1]) == 1 < len(group)}
+    assert alone == {"poisson_2d_sin", "poisson_1d_poly"}
+    found = tables_of(filled)
+    for number in (2, 3):
+        assert not [row for row in found[number].rows if str(row[1]).startswith("<=")]
+        assert "On 1 problem only one model has a network that small" in found[number].note

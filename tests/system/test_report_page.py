@@ -35,7 +35,7 @@ def test_the_page_opens_without_an_error_and_is_used_by_keyboard(
             assert page.evaluate("document.documentElement.scrollWidth") == width, "no sideways scrolling of the page"
             evidence = page.locator("details#S1")
             assert evidence.get_attribute("open") is None
-            for _ in range(10):
+            for _ in range(25):  # past the pictures of all problems
                 page.keyboard.press("Tab")
                 if page.evaluate("document.activeElement.className").startswith("v "):
                     break
@@ -43,6 +43,47 @@ def test_the_page_opens_without_an_error_and_is_used_by_keyboard(
             expect(evidence).to_have_attribute("open", "")
             expect(page.locator("#S1-tuned")).to_be_in_viewport()
             assert page.evaluate("document.activeElement.id") == "S1-tuned"
+        finally:
+            browser.close()
+    assert problems == []
+
+
+def test_hover_tells_values_the_legend_hides_a_model_and_a_picture_is_enlarged(
+    filled: MlflowClient,  # noqa: F811
+    outside: Path,
+) -> None:
+    folder = report(Selection(), "written").folder.resolve()
+    problems: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            page = browser.new_page(viewport={"width": 1600, "height": 900})
+            page.on("pageerror", lambda error: problems.append(str(error)))
+            page.goto(f"file://{folder}/report.html")
+            section = page.locator("details", has_text="Loss curves: poisson_2d_sin")
+            assert section.locator(".chart").count() == 0, "drawn when it is opened"
+            section.locator("summary").click()
+            over, tip = section.locator(".u-over").first, section.locator(".tip").first
+            over.hover()
+            expect(tip).to_contain_text("epoch")
+            expect(tip).to_contain_text("siren")
+            siren = section.get_by_role("button", name="siren")
+            siren.click()
+            expect(siren).to_have_attribute("aria-pressed", "false")
+            over.hover(position={"x": 200, "y": 90})
+            expect(tip).to_contain_text("kan")
+            expect(tip).not_to_contain_text("siren")
+            expect(section.locator("img")).to_be_hidden()
+            page.emulate_media(media="print")
+            expect(section.locator("img")).to_be_visible()
+            page.emulate_media(media="screen")
+            heatmap = page.locator("details", has_text="Heatmaps and surfaces: poisson_2d_sin")
+            heatmap.locator("summary").focus()
+            for key in ("Enter", "Tab", "Enter"):
+                page.keyboard.press(key)
+            expect(page.locator("dialog img")).to_be_visible()
+            page.keyboard.press("Escape")
+            expect(page.locator("dialog")).to_be_hidden()
         finally:
             browser.close()
     assert problems == []
