@@ -123,7 +123,7 @@ def write(made: Report, folder: Path, link: Link) -> list[str]:
 
 def _keep(client: MlflowClient, parent: str | None, folder: Path, names: Sequence[str]) -> str:
     if parent is None:
-        return "not kept in the store: the selection is no benchmark"
+        return "not kept in the store: the selection is not one benchmark"
     if reads_only(client.tracking_uri):
         return "not kept in the store: it is opened read-only"
     try:

@@ -63,6 +63,7 @@ def test_the_table_has_that_cut_and_the_largest_and_the_picture_says_what_diverg
     assert (ratio.median, worst.median, worst.reached) == pytest.approx((1.8, 3.0, 2), rel=1e-6)
     picture = pruning_path("tuned", GROUPS)
     assert picture is not None
+    assert picture.png is not None
     check_png(picture.png)
     assert "1 diverged on poisson_1d_sin told 0.9" in picture.description
 
