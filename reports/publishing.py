@@ -59,14 +59,15 @@ class Row:
     """Digest of each text that was made, by the name of its place; ``report`` is the page of its own."""
 
     def line(self) -> str:
-        """The trail, as it stands above a table."""
+        """The trail, as it stands below what was made."""
         of_presets = ", ".join(f"{name} `{digest}`" for name, digest in self.presets.items())
         commands = ", ".join(f"`{each}`" for each in self.commands)
         by_seeds: dict[str, list[str]] = {}
         for name, seeds in self.seeds.items():
             by_seeds.setdefault(spelled(seeds), []).append(name)
         spans = "; ".join(f"{some} ({', '.join(of)})" if len(by_seeds) > 1 else some for some, of in by_seeds.items())
-        return f"*Seeds {spans}, commit `{self.commit[:10]}`, presets {of_presets}; {commands}.*"
+        plural = "s" if any(len(some) > 1 for some in self.seeds.values()) else ""
+        return f"*Seed{plural} {spans}, commit `{self.commit[:10]}`, presets {of_presets}; {commands}.*"
 
 
 def spelled(seeds: Sequence[int]) -> str:
@@ -101,10 +102,11 @@ def publish(report: str, name: str, commands: Sequence[str], root: Path = Path()
     texts = {
         "groups": groups(said),
         "verdicts": verdicts(said),
+        **{f"verdicts-{_slug(group)}": verdicts(of) for group, of in _by_group(said).items()},
         "errors": errors(cells),
         "summary": summary(cells),
     }
-    made = {place: f"{found.line()}\n\n{text}" for place, text in texts.items()}
+    made = {place: f"{text}\n\n{found.line()}" for place, text in texts.items()}
     pages = {path: _filled(path.read_text(), name, made) for path in _pages(root)}
     used = {
         place for path in pages for place in made if f"<!-- made by harness publish: {name}/{place} -->" in pages[path]
@@ -323,9 +325,30 @@ def verdicts(said: Mapping[str, Any]) -> str:
     of_presets = {name: of for name, of in rows.items() if None not in of}
     lines = [f"| | | {' | '.join(used)} |", "|---" * (len(used) + 2) + "|"]
     lines += [f"| {name} | {' | '.join(of.get(p, '') for p in used)} |" for name, of in of_presets.items()]
-    lines += ["", f"Rules over presets ({', '.join(used)}), each decided once:", "", "| | | |", "|---|---|---|"]
-    lines += [f"| {name} | {of[None]} |" for name, of in rows.items() if None in of]
+    over = [f"| {name} | {of[None]} |" for name, of in rows.items() if None in of]
+    if over:
+        lines += [
+            "",
+            f"Rules over presets ({', '.join(used)}), each decided once:",
+            "",
+            "| | | |",
+            "|---|---|---|",
+            *over,
+        ]
     return "\n".join(lines)
+
+
+def _by_group(said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a report says, by the group of its criteria."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in said["verdicts"]:
+        of = found.setdefault(CRITERIA.get(each["criterion"]).group, {**said, "verdicts": []})
+        of["verdicts"].append(each)
+    return found
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def groups(said: Mapping[str, Any]) -> str:
@@ -335,9 +358,10 @@ def groups(said: Mapping[str, Any]) -> str:
     """
     columns = [*said["presets"], None]
     counted: dict[str, dict[str | None, dict[str, list[str]]]] = {}
-    for each in said["verdicts"]:
-        of = counted.setdefault(CRITERIA.get(each["criterion"]).group, {}).setdefault(each["preset"], {})
-        of.setdefault(each["verdict"], []).append(each["criterion"])
+    for group, of_group in _by_group(said).items():
+        for each in of_group["verdicts"]:
+            of = counted.setdefault(group, {}).setdefault(each["preset"], {})
+            of.setdefault(each["verdict"], []).append(each["criterion"])
 
     def entry(of: Mapping[str, Sequence[str]]) -> str:
         order = sorted(of, key=[verdict.value for verdict in Verdict].index)

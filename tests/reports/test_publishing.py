@@ -79,7 +79,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_report_goes_into_every_place_that_is_made_for_it_below_its_trail(checkout: Path) -> None:
+def test_a_report_goes_into_every_place_that_is_made_for_it_with_its_trail(checkout: Path) -> None:
     publish(report(checkout / "report"), "s", [COMMAND], checkout)
     readme, errors = (checkout / "README.md").read_text(), (checkout / "docs" / "results.md").read_text()
     digests = ", ".join(f"{name} `{presets.digest(name)}`" for name in ("lm", "tuned"))
