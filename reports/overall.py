@@ -164,7 +164,7 @@ def profile_picture(found: Overall) -> Picture:
     """A performance profile for each preset, all against the best of all pairs."""
     presets = list(dict.fromkeys(pair.preset for pair in found.profile))
     models = list(dict.fromkeys(pair.model for pair in found.profile))
-    columns = min(len(presets), 3)
+    columns = 2 if len(presets) == 4 else min(len(presets), 3)
     rows = math.ceil(len(presets) / columns)
     figure = Figure(figsize=(max(3.6 * columns, 6), 2.5 * rows + 0.8), dpi=DPI)
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()

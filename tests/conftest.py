@@ -28,8 +28,10 @@ from mlflow import MlflowClient  # noqa: E402
 from harness.tracking.store import open_store  # noqa: E402
 from tests.postgres import Server, binaries  # noqa: E402
 
-# Whoever has started the tests under nohup has SIGHUP ignored, which the commands would inherit and, as they should, keep.
+# Whoever has started the tests under nohup, or in the background of a script, has SIGHUP or SIGINT ignored, which the
+# commands would inherit and, as they should, keep.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 logging.getLogger("torch.__trace").setLevel(logging.WARNING)  # else a failure is buried under its lines
 settings.register_profile("harness", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("harness")

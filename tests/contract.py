@@ -169,8 +169,8 @@ class _Check:
             yield "the tag kept does not go with the metrics"
         if self.completed and "kept" in self.tags:
             yield "something is kept, though nothing failed"
-        if not self.completed:
-            yield from (f"{name}, though not completed" for name in self.metrics if name.startswith("final/"))
+        if "kept" in self.tags:
+            yield from (f"{name}, though the training failed" for name in self.metrics if name.startswith("final/"))
             return
         names = [f"final/{name}" for name in FINAL] + ["model/params", "model/active_params"]
         names += ["final/roughness_ratio"] if self.dimension == 2 else []

@@ -101,5 +101,6 @@ def test_every_data_file_of_a_package_is_declared() -> None:
         for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items()
         for pattern in patterns
         for path in Path(ROOT, *package.split(".")).glob(pattern)
+        if path.is_file()
     }
     assert data == declared_files

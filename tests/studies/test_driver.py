@@ -189,6 +189,7 @@ def test_tpe_goes_where_the_errors_are_small(outside: Path) -> None:
     assert sorted(late)[10] < sorted(early)[5]
 
 
+@pytest.mark.parametrize(("any_storage", "any_store"), [("journal", "sqlite"), ("sqlite", "postgresql")], indirect=True)
 def test_a_study_is_a_parent_run_whose_trials_are_children(
     any_storage: str, any_store: MlflowClient, tmp_path: Path
 ) -> None:

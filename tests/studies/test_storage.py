@@ -37,6 +37,7 @@ def test_a_study_is_found_again_with_its_trials(any_storage: str) -> None:
     assert len(drive(again)) == 2
 
 
+@pytest.mark.parametrize("any_storage", ["sqlite", "postgresql"], indirect=True)
 def test_processes_that_meet_a_fresh_storage_at_once_set_it_up_once(any_storage: str) -> None:
     command = [sys.executable, "-c", FRESH, any_storage]
     started = [subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) for _ in range(2)]
