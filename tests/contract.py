@@ -171,6 +171,7 @@ class _Check:
             yield "something is kept, though nothing failed"
         if "kept" in self.tags:
             yield from (f"{name}, though the training failed" for name in self.metrics if name.startswith("final/"))
+        if not self.completed:
             return
         names = [f"final/{name}" for name in FINAL] + ["model/params", "model/active_params"]
         names += ["final/roughness_ratio"] if self.dimension == 2 else []
