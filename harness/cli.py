@@ -16,8 +16,6 @@ from harness.errors import MOST_SHOWN, BadInput, Stopped, StoreLost, quoted
 from harness.streams import let_the_reader_go
 
 HELP = ("-h", "--help")
-KINDS = ["problems", "models", "presets", "suites", "criteria", "studies"]
-"""What ``harness list`` knows."""
 Row = tuple[str, ...]
 
 
@@ -62,9 +60,9 @@ class FieldCommand(click.Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Help where it is asked for, about the fields that stand beside it; and everything else as it is."""
+        """Help where it is asked for, and everything else as it is."""
         if any(word in HELP for word in args):
-            ctx.meta["given"] = given_fields([word for word in args if word not in HELP], flags=("explain",))
+            ctx.meta["beside help"] = [word for word in args if word not in HELP]
             click.echo(self.get_help(ctx))
             ctx.exit()
         ctx.params["fields"] = tuple(args)
@@ -76,10 +74,10 @@ class RunCommand(FieldCommand):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the fields: those of the model that stands beside ``--help`` with the values in force, else those of all."""
-        given = ctx.meta.get("given", {})
+        given = given_fields(ctx.meta["beside help"], flags=("explain",))
+        given.pop("explain", None)
         formatter.write_paragraph()
         if "model" in given:
-            given.pop("explain", None)
             _write_fields_in_force(formatter, given)
             return
         formatter.write_text(
@@ -408,26 +406,6 @@ def study_command(fields: tuple[str, ...]) -> int:
     return 1 if result.stopped or not result.findings.has_result else 0
 
 
-@cli.command("list")
-@click.argument(
-    "kind",
-    required=False,
-    type=click.Choice(KINDS),
-)
-@option("--plugins", help="Modules or .py files to import first, comma-separated.")
-def list_command(kind: str | None, plugins: str | None) -> None:
-    """What there is: problems, models, presets, suites, criteria and studies."""
-    from harness.terminal import busy
-
-    with busy("loading"):
-        from harness.registry import load_plugins
-
-        load_plugins(part for part in (plugins or "").split(",") if part)
-        listed = {name: rows() for name, rows in LISTED.items() if kind in (None, name)}
-    for name, rows in listed.items():
-        table(name, rows)
-
-
 def _problems() -> list[Row]:
     from harness.problems import PROBLEMS
 
@@ -475,6 +453,27 @@ LISTED: dict[str, Callable[[], list[Row]]] = {
     "criteria": _criteria,
     "studies": _studies,
 }
+"""What ``harness list`` knows."""
+
+
+@cli.command("list")
+@click.argument(
+    "kind",
+    required=False,
+    type=click.Choice(list(LISTED)),
+)
+@option("--plugins", help="Modules or .py files to import first, comma-separated.")
+def list_command(kind: str | None, plugins: str | None) -> None:
+    """What there is: problems, models, presets, suites, criteria and studies."""
+    from harness.terminal import busy
+
+    with busy("loading"):
+        from harness.registry import load_plugins
+
+        load_plugins(part for part in (plugins or "").split(",") if part)
+        listed = {name: rows() for name, rows in LISTED.items() if kind in (None, name)}
+    for name, rows in listed.items():
+        table(name, rows)
 
 
 def table(title: str, rows: Sequence[Row]) -> None:

@@ -123,6 +123,12 @@ def test_help_for_a_model_shows_its_fields_alone_with_the_values_in_force_and_wh
         assert absent not in out, absent
 
 
+@pytest.mark.parametrize("command", ["run", "benchmark", "study", "study export"])
+def test_every_command_of_fields_has_help(command: str, capsys: Captured) -> None:
+    assert call(*command.split(), "--help") == 0
+    assert "--" in capsys.readouterr().out
+
+
 def test_help_offers_a_field_to_the_models_that_have_it(capsys: Captured) -> None:
     assert call("run", "--help") == 0
     groups = capsys.readouterr().out.split("\nFields of ")
