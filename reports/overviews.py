@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -12,7 +13,7 @@ from harness.escaping import drawn
 from harness.presets import KNOWS_TARGET
 from reports.evidence import Cell, Evidence
 from reports.histories import Artifacts
-from reports.pictures import DPI, LEAST, Picture, colour, margins, png, said
+from reports.pictures import DPI, LEAST, Picture, colour, label_panels, margins, panel_grid, png, said
 from reports.plots import fits, heatmaps, loss_curves
 from reports.pruning import pruning_path
 from reports.statistics import on_front
@@ -37,12 +38,9 @@ def pictures(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Pict
 
 def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
     """Final NMSE against active parameters: every run small, the median of each variant large, the front as a line."""
-    columns = min(5, len(groups))
-    rows = math.ceil(len(groups) / columns)
-    figure = Figure(figsize=(max(2.4 * columns, 5), 2.2 * rows + 0.9), dpi=DPI)
-    panels = figure.subplots(rows, columns, squeeze=False).flatten()
+    figure, panels = panel_grid(len(groups))
     seen: dict[str, None] = {}
-    for axes, (problem, group) in zip(panels, groups.items(), strict=False):
+    for axes, group in zip(panels, groups.values(), strict=True):
         points: list[tuple[float, float]] = []
         for model, cells in group.items():
             sizes: dict[str, list[Cell]] = {}
@@ -52,7 +50,7 @@ def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
             for some in sizes.values():
                 x = [cell.metric("model/active_params") or 1.0 for cell in some]
                 y = [max(error, LEAST) for error in final_errors(some)]
-                mark = {"color": colour(model, list(group)), "linestyle": "none"}
+                mark: Any = {"color": colour(model, list(group)), "linestyle": "none"}
                 axes.plot(x[:200], y[:200], ".", markersize=3, alpha=0.4, **mark)
                 point = (median_figure(x) or 1.0, median_figure(y) or math.inf)
                 axes.plot(*point, "o", markersize=7, label=None if model in seen else drawn(model), **mark)
@@ -62,18 +60,7 @@ def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
         front = [point for point, leads in zip(points, on_front(points), strict=True) if leads]
         axes.plot(*zip(*front, strict=True), color="#8c8c8c", linewidth=0.8, zorder=0) if front else None
         axes.set(xscale="log", yscale="log")
-        axes.minorticks_off()
-        axes.set_title(drawn(problem), fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.grid(visible=True, alpha=0.25)
-    for axes in panels[len(groups) :]:
-        axes.axis("off")
-    for index in range(len(groups)):
-        if index % columns == 0:
-            panels[index].set_ylabel("final NMSE", fontsize=8)
-        if index + columns >= len(groups):
-            panels[index].set_xlabel("active parameters", fontsize=8)
-    handles = [axes.get_legend_handles_labels() for axes in panels[: len(groups)]]
+    handles = [axes.get_legend_handles_labels() for axes in panels]
     figure.legend(
         [h for hs, _ in handles for h in hs],
         [n for _, ns in handles for n in ns],
@@ -84,8 +71,7 @@ def pareto(preset: str, groups: Mapping[str, Group]) -> Picture:
     lost = [
         f"{model} on {problem}" for problem, group in groups.items() for model in group if not _has_size(group[model])
     ]
-    margins(figure, bottom=0.85, top=0.55)
-    figure.subplots_adjust(hspace=0.55, wspace=0.45)
+    label_panels(figure, panels, list(groups), "active parameters", "final NMSE")
     title = f"Error against parameters, {preset}"
     sentence = "Every run (small), the median of each variant (large), the Pareto front (line)."
     known = [f"{m} on {p}" for p, group in groups.items() for m in group if any(c.knows_target for c in group[m])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ COLOURS = {"mlp": "#0072B2", "mlp_fourier": "#56B4E9", "siren": "#E69F00", "kan"
 FURTHER = ("#CC79A7", "#8c8c8c", "#000000")
 STYLES = {"mlp": "-", "mlp_fourier": "--", "siren": "-.", "kan": "-", "kan_pruned": "--"}
 DPI = 100
+MOST_COLUMNS = 5
+"""Small panels in a row."""
 LEAST = 1e-30
 """Where an error of 0 is drawn on a logarithmic axis, as NMSE."""
 
@@ -64,6 +67,33 @@ def legend(figure: Figure, axes: Axes, missing: Sequence[str]) -> None:
         figure.legend(handles, labels, loc="lower center", ncols=1 if missing else 6, fontsize=8, frameon=False)
     # A layout engine would find these margins too, and take twice as long as all the drawing.
     margins(figure, bottom=0.55 + 0.19 * rows)
+
+
+def panel_grid(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure with a small panel for each of ``count`` problems, five in a row; :func:`label_panels` ends it."""
+    columns = min(MOST_COLUMNS, count)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(max(2.4 * columns, 5), 2.2 * rows + 0.9), dpi=DPI)
+    panels = list(figure.subplots(rows, columns, squeeze=False).flatten())
+    for axes in panels[count:]:
+        axes.axis("off")
+    return figure, panels[:count]
+
+
+def label_panels(figure: Figure, panels: Sequence[Axes], titles: Sequence[str], x: str, y: str) -> None:
+    """The titles of the panels, the names of the axes at the outer ones, and room for a legend below."""
+    columns = min(MOST_COLUMNS, len(panels))
+    for index, (axes, title) in enumerate(zip(panels, titles, strict=True)):
+        axes.minorticks_off()
+        axes.set_title(drawn(title), fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(visible=True, alpha=0.25)
+        if index % columns == 0:
+            axes.set_ylabel(y, fontsize=8)
+        if index + columns >= len(panels):
+            axes.set_xlabel(x, fontsize=8)
+    margins(figure, bottom=0.85, top=0.55)
+    figure.subplots_adjust(hspace=0.55, wspace=0.45)
 
 
 def margins(figure: Figure, left: float = 0.75, right: float = 0.15, top: float = 0.35, bottom: float = 0.55) -> None:

@@ -7,11 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
-
-from harness.escaping import drawn
 from reports.evidence import Cell
-from reports.pictures import COLOURS, DPI, Picture, margins, png, said
+from reports.pictures import COLOURS, Picture, label_panels, panel_grid, png, said
 from reports.rules import LARGEST_LOSS, nearness
 from reports.statistics import estimate
 from reports.tables import Entry, Group, Table
@@ -108,11 +105,8 @@ def pruning_path(preset: str, groups: Mapping[str, Group]) -> Picture | None:
     found = paths(groups)
     if not found:
         return None
-    columns = min(5, len(found))
-    rows = math.ceil(len(found) / columns)
-    figure = Figure(figsize=(max(2.4 * columns, 5), 2.2 * rows + 0.9), dpi=DPI)
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True).flatten()
-    for axes, (problem, of) in zip(panels, found.items(), strict=False):
+    figure, panels = panel_grid(len(found))
+    for axes, of in zip(panels, found.values(), strict=True):
         for cut in of:
             ends = [(x, _within(r), _within(raw)) for x, r, raw in zip(cut.reached, cut.ratios, cut.raw, strict=False)]
             axes.plot(
@@ -123,22 +117,9 @@ def pruning_path(preset: str, groups: Mapping[str, Group]) -> Picture | None:
         axes.plot(*zip(*line, strict=True), color=COLOURS[MODEL], linewidth=1.2) if line else None
         axes.axhline(LARGEST_LOSS, color="#8c8c8c", linewidth=0.8, linestyle="--")
         axes.set(yscale="log", xlim=(0, 1))
-        axes.minorticks_off()
-        axes.set_title(drawn(problem), fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.grid(visible=True, alpha=0.25)
-    for axes in panels[len(found) :]:
-        axes.axis("off")
-    for index in range(len(found)):
-        if index % columns == 0:
-            panels[index].set_ylabel("error / twin's", fontsize=8)
-        if index + columns >= len(found):
-            panels[index].set_xlabel("parameters removed", fontsize=8)
-            panels[index].tick_params(labelbottom=True)
     handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=2, fontsize=8)
-    margins(figure, bottom=0.85, top=0.55)
-    figure.subplots_adjust(hspace=0.55, wspace=0.45)
+    label_panels(figure, panels, list(found), "parameters removed", "error / twin's")
     title = f"Pruning path, {preset}"
     sentence = (
         "Error in relation to the unpruned twin's against the part of the active parameters that is really gone: every seed a "
