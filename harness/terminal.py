@@ -232,7 +232,12 @@ def show_plan(config: BenchmarkConfig, estimated: Estimate, console: Console) ->
 def summarise_benchmark(result: BenchmarkResult, console: Console) -> None:
     """The closing summary: counts, every cell without a result and why, and where to look."""
     state = result.state
-    console.print(*medians(state.spreads()), sep="\n")
+    from harness.presets import KNOWS_TARGET
+
+    if spreads := state.spreads():
+        console.print(results(spreads))
+        if any(each.knows_target for each in spreads):
+            console.print(Text(f"{KNOWS_TARGET}.", "dim"))
     rows = [("benchmark", result.benchmark, ""), ("cells", _counts(state), "bold")]
     if result.stopped:
         rows.append(("stopped", f"{result.stopped}; the same command goes on from here.", "yellow"))
@@ -246,12 +251,15 @@ def summarise_benchmark(result: BenchmarkResult, console: Console) -> None:
         console.print(Text.assemble((f"{name:<12}", "dim"), (visible(value), style)), soft_wrap=True)
 
 
-def medians(spreads: Sequence[Spread]) -> list[Table]:
+def results(spreads: Sequence[Spread]) -> Table:
     """What each model came to on each problem, in a table that fits a narrow window; of very many the medians over them."""
+    from harness.presets import DAGGER
+
     presets = {each.preset for each in spreads}
     grouped: dict[str, list[Figures]] = {}
     for each in spreads:
         model = f"{each.model}, {each.preset}" if len(presets) > 1 else each.model
+        model += DAGGER if each.knows_target else ""
         grouped.setdefault(each.problem, []).append((model, each.errors, each.seeds))
     last = "seeds"
     if len(spreads) + len(grouped) > MOST_ROWS:
@@ -270,7 +278,7 @@ def medians(spreads: Sequence[Spread]) -> list[Table]:
         for model, errors, count in rows:
             shown = ("none" if math.isinf(e) else f"{e:.1f}" for e in (errors[len(errors) // 2], errors[0], errors[-1]))
             table.add_row(f"  {model}", *shown, str(count))
-    return [table] if spreads else []
+    return table
 
 
 def _where(result: RunResult | BenchmarkResult) -> list[tuple[str, str, str]]:

@@ -36,7 +36,7 @@ from harness.fingerprint import fingerprint_of
 from harness.outcome import Outcome
 from harness.presets import digest
 from harness.run import Stop, run
-from harness.terminal import medians, summarise_benchmark
+from harness.terminal import results, summarise_benchmark
 from harness.tracking.liveness import owner_tag, this_process
 from tests.support import all_runs
 
@@ -257,7 +257,7 @@ def test_of_very_many_results_the_end_shows_medians_over_the_problems() -> None:
         Spread(f"p{number}", "kan", "tuned", (-3.0 - number, -2.0 - number, -1.0 - number), 3) for number in range(61)
     ]
     out = io.StringIO()
-    Console(file=out, width=50, color_system=None).print(*medians(spreads))
+    Console(file=out, width=50, color_system=None).print(results(spreads))
     assert [" ".join(line.split()) for line in out.getvalue().splitlines()] == [
         "log10 NMSE median least largest problems",
         "61 problems",
@@ -271,6 +271,11 @@ def test_an_error_of_a_shape_that_knows_the_target_has_a_dagger_and_its_legend(c
         state.settled[fingerprint] = Attempted(fingerprint, Outcome.COMPLETED, log10_nmse=-5.0)
     assert state.table()[1] == ["poisson_1d_sin", "-5.0† (1 seed)"]
     assert "knowledge of the target" in state.legend()
+    out = io.StringIO()
+    result = BenchmarkResult("smoke-1", "p", state, None, "http://h/", None)
+    summarise_benchmark(result, Console(file=out, width=80, color_system=None))
+    assert "  siren†" in out.getvalue()
+    assert "knowledge of the target" in out.getvalue()
 
 
 @pytest.mark.parametrize(
