@@ -126,6 +126,7 @@ def _environment(autoescape: bool = False) -> Environment:
         "md": markdown,
         "tex": latex,
         "b64": _base64,
+        "extent": _extent,
     }
     return environment
 
@@ -166,3 +167,8 @@ def _names(report: Report, link: Link) -> dict[str, Any]:
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+def _extent(content: bytes) -> Markup:
+    """Size of a PNG as HTML attributes, from its header. Room is kept for it, so that nothing jumps when it loads late."""
+    return Markup(f'width="{int.from_bytes(content[16:20], "big")}" height="{int.from_bytes(content[20:24], "big")}"')

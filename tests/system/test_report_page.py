@@ -45,6 +45,12 @@ def test_the_page_opens_without_an_error_and_is_used_by_keyboard(
 ) -> None:
     with opened(width, scheme) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == width, "no sideways scrolling of the page"
+        pictures = page.locator("figure img").evaluate_all("images => images.map(i => [i.width, i.height])")
+        assert pictures, "some picture is shown"
+        page.locator("figure img").evaluate_all("images => images.forEach(i => { i.loading = 'eager' })")
+        page.wait_for_function("[...document.querySelectorAll('figure img')].every(i => i.complete && i.naturalWidth)")
+        loaded = page.locator("figure img").evaluate_all("images => images.map(i => [i.width, i.height])")
+        assert loaded == pictures, "a picture that loads late moves nothing"
         evidence = page.locator("details#S1")
         assert evidence.get_attribute("open") is None
         for _ in range(25):  # past the pictures of all problems
@@ -65,6 +71,7 @@ def test_hover_tells_values_the_legend_hides_a_model_and_a_picture_is_enlarged(
         section = page.locator("details", has_text="Loss curves: poisson_2d_sin")
         assert section.locator(".chart").count() == 0, "drawn when it is opened"
         section.locator("summary").click()
+        expect(section).to_have_attribute("open", "")
         over, tip = section.locator(".u-over").first, section.locator(".tip").first
         over.hover()
         expect(tip).to_contain_text("epoch")
