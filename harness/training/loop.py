@@ -33,6 +33,8 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     through. Raises BadInput at once, before any event, for a network that the optimizer has no memory for.
     """
     if config.optimizer == "lm":
+        import torch._dynamo  # noqa: F401  torch.func.grad loads it, for a second, in the first epoch and on its clock
+
         refuse_what_does_not_fit(most_parameters(model.network, config), len(data.train.y), data.train.y.element_size())
     return _events(model, data, config)
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
-import torch._dynamo
 from torch import Tensor, nn
 
 from harness.config import RunConfig
+from harness.training.adam import Adam
 from harness.training.lbfgs import LBFGS
 from harness.training.levenberg_marquardt import levenberg_marquardt
 from harness.training.objective import Objective
@@ -45,17 +45,16 @@ def learning_rate(config: RunConfig, epoch: int) -> float | None:
 
 def adam(parameters: list[nn.Parameter], config: RunConfig, epoch: Callable[[], int]) -> Step:
     """Adam (Kingma and Ba 2015, algorithm 1) on the whole training set, with the gradient's norm clipped to ``clip``."""
-    assert config.lr is not None
-    optimizer = torch.optim.Adam(parameters, lr=config.lr)
+    method = Adam(parameters)
 
     def step(evaluate: Evaluate) -> float:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, epoch())
+        rate = learning_rate(config, epoch())
+        assert rate is not None
         evaluate()
         before = gradient_norm(parameters)
         if config.clip is not None:
             nn.utils.clip_grad_norm_(parameters, config.clip)
-        optimizer.step()
+        method.step(rate)
         return before
 
     return step
