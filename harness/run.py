@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from harness import problems
@@ -32,6 +31,9 @@ from harness.symbolic import find_formula
 from harness.tracking.recorder import Findings, Recorder
 from harness.tracking.store import lost_in_one_sentence, run_page
 from harness.training import BaseStarted, Diverged, Epoch, Event, Kept, train
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What asks to stop: a batch system, a person at the keyboard, a terminal that is closed."""
