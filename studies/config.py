@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.addresses import as_typed
-from harness.config import Names, OrNone, RunConfig, field
+from harness.config import fields_of
 from harness.errors import BadInput, quoted, refusal
 from harness.execution.config import BenchmarkConfig
 from harness.families import FAMILIES
+from harness.fields import Names, OrNone, field
 from harness.machine import refuse_unwritable
 from harness.protocol import CONFIRMATION, REPORTING
 from harness.registry import load_plugins, nearest
@@ -121,9 +122,7 @@ def configure(given: Mapping[str, str]) -> StudyConfig:
             raise BadInput(
                 f"{name} = {quoted(value)} is decided by the study; choose with study, seeds and first_seed."
             )
-        known = set(RunConfig.model_fields).union(
-            *(FAMILIES.get(model).config.model_fields for model in FAMILIES.names())
-        )
+        known = set().union(*(fields_of(FAMILIES.get(model).config) for model in FAMILIES.names()))
         if name not in known:
             raise BadInput(f"{name} = {quoted(value)} is not a field of a study; {nearest(name, {*own, *known})}")
     return config

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.addresses import fault, masked
-from harness.config import Names, OrNone, RunConfig, field
+from harness.config import RunConfig, fields_of
 from harness.errors import BadInput, quoted, refusal
 from harness.families import FAMILIES
+from harness.fields import Names, OrNone, field
 from harness.machine import Memory, cores, more_threads_than_cores
 from harness.presets import load
 from harness.registry import load_plugins, nearest
@@ -141,13 +142,13 @@ def configure(given: Mapping[str, str]) -> BenchmarkConfig:
             raise BadInput(
                 f"{name} = {quoted(value)} is decided by the suite; choose with suite, models, seeds and first_seed."
             )
-        if name not in RunConfig.model_fields:
+        if name not in fields_of(RunConfig):
             owners = [model for model in FAMILIES.names() if name in FAMILIES.get(model).config.model_fields]
             if owners:
                 raise BadInput(
                     f"{name} = {quoted(value)} is a field of {', '.join(owners)} only; set it in a suite file, for these models."
                 )
-            known = {*BenchmarkConfig.model_fields, *RunConfig.model_fields}
+            known = {*BenchmarkConfig.model_fields, *fields_of(RunConfig)}
             raise BadInput(f"{name} = {quoted(value)} is not a field of a benchmark; {nearest(name, known)}")
     for model in config.models:
         FAMILIES.get(model)

@@ -12,16 +12,14 @@ from jaxtyping import Float
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.errors import BadInput, in_one_line
+from harness.problems.rows import Points, Rows
 from harness.registry import Registry, check_name
 
 if TYPE_CHECKING:
     from torch import Tensor
 else:
-    Tensor = (
-        Any  # shapes and dtypes are checked all the same; a declaration needs no torch, which takes a second to load
-    )
+    Tensor = Any  # as in harness.problems.rows
 
-Points = Float[Tensor, "points dimension"]
 Values = Float[Tensor, "points 1"]
 
 
@@ -53,6 +51,8 @@ class Problem:
     """Sign of the Laplacian in ``sign * laplacian(u) = target``; of no meaning without a ``solution``."""
     smooth: bool = True
     """False for jumps and for frequencies that the original calls high: criterion B1 leaves these out."""
+    rows: tuple[Rows, ...] = ()
+    """What a training lowers in the place of the fit to its training points; ``target`` is what it is judged by then."""
 
     def __post_init__(self) -> None:
         check_name("problem", self.name)

@@ -182,7 +182,7 @@ def test_what_is_not_there_is_refused_with_what_comes_nearest(
 def test_variants_of_a_model_are_told_apart_by_what_differs(filled: MlflowClient) -> None:
     evidence = gather(filled, Selection(presets=("tuned",)))
     variants = {cell.variant for cell in evidence.cells if cell.model == "siren"}
-    of_preset = resolve({"model": "siren", "preset": "tuned", "problem": "poisson_2d_sin"}).lr
+    of_preset = resolve({"model": "siren", "preset": "tuned", "problem": "poisson_2d_sin"}).values()["lr"]
     assert variants == {f"lr={of_preset}", "lr=1000000.0"}
     assert {cell.variant for cell in evidence.cells if cell.model == "kan"} == {""}
 

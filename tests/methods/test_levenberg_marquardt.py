@@ -18,11 +18,16 @@ from harness import problems
 from harness.config import RunConfig
 from harness.data import Data, sample
 from harness.errors import BadInput
-from harness.models import KAN, Regressor, build
+from harness.methods import least_squares
+from harness.methods.least_squares import Factorise, dual, gram, primal
+from harness.methods.levenberg_marquardt import LMConfig
+from harness.methods.vectors import flat, move
+from harness.models import KAN, Regressor, build, jets
+from harness.models.jets import jacobian, jacobian_of_any
 from harness.presets import resolve
-from harness.training import Diverged, Epoch, NonFinite, levenberg_marquardt, train
-from harness.training.levenberg_marquardt import Factorise, dual, flat, gram, jacobian, primal, refuse_what_does_not_fit
+from harness.training import Diverged, Epoch, NonFinite, train
 from harness.training.loop import Training
+from harness.training.rows import Objective
 
 MODELS = ("mlp", "mlp_fourier", "siren", "kan", "kan_pruned")
 SMALL: dict[str, dict[str, Any]] = {
@@ -53,8 +58,13 @@ def training_of(network: nn.Module, target: Callable[[Tensor], Tensor], **fields
     """The training of a network of one's own on a target of one's own."""
     config = resolve({"model": "mlp", "problem": "poisson_2d_sin", "optimizer": "lm", "n_train": 50, **fields})
     _, data = parts(config)
-    data = replace(data, **{name: replace(s, y=target(s.x)) for name, s in vars(data).items()})
+    fitted, val, test, dense = (replace(s, y=target(s.x)) for s in (data.train, data.val, data.test, data.dense))
+    data = Data(fitted, val, test, dense)
     return Training(Regressor(network, -1.0, 1.0), data, config)
+
+
+def objective(regressor: Regressor, data: Data) -> Objective:
+    return Training(regressor, data, small("mlp"))._objective(None)
 
 
 def one_step(training: Training) -> Epoch:
@@ -136,17 +146,17 @@ def test_the_jacobian_is_the_one_of_finite_differences(model: str) -> None:
         for sign in (h, -h):
             moved = start.clone()
             moved[column] += sign
-            levenberg_marquardt.move(parameters, moved)
+            move(parameters, moved)
             ends.append(network(inputs).detach().flatten())
-        levenberg_marquardt.move(parameters, start)
+        move(parameters, start)
         assert torch.allclose(j[:, column], (ends[0] - ends[1]) / (2 * h), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("model", ["kan", "kan_pruned"])
-def test_a_kan_s_own_jacobian_leads_to_the_same_training(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_a_jacobian_that_is_written_out_leads_to_the_same_training(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = small(model, epochs=6)
     own = epochs(*parts(config), config)
-    monkeypatch.setattr(levenberg_marquardt, "jacobian", levenberg_marquardt.batch_of_gradients)
+    monkeypatch.setattr(jets, "jacobian", jacobian_of_any)
     for fast, slow in zip(own, epochs(*parts(config), config), strict=True):
         assert fast.evals == slow.evals
         assert fast.train_mse == pytest.approx(slow.train_mse, rel=1e-6)
@@ -174,13 +184,13 @@ def test_the_gram_matrix_by_halves_is_the_gram_matrix(columns: int) -> None:
 @pytest.mark.parametrize("damping", [1e-6, 1e-2, 10.0])
 def test_primal_and_dual_give_the_same_step(model: str, damping: float) -> None:
     regressor, data = parts(small(model, n_train=40))
-    inputs, parameters = regressor.scaled(data.train.x), list(regressor.network.parameters())
+    lowered = objective(regressor, data)
     generator = torch.Generator().manual_seed(1)
     w = torch.randn(40, generator=generator, dtype=torch.float64)
-    p = torch.randn(len(flat(parameters)), generator=generator, dtype=torch.float64)
+    p = torch.randn(len(flat(lowered.parameters)), generator=generator, dtype=torch.float64)
 
     def steps(form: Callable[..., Factorise]) -> list[Tensor]:
-        solve = form(regressor.network, inputs, parameters)(damping)
+        solve = form(lowered)(damping)
         assert solve is not None
         return [solve(w, None), solve(w, p)]
 
@@ -190,10 +200,10 @@ def test_primal_and_dual_give_the_same_step(model: str, damping: float) -> None:
 
 def test_a_jacobian_in_chunks_gives_the_same_step(monkeypatch: pytest.MonkeyPatch) -> None:
     regressor, data = parts(small("siren"))
-    inputs, parameters = regressor.scaled(data.train.x), list(regressor.network.parameters())
-    whole = primal(regressor.network, inputs, parameters)(1e-3)
-    monkeypatch.setattr(levenberg_marquardt, "CHUNK", 7 * 8 * len(flat(parameters)))
-    chunked = primal(regressor.network, inputs, parameters)(1e-3)
+    lowered = objective(regressor, data)
+    whole = primal(lowered)(1e-3)
+    monkeypatch.setattr(least_squares, "CHUNK", 7 * 8 * len(flat(lowered.parameters)))
+    chunked = primal(lowered)(1e-3)
     assert whole is not None
     assert chunked is not None
     w = data.train.y.flatten()
@@ -310,12 +320,12 @@ def test_what_does_not_fit_into_memory_is_refused_before_anything_happens() -> N
 
 
 def test_memory_counts_in_the_smaller_of_the_two_forms(monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse_what_does_not_fit(500, 10_000_000, 8)
-    refuse_what_does_not_fit(20_000, 1000, 8)
+    LMConfig().check_size(500, 10_000_000, 8)
+    LMConfig().check_size(20_000, 1000, 8)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 2**20}))
     with pytest.raises(BadInput):
-        refuse_what_does_not_fit(500, 1000, 8)
-    refuse_what_does_not_fit(50, 100, 8)
+        LMConfig().check_size(500, 1000, 8)
+    LMConfig().check_size(50, 100, 8)
 
 
 def test_a_kan_is_measured_on_its_finest_grid() -> None:
@@ -327,7 +337,6 @@ def test_a_kan_is_measured_on_its_finest_grid() -> None:
 
 def test_lm_has_no_learning_rate() -> None:
     config = small("siren")
-    assert config.lr is None
     assert "lr" not in config.values()
     assert config.values()["damping"] > 0
     with pytest.raises(BadInput, match=r"lr = .* belongs to optimizer=adam and optimizer=lbfgs, not to optimizer=lm"):

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.methods import METHODS
+from harness.methods.quasi_newton import LBFGS
 from harness.presets import resolve
-from harness.training.lbfgs import LBFGS
-from harness.training.optimizers import lbfgs
+from tests.methods.support import Lowered
 
 
 def quadratic(scale: float) -> tuple[Tensor, Tensor]:
@@ -75,8 +76,9 @@ def test_an_epoch_takes_at_most_its_share_of_evaluations_and_returns_the_first_n
         loss.backward()
         return loss
 
-    step = lbfgs(parameters, config, lambda: 1)
-    assert step(evaluate) == pytest.approx(4 * 10**0.5)
+    lowered = Lowered(parameters, evaluate)
+    step = METHODS.get("lbfgs").step(lowered, config.method, lambda: 1.0)
+    assert step() == pytest.approx(4 * 10**0.5)
     assert 2 <= count <= 10
     assert all((parameter < 1).all() for parameter in parameters)
 
