@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
+from torch import Tensor
 
 from harness.errors import BadInput, in_one_line
 from harness.problems import Problem
@@ -45,8 +46,8 @@ class Data:
     dense: Sample
     declared: tuple[Rows, ...] = ()
     """The rows that the problem declares; without any, a training fits ``train``."""
-    at_declared: tuple[Points, ...] = ()
-    """Their points."""
+    at_declared: tuple[Tensor, ...] = ()
+    """Their points, each ``(points, dimension)`` with a number of points of its own."""
 
     @property
     def rows(self) -> int:

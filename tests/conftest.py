@@ -113,11 +113,12 @@ def any_store(request: pytest.FixtureRequest, outside: Path, monkeypatch: pytest
 def registries() -> Iterator[None]:
     """What a test registers is forgotten after it."""
     from harness.families import FAMILIES
+    from harness.methods import METHODS
     from harness.problems import PROBLEMS
     from harness.registry import Registry
     from studies.catalogue import STUDIES
 
-    registries: list[Registry[Any]] = [PROBLEMS, FAMILIES, STUDIES]
+    registries: list[Registry[Any]] = [PROBLEMS, FAMILIES, METHODS, STUDIES]
     kept = [(registry, dict(registry._things)) for registry in registries]
     yield
     for registry, things in kept:
