@@ -6,20 +6,17 @@ import math
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLatestMetric, SqlParam, SqlRun, SqlTag
-from sqlalchemy import Connection, create_engine, select
 
+from harness.tracking import queries
 from harness.tracking.claims import search
 from harness.tracking.store import is_server
 
@@ -71,7 +68,6 @@ NOT_A_RESULT = ("cfg/device", "cfg/timeout", "cfg/plugins")
 """Params that decide where a run computes, not what."""
 LARGEST = 1.797e308
 """An SQL store has no infinity and keeps the largest float in its place."""
-AT_ONCE = 1000
 MOST_TEXT = 2**28
 """Bytes of a text; the plan of a million cells has half as many."""
 
@@ -121,69 +117,39 @@ def heads(client: MlflowClient, further_tags: Iterable[str] = ()) -> list[Run]:
     if is_server(client.tracking_uri):
         names = {each.experiment_id: each.name for each in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)}
         return [_of_server(run, names) for run in search(client, "")]
-    with _connected(client) as connection:
-        columns: Any = (
-            select(
-                SqlRun.run_uuid,
-                SqlRun.experiment_id,
-                SqlExperiment.name,
-                SqlRun.name,
-                SqlRun.status,
-                SqlRun.start_time,
-                SqlRun.end_time,
-                SqlRun.artifact_uri,
-            )
-            .join(SqlExperiment, SqlExperiment.experiment_id == SqlRun.experiment_id)
-            .where(SqlRun.lifecycle_stage == "active", SqlExperiment.lifecycle_stage == "active")
-        )
-        runs = {
-            row[0]: Run(
-                row[0],
-                str(row[1]),
-                row[2],
-                row[3] or "",
-                row[4],
-                (row[5] or 0) / 1000,
-                ((row[6] or row[5] or 0) - (row[5] or 0)) / 1000,
-                row[7] or "",
-            )
-            for row in connection.execute(columns)
-        }
-        tags: Any = select(SqlTag.run_uuid, SqlTag.key, SqlTag.value).where(SqlTag.key.in_([*TAGS, *further_tags]))
-        for run_id, key, value in connection.execute(tags):
+    with queries.connected(client.tracking_uri) as connection:
+        runs = {row[0]: _of_database(*row) for row in queries.runs(connection)}
+        for run_id, key, value in queries.tags(connection, [*TAGS, *further_tags]):
             if run_id in runs:
                 runs[run_id].tags[sys.intern(key)] = value or ""
     return list(runs.values())
 
 
 def fill(client: MlflowClient, runs: Sequence[Run]) -> None:
-    """Read the params and final metrics of these runs into them, a thousand runs a query."""
+    """Read the params and final metrics of these runs into them."""
     if is_server(client.tracking_uri):
         return
-    with _connected(client) as connection:
-        for start in range(0, len(runs), AT_ONCE):
-            some = runs[start : start + AT_ONCE]
-            by_id = {run.run_id: run for run in some}
-            params: Any = select(SqlParam.run_uuid, SqlParam.key, SqlParam.value).where(
-                SqlParam.run_uuid.in_(by_id), SqlParam.key.not_in(NOT_A_RESULT)
-            )
-            for run_id, key, value in connection.execute(params):
-                by_id[run_id].params[sys.intern(key)] = sys.intern(value)
-            metrics: Any = select(
-                SqlLatestMetric.run_uuid, SqlLatestMetric.key, SqlLatestMetric.value, SqlLatestMetric.is_nan
-            ).where(SqlLatestMetric.run_uuid.in_(by_id), SqlLatestMetric.key.in_(METRICS))
-            for run_id, key, value, is_nan in connection.execute(metrics):
-                by_id[run_id].metrics[sys.intern(key)] = _number(value, is_nan)
+    by_id = {run.run_id: run for run in runs}
+    with queries.connected(client.tracking_uri) as connection:
+        for run_id, key, value in queries.params(connection, list(by_id), NOT_A_RESULT):
+            by_id[run_id].params[sys.intern(key)] = sys.intern(value)
+        for run_id, key, value, is_nan in queries.final_metrics(connection, list(by_id), METRICS):
+            by_id[run_id].metrics[sys.intern(key)] = _number(value, is_nan)
 
 
-@contextmanager
-def _connected(client: MlflowClient) -> Iterator[Connection]:
-    engine = create_engine(client.tracking_uri)
-    try:
-        with engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+def _of_database(
+    run_id: str,
+    experiment_id: int,
+    experiment: str,
+    name: str | None,
+    status: str,
+    start: int | None,
+    end: int | None,
+    artifact_uri: str | None,
+) -> Run:
+    start = start or 0
+    seconds = ((end or start) - start) / 1000
+    return Run(run_id, str(experiment_id), experiment, name or "", status, start / 1000, seconds, artifact_uri or "")
 
 
 def _number(value: float, is_nan: bool = False) -> float:

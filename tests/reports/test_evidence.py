@@ -188,7 +188,7 @@ def test_variants_of_a_model_are_told_apart_by_what_differs(filled: MlflowClient
 
 
 def test_a_large_selection_is_read_whole(filled: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.store.AT_ONCE", 3)
+    monkeypatch.setattr("harness.tracking.queries.AT_ONCE", 3)
     runs = heads(filled)
     fill(filled, runs)
     with_parameters = [run for run in runs if run.params]
