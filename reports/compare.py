@@ -11,14 +11,14 @@ from harness.errors import BadInput, quoted
 from harness.escaping import markdown
 from harness.machine import refuse_unwritable
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store
-from reports.evidence import Evidence, Selection, gather
-from reports.histories import Artifacts
-from reports.judging import judge
-from reports.numbers import number
-from reports.render import OVER
-from reports.statistics import Estimate, better, estimate
-from reports.tables import chosen, final_errors, groups_of
-from reports.verdicts import Verdict
+from reports.comparing.statistics import Estimate, better, estimate
+from reports.comparing.tables import chosen, final_errors, groups_of
+from reports.pages.render import OVER
+from reports.reading.evidence import Evidence, Selection, gather
+from reports.reading.histories import Artifacts
+from reports.verdicts.judgements import judge
+from reports.verdicts.numbers import number
+from reports.verdicts.verdict import Verdict
 
 LEVEL = 0.05
 """Of the two-sided Mann-Whitney test."""

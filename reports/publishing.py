@@ -26,8 +26,8 @@ from harness.presets import DAGGER, KNOWS_TARGET
 from harness.problems import PROBLEMS
 from harness.protocol import REPORTING
 from harness.registry import check_name
-from reports.criteria import CRITERIA
-from reports.verdicts import Verdict, median_figure
+from reports.verdicts.criteria import CRITERIA
+from reports.verdicts.verdict import Verdict, median_figure
 
 LEDGER = Path("docs/results/ledger.json")
 PACKAGES = ("harness", "mlflow", "torch", "numpy", "scipy")

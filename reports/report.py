@@ -13,12 +13,12 @@ from harness.errors import BadInput, quoted
 from harness.escaping import visible
 from harness.machine import refuse_unwritable
 from harness.tracking.store import is_server, look_at_store, lost_in_one_sentence, open_store, reads_only
-from reports.evidence import Selection, gather
-from reports.export import as_json, runs_csv, tables_csv, verdicts_csv
-from reports.histories import Artifacts
-from reports.making import Report, make
-from reports.render import OVER, Link, html, tex, text
-from reports.store import log_files
+from reports.pages.contents import Report, make
+from reports.pages.export import as_json, runs_csv, tables_csv, verdicts_csv
+from reports.pages.render import OVER, Link, html, tex, text
+from reports.reading.evidence import Selection, gather
+from reports.reading.histories import Artifacts
+from reports.reading.store import log_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -18,12 +18,12 @@ from mlflow import MlflowClient
 from harness.escaping import visible
 from harness.tracking.results import results
 from reports.compare import compare
-from reports.evidence import Cell, Selection, gather
-from reports.histories import Artifacts, Gone
-from reports.judging import judge
-from reports.predictions import predict
-from reports.render import vendored
-from reports.verdicts import Verdict
+from reports.pages.render import vendored
+from reports.reading.evidence import Cell, Selection, gather
+from reports.reading.histories import Artifacts, Gone
+from reports.reading.predictions import predict
+from reports.verdicts.judgements import judge
+from reports.verdicts.verdict import Verdict
 from tests.reports.conftest import BENCHMARK
 from tests.reports.test_report import command
 from tests.support import harness
@@ -241,7 +241,7 @@ FACTS = {"dimension": 2, "scale2": 0.25, "smooth": True, "sections": ["mine"], "
     ],
 )
 def test_facts_that_are_none_are_left_out(facts: str) -> None:
-    from reports.targets import target
+    from reports.reading.targets import target
 
     assert target(Cell("f", "mlp", "somebody's", "tuned", 0, 1, None, facts=facts)) is None
     known = target(Cell("f", "mlp", "poisson_1d_sin", "tuned", 0, 1, None, facts=facts))

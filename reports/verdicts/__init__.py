@@ -1,0 +1,1 @@
+"""From the runs of a problem to what can be said of each criterion."""
