@@ -14,9 +14,9 @@ from harness.tracking.store import look_at_store, lost_in_one_sentence, open_sto
 from reports.comparing.statistics import Estimate, better, estimate
 from reports.comparing.tables import chosen, final_errors, groups_of
 from reports.pages.render import OVER
+from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Evidence, Selection, gather
-from reports.reading.histories import Artifacts
-from reports.verdicts.judgements import judge
+from reports.verdicts.judgements import judgements_of
 from reports.verdicts.numbers import number
 from reports.verdicts.verdict import Verdict
 
@@ -113,10 +113,10 @@ def held_against(first: Evidence, second: Evidence, artifacts: Artifacts) -> Cha
     if not both:
         raise BadInput(f"{first.selection} and {second.selection} have no preset, problem and model in common.")
     changes = tuple(change for key in both if (change := change_of(key, old[key], new[key])) is not None)
-    judged = {(each.criterion.id, each.preset): each.verdict for each in judge(first, artifacts)}
+    judged = {(each.criterion.id, each.preset): each.verdict for each in judgements_of(first, artifacts)}
     flips = tuple(
         Flip(each.criterion.id, each.preset, judged[each.criterion.id, each.preset], each.verdict)
-        for each in judge(second, artifacts)
+        for each in judgements_of(second, artifacts)
         if judged.get((each.criterion.id, each.preset), each.verdict) is not each.verdict
     )
     lost, gained = (tuple(key for key in a if key not in b) for a, b in ((old, new), (new, old)))

@@ -16,8 +16,8 @@ from harness.tracking.store import is_server, look_at_store, lost_in_one_sentenc
 from reports.pages.contents import Report, make
 from reports.pages.export import as_json, runs_csv, tables_csv, verdicts_csv
 from reports.pages.render import OVER, Link, html, tex, text
+from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Selection, gather
-from reports.reading.histories import Artifacts
 from reports.reading.store import log_files
 
 if TYPE_CHECKING:

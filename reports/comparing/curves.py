@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from reports.reading.evidence import Cell
-from reports.reading.histories import Artifacts, Gone, History
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.gone import Gone
+from reports.reading.histories import History
 from reports.reading.targets import target
 from reports.verdicts.verdict import median_figure
 

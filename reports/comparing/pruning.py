@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from reports.comparing.statistics import estimate
 from reports.comparing.tables import Entry, Group, Table
 from reports.pages.pictures import COLOURS, Picture, label_panels, panel_grid, png, said
-from reports.reading.evidence import Cell
+from reports.reading.cells import Cell
 from reports.reading.targets import target
-from reports.verdicts.rules import LARGEST_LOSS, nearness
+from reports.verdicts.pruning_rules import LARGEST_LOSS, nearness
 from reports.verdicts.verdict import median_figure
 
 MODEL = "kan_pruned"

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from harness.presets import KNOWS_TARGET
 from reports.comparing.curves import CLOCKS, costs_to, equal_budget, errors_at, errors_by_grid
 from reports.comparing.statistics import Estimate, estimate, on_front
-from reports.reading.evidence import Cell, Evidence
-from reports.reading.histories import Artifacts
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.evidence import Evidence
 from reports.reading.targets import in_order, target_of
 from reports.verdicts.numbers import number
 from reports.verdicts.problem_verdicts import chosen_variant

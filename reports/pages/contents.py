@@ -25,10 +25,11 @@ from reports.comparing.tables import Group, Table, chosen, final_errors, groups_
 from reports.pages.forest import forest_picture
 from reports.pages.overviews import pictures
 from reports.pages.pictures import Picture
-from reports.reading.evidence import Cell, Evidence
-from reports.reading.histories import Artifacts
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.evidence import Evidence
 from reports.reading.targets import in_order
-from reports.verdicts.judgements import Judgement, judge
+from reports.verdicts.judgements import Judgement, judgements_of
 from reports.verdicts.verdict import Verdict, median_figure
 
 CLOCK = "time/train_s"
@@ -115,7 +116,7 @@ def make(evidence: Evidence, artifacts: Artifacts) -> Report:
     choices = _choices(evidence, artifacts)
     summary = overall(evidence)
     overview = (profile_picture(summary), forest_picture(summary)) if summary else ()
-    judgements = tuple(judge(evidence, artifacts))
+    judgements = tuple(judgements_of(evidence, artifacts))
     return Report(evidence, judgements, choices, comparisons, tuple(drawn), summary, overview, time.time())
 
 

@@ -16,8 +16,9 @@ from reports.comparing.statistics import on_front
 from reports.comparing.tables import Group, chosen, final_errors, groups_of
 from reports.pages.pictures import DPI, LEAST, Picture, colour, label_panels, margins, panel_grid, png, said
 from reports.pages.plots import fits, heatmaps, loss_curves
-from reports.reading.evidence import Cell, Evidence
-from reports.reading.histories import Artifacts
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.evidence import Evidence
 from reports.reading.targets import target_of
 from reports.verdicts.verdict import median_figure
 

@@ -18,8 +18,10 @@ from harness.presets import DAGGER, KNOWS_TARGET
 from reports.comparing.tables import Group
 from reports.pages.charts import Chart, Mark, Panel, Series, line
 from reports.pages.pictures import DPI, LEAST, STYLES, Picture, colour, legend, margins, png, said
-from reports.reading.evidence import Cell
-from reports.reading.histories import Artifacts, Floats, Gone, History
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.gone import Gone
+from reports.reading.histories import Floats, History
 from reports.reading.predictions import Prediction, median_cell, predict, why_missing
 from reports.reading.targets import Target
 from reports.verdicts.numbers import number

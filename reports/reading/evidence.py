@@ -1,12 +1,12 @@
-"""From the store to evidence: the cells that were planned, and for each the run that speaks for it."""
+"""From the store to evidence: the cells that were planned, and for each its best run."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
@@ -16,12 +16,12 @@ from harness.errors import BadInput, quoted
 from harness.fingerprint import COMPARABILITY
 from harness.registry import nearest
 from harness.tracking.claims import TERMINAL
-from reports.reading.store import METRICS, Run, fill, heads, read_text
+from reports.reading.cells import Cell, with_facts, with_variants
+from reports.reading.run import METRICS, Run
+from reports.reading.store import fill, heads, read_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-NOT_A_VARIANT = frozenset({"cfg/model", "cfg/problem", "cfg/preset", "cfg/seed"})
 
 
 @dataclass(frozen=True)
@@ -44,51 +44,6 @@ class Selection:
         parts += [f"experiment {self.experiment}" if self.experiment else ""]
         parts += [f"tag {self.tag[0]} = {self.tag[1]}" if self.tag else ""]
         return ", ".join(part for part in parts if part) or "all runs"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One (model, problem, preset, seed) and variant: planned, or found in the store."""
-
-    fingerprint: str
-    model: str
-    problem: str
-    preset: str
-    seed: int
-    epochs: int
-    run: Run | None
-    """The latest ``completed`` or ``diverged`` run, else the latest that ended, else the one at work; None if there is none."""
-    running: bool = False
-    """Whether a run of the cell is at work, or was left open."""
-    facts: str = ""
-    """What its run, or the latest of its problem that says so, has recorded of the problem (tag ``problem.facts``)."""
-    variant: str = ""
-    """The fields, with their values, by which it differs from other cells of its model, problem and preset."""
-
-    @property
-    def outcome(self) -> str:
-        """How its run ended; ``missing`` without one."""
-        return "missing" if self.run is None else self.run.outcome
-
-    @property
-    def knows_target(self) -> bool:
-        """Whether its preset was chosen with knowledge of the target: its numbers are marked wherever they stand."""
-        return self.run is not None and self.run.tags.get("preset.knows_target") == "true"
-
-    def metric(self, name: str) -> float | None:
-        """A final metric of its run: None when it was not logged, NaN when it was logged as NaN."""
-        return None if self.run is None else self.run.metrics.get(name)
-
-    def error(self, name: str = "final/dense_nmse") -> float | None:
-        """A final error of which less is better: infinity if it was not reached (NaN, or the run is not completed), None if
-        no run has ended yet, or a completed one has no record of it.
-        """
-        if self.outcome in ("missing", "running"):
-            return None
-        if self.outcome != "completed":
-            return math.inf
-        value = self.metric(name)
-        return math.inf if value is not None and math.isnan(value) else value
 
 
 @dataclass(frozen=True)
@@ -157,11 +112,7 @@ def gather(client: MlflowClient, selection: Selection) -> Evidence:
     Raises BadInput, with the nearest known name, for a benchmark, experiment or preset that the store does not have.
     """
     runs = heads(client, (selection.tag[0],) if selection.tag else ())
-    parents = {
-        run.tags["benchmark"]: run
-        for run in sorted(runs, key=lambda run: run.started)
-        if "benchmark" in run.tags and "mlflow.parentRunId" not in run.tags
-    }
+    parents = _parents(runs)
     if parents and not (selection.benchmark or selection.experiment or selection.tag):
         latest = max(parents.values(), key=lambda run: run.started)
         selection = Selection(latest.tags["benchmark"], presets=selection.presets)
@@ -169,10 +120,33 @@ def gather(client: MlflowClient, selection: Selection) -> Evidence:
         if name not in parents:
             raise BadInput(f"benchmark = {quoted(name)} is not in the store; {_nearest(name, parents)}")
     chosen = [parents[name] for name in selection.benchmarks]
-    plans = [_plan(client, parent) for parent in chosen]
-    plan = {key: row for each in plans for key, row in (each or {}).items()} if plans and None not in plans else None
-    parent = chosen[0] if len(chosen) == 1 else None
+    plan = _plan_of(client, chosen)
     wanted = [run for run in runs if "fingerprint" in run.tags and _is_selected(run, selection, plan)]
+    _refuse_what_selects_nothing(selection, runs, wanted)
+    wanted, version, left_out = _of_one_version(wanted)
+    fill(client, wanted)
+    parent = chosen[0] if len(chosen) == 1 else None
+    return Evidence(
+        selection,
+        tuple(with_variants(_of_presets(_cells(wanted, plan), selection.presets))),
+        plan is not None,
+        version,
+        left_out,
+        parent.run_id if parent else None,
+        parent.experiment_id if parent else "",
+    )
+
+
+def _parents(runs: Iterable[Run]) -> dict[str, Run]:
+    """The latest parent run of each benchmark."""
+    return {
+        run.tags["benchmark"]: run
+        for run in sorted(runs, key=lambda run: run.started)
+        if "benchmark" in run.tags and "mlflow.parentRunId" not in run.tags
+    }
+
+
+def _refuse_what_selects_nothing(selection: Selection, runs: Sequence[Run], wanted: Sequence[Run]) -> None:
     if selection.experiment is not None and selection.experiment not in (known := {run.experiment for run in runs}):
         raise BadInput(
             f"experiment = {quoted(selection.experiment)} is not in the store; {_nearest(selection.experiment, known)}"
@@ -184,24 +158,15 @@ def gather(client: MlflowClient, selection: Selection) -> Evidence:
         raise BadInput(f"tag = {quoted(f'{name}={value}')} is on no run of the store; {rest}")
     if selection.experiment is not None and not wanted:
         raise BadInput(f"experiment = {quoted(selection.experiment)} has no run of a model in it.")
-    wanted, version, left_out = _of_one_version(wanted)
-    fill(client, wanted)
-    cells = _cells(wanted, plan)
+
+
+def _of_presets(cells: list[Cell], presets: Sequence[str]) -> list[Cell]:
+    """The cells of these presets; all, where none is named."""
     known = {cell.preset for cell in cells}
-    for preset in selection.presets:
+    for preset in presets:
         if preset not in known:
             raise BadInput(f"preset = {quoted(preset)} is not among these runs; {_nearest(preset, known)}")
-    if selection.presets:
-        cells = [cell for cell in cells if cell.preset in selection.presets]
-    return Evidence(
-        selection,
-        tuple(_with_variants(cells)),
-        plan is not None,
-        version,
-        left_out,
-        parent.run_id if parent else None,
-        parent.experiment_id if parent else "",
-    )
+    return [cell for cell in cells if cell.preset in presets] if presets else cells
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -227,6 +192,14 @@ class Planned(BaseModel):
     preset: Text
     seed: int
     epochs: int
+
+
+def _plan_of(client: MlflowClient, parents: Sequence[Run]) -> dict[str, Planned] | None:
+    """The planned cells of these benchmarks; None where there is no benchmark, or a plan is missing."""
+    plans = [_plan(client, parent) for parent in parents]
+    if not plans or None in plans:
+        return None
+    return {fingerprint: row for plan in plans for fingerprint, row in (plan or {}).items()}
 
 
 def _plan(client: MlflowClient, parent: Run) -> dict[str, Planned] | None:
@@ -272,19 +245,7 @@ def _cells(runs: list[Run], plan: Mapping[str, Planned] | None) -> list[Cell]:
         fields = row.model_dump(exclude={"fingerprint"}) if row else _fields(best)
         running = any(run.outcome == "running" for run in attempts)
         cells.append(Cell(fingerprint, **fields, run=best, running=running))
-    return _with_facts(cells)
-
-
-def _with_facts(cells: list[Cell]) -> list[Cell]:
-    """The cells, each with what its run has recorded of its problem, or the latest run of that problem."""
-    runs = sorted(
-        (cell for cell in cells if cell.run is not None), key=lambda cell: cell.run.started if cell.run else 0
-    )
-    latest = {cell.problem: facts for cell in runs if cell.run and (facts := cell.run.tags.get("problem.facts"))}
-    return [
-        replace(cell, facts=(cell.run.tags if cell.run else {}).get("problem.facts", latest.get(cell.problem, "")))
-        for cell in cells
-    ]
+    return with_facts(cells)
 
 
 def _weight(run: Run) -> tuple[int, float]:
@@ -296,21 +257,3 @@ def _fields(run: Run | None) -> dict[str, Any]:
     assert run is not None
     numbers = {name: run.whole(name) or 0 for name in ("seed", "epochs")}
     return {name: run.field(name) or "unknown" for name in ("model", "problem", "preset")} | numbers
-
-
-def _with_variants(cells: list[Cell]) -> list[Cell]:
-    """The cells, each with the fields by which it differs from others of its model, problem and preset."""
-    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
-    for cell in cells:
-        groups[cell.model, cell.problem, cell.preset].append(cell)
-    labels: dict[str, str] = {}
-    for group in groups.values():
-        settings = {cell.fingerprint: cell.run.params for cell in group if cell.run is not None}
-        values: dict[str, set[str | None]] = defaultdict(set)
-        for params in settings.values():
-            for name in {*params, *values} - NOT_A_VARIANT:
-                values[name].add(params.get(name))
-        differing = sorted(name for name, several in values.items() if len(several) > 1)
-        for fingerprint, params in settings.items():
-            labels[fingerprint] = ", ".join(f"{n.removeprefix('cfg/')}={params[n]}" for n in differing if n in params)
-    return [replace(cell, variant=labels.get(cell.fingerprint, "")) for cell in cells]

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.data import DENSE_POINTS
-from reports.reading.evidence import Cell
-from reports.reading.histories import Artifacts, Floats, Gone, read_columns
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.gone import Gone
+from reports.reading.histories import Floats, read_columns
 from reports.reading.targets import target
 
 

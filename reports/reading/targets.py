@@ -8,10 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from harness import problems
-from harness.data import dense_points, scale2
 from harness.errors import BadInput
-from reports.reading.evidence import Cell
+from reports.reading.cells import Cell
 
 FLOOR = 1e-8
 """Part of a target's ``scale2`` below which a difference of two errors is numerical noise; fixed in advance."""
@@ -69,6 +67,9 @@ def _recorded(name: str, facts: str) -> Target | None:
 
 @cache
 def _declared(name: str) -> Target | None:
+    from harness import problems  # late: whoever only lists the criteria needs no torch
+    from harness.data import dense_points, scale2
+
     try:
         problem = problems.get(name)
         values = problem.values(dense_points(problem))
@@ -79,5 +80,7 @@ def _declared(name: str) -> Target | None:
 
 def in_order(names: set[str]) -> list[str]:
     """Names of problems in the order of their declaration, unknown ones last."""
+    from harness import problems  # late: whoever only lists the criteria needs no torch
+
     known = problems.PROBLEMS.names()
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))

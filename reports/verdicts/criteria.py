@@ -6,17 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.registry import Registry, check_name
-from reports.reading.evidence import Cell
+from reports.reading.cells import Cell
 from reports.reading.targets import target
-from reports.verdicts import rules
-from reports.verdicts.problem_verdicts import (
-    Decide,
-    best_family_is_exact,
-    every_family_learns,
-    every_run,
-    median_seed,
-    spectral_bias,
-)
+from reports.verdicts import curve_rules, pruning_rules, record_rules, rules
+from reports.verdicts.family_verdicts import best_family_is_exact, every_family_learns, spectral_bias
+from reports.verdicts.problem_verdicts import Decide, every_run, median_seed
 
 
 @dataclass(frozen=True)
@@ -112,7 +106,7 @@ for _declared in (
         "only where NMSE <= 0.5, else nothing was learned",
         "<= 1.05",
         "history.parquet: train/mse; final/dense_nmse",
-        median_seed(rules.falls_monotonically),
+        median_seed(curve_rules.falls_monotonically),
         _of("siren"),
         bound=1.05,
     ),
@@ -123,7 +117,7 @@ for _declared in (
         "base rate in the first half of the epochs, base x 0.1 in the second, nothing else; the figure counts other epochs",
         "0",
         "history.parquet: lr; cfg/lr",
-        median_seed(rules.changes_rate_once),
+        median_seed(curve_rules.changes_rate_once),
         _of("siren"),
     ),
     Criterion(
@@ -134,7 +128,7 @@ for _declared in (
         "grid of the cut; each refinement, from end to end. The largest jump of all is told beside it",
         "<= 10",
         "history.parquet: train/mse, stage, kan/grid",
-        median_seed(rules.has_no_spike),
+        median_seed(curve_rules.has_no_spike),
         _of("kan_pruned"),
         bound=10.0,
     ),
@@ -146,7 +140,7 @@ for _declared in (
         "and whether it decided or the floor",
         "<= 2",
         "prune/mse_final, prune/base_dense_mse",
-        median_seed(rules.is_near_its_twin),
+        median_seed(pruning_rules.is_near_its_twin),
         _of("kan_pruned"),
         bound=2.0,
     ),
@@ -157,7 +151,7 @@ for _declared in (
         "the stages are there in this order, each with its own steps, times and metrics",
         "in order",
         "tag stages; history.parquet",
-        median_seed(rules.has_three_stages),
+        median_seed(pruning_rules.has_three_stages),
         _of("kan_pruned"),
     ),
     Criterion(
@@ -168,7 +162,7 @@ for _declared in (
         "a greedy cut stops where it was told to, so its figure is no finding about how far one could cut",
         ">= 0.20",
         "prune/reduction; cfg/prune_mode, cfg/reduction",
-        median_seed(rules.is_reduced, larger_is_worse=False),
+        median_seed(pruning_rules.is_reduced, larger_is_worse=False),
         _of("kan_pruned"),
         bound=0.2,
     ),
@@ -179,7 +173,7 @@ for _declared in (
         "every run that is not completed has outcome and reason, and on exceptions type, message and traceback",
         "every run",
         "tags outcome, outcome.reason, error.*; error/traceback.txt",
-        every_run(rules.says_why_it_failed),
+        every_run(record_rules.says_why_it_failed),
     ),
     Criterion(
         "E2",
@@ -188,7 +182,7 @@ for _declared in (
         "every planned cell has a run that is over; none is RUNNING, none is missing",
         "every cell",
         "plan.json; status and outcome of the runs",
-        every_run(rules.is_accounted_for),
+        every_run(record_rules.is_accounted_for),
     ),
     Criterion(
         "E3",
@@ -197,7 +191,7 @@ for _declared in (
         "every run that is not completed and made a step has its history, a last finite checkpoint and a loss figure",
         "every run",
         "history.parquet, checkpoint/, figures/loss.png",
-        every_run(rules.keeps_what_it_had),
+        every_run(record_rules.keeps_what_it_had),
     ),
     Criterion(
         "O1",
@@ -206,7 +200,7 @@ for _declared in (
         "every planned cell is completed",
         "every cell",
         "tag outcome",
-        every_run(rules.completes),
+        every_run(record_rules.completes),
     ),
     Criterion(
         "O2",
@@ -215,7 +209,7 @@ for _declared in (
         "every figure that the contract names is there, decodes, and is not blank",
         "every run",
         "figures/*.png",
-        every_run(rules.has_its_pictures),
+        every_run(record_rules.has_its_pictures),
     ),
     Criterion(
         "O3",
@@ -224,7 +218,7 @@ for _declared in (
         "nan/count = inf/count = 0 and every final metric is finite",
         "0",
         "nan/count, inf/count, final/*",
-        every_run(rules.is_finite_throughout),
+        every_run(record_rules.is_finite_throughout),
     ),
     Criterion(
         "X1",
@@ -245,7 +239,7 @@ for _declared in (
         "neither panel is more than twice as high as what it has to show",
         "<= 2, every run",
         "figures/fit.png and what it says of its axes; dense.parquet",
-        every_run(rules.shows_small_values),
+        every_run(record_rules.shows_small_values),
         lambda cell: cell.problem == "poisson_1d_poly",
     ),
     Criterion(

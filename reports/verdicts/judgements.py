@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from reports.reading.evidence import Cell, Evidence
-from reports.reading.histories import Artifacts
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.evidence import Evidence
 from reports.reading.targets import in_order
 from reports.verdicts.criteria import CRITERIA, Criterion
 from reports.verdicts.verdict import ProblemVerdict, Verdict, of_every
@@ -35,17 +36,17 @@ class Judgement:
         return f"{holds} of {len(counted)}{f', {unsure} unsure' if unsure else ''}" if counted else ""
 
 
-def judge(evidence: Evidence, artifacts: Artifacts) -> list[Judgement]:
+def judgements_of(evidence: Evidence, artifacts: Artifacts) -> list[Judgement]:
     """Every criterion for every preset of the evidence, in the order of declaration; a rule over presets once."""
     once: list[str | None] = [None] if evidence.presets else []
     return [
-        judge_one(criterion, preset, evidence, artifacts)
+        judgement_of(criterion, preset, evidence, artifacts)
         for criterion in map(CRITERIA.get, CRITERIA.names())
         for preset in (once if criterion.all_presets else evidence.presets)
     ]
 
 
-def judge_one(criterion: Criterion, preset: str | None, evidence: Evidence, artifacts: Artifacts) -> Judgement:
+def judgement_of(criterion: Criterion, preset: str | None, evidence: Evidence, artifacts: Artifacts) -> Judgement:
     """One criterion for one preset, or for all of them (None): as :func:`of_every` says.
 
     What no cell of the evidence is about is NO DATA: it was not tried.

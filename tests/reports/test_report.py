@@ -19,7 +19,7 @@ from harness.escaping import latex, markdown
 from harness.presets import digest
 from reports.comparing.statistics import Estimate
 from reports.reading.evidence import Selection, gather
-from reports.reading.histories import check_png
+from reports.reading.png import check_png
 from reports.reading.targets import target
 from reports.report import report
 from reports.verdicts.criteria import CRITERIA, Criterion, register

@@ -8,9 +8,9 @@ import pytest
 
 from reports.comparing.pruning import cuts, farthest, pruning_path, pruning_table
 from reports.comparing.statistics import Estimate
-from reports.reading.evidence import Cell
-from reports.reading.histories import check_png
-from reports.reading.store import Run
+from reports.reading.cells import Cell
+from reports.reading.png import check_png
+from reports.reading.run import Run
 
 FAR = 1e3
 """The twin's error, far above the floor."""

@@ -17,8 +17,9 @@ from harness.models import load_checkpoint
 from reports.comparing.curves import cost_to, error_at
 from reports.comparing.statistics import Estimate, estimate
 from reports.comparing.tables import Table, at_equal_parameters, groups_of, tables, without_dashes
+from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Selection, gather
-from reports.reading.histories import Artifacts, History
+from reports.reading.histories import History
 
 
 def tables_of(client: MlflowClient, preset: str = "tuned") -> dict[int, Table]:

@@ -15,7 +15,8 @@ from harness.errors import BadInput
 from harness.fingerprint import COMPARABILITY, fingerprint_of
 from harness.presets import resolve
 from harness.run import run
-from reports.reading.evidence import Cell, Selection, gather
+from reports.reading.cells import Cell
+from reports.reading.evidence import Selection, gather
 from reports.reading.store import fill, heads
 from tests.reports.conftest import BENCHMARK, MISSING, PLANNED, plan_and_run
 from tests.support import served, small

@@ -17,12 +17,15 @@ from mlflow import MlflowClient
 from harness import problems
 from harness.data import dense_points
 from harness.families import FAMILIES
-from reports.reading.evidence import Cell, Evidence, Selection, gather
-from reports.reading.histories import Artifacts, Floats, History, Panel
-from reports.reading.store import Run
-from reports.verdicts import rules
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.evidence import Evidence, Selection, gather
+from reports.reading.histories import Floats, History
+from reports.reading.png import DrawnAxes
+from reports.reading.run import Run
+from reports.verdicts import curve_rules, pruning_rules, record_rules, rules
 from reports.verdicts.criteria import CRITERIA
-from reports.verdicts.judgements import judge, judge_one
+from reports.verdicts.judgements import judgement_of, judgements_of
 from reports.verdicts.numbers import number
 from reports.verdicts.problem_verdicts import Decide, median_seed
 from reports.verdicts.verdict import Finding, ProblemVerdict, Verdict, seed_holds
@@ -47,20 +50,20 @@ def of_six(decide: Decide, one: Cell) -> ProblemVerdict:
 )
 def test_s3_bears_five_percent_from_one_window_to_the_next(factor: float, verdict: Verdict) -> None:
     curve = np.repeat(factor ** np.arange(20), 10)
-    assert rules.monotonicity(curve, 0.0).verdict is verdict
+    assert curve_rules.monotonicity(curve, 0.0).verdict is verdict
 
 
 def test_s3_takes_no_notice_of_noise_below_the_floor_nor_of_one_bad_epoch_in_a_window() -> None:
     curve = np.full(200, 1e-12)
     curve[100:] = 5e-12
     curve[33] = 7.0
-    assert rules.monotonicity(curve, 1e-9).verdict is Verdict.PASS
-    assert rules.monotonicity(curve, 0.0).verdict is Verdict.FAIL
+    assert curve_rules.monotonicity(curve, 1e-9).verdict is Verdict.PASS
+    assert curve_rules.monotonicity(curve, 0.0).verdict is Verdict.FAIL
 
 
 def test_s3_needs_twenty_epochs_and_finite_ones() -> None:
-    assert rules.monotonicity(np.ones(19), 0.0).verdict is Verdict.NO_DATA
-    assert rules.monotonicity(np.full(40, math.nan), 0.0).verdict is Verdict.FAIL
+    assert curve_rules.monotonicity(np.ones(19), 0.0).verdict is Verdict.NO_DATA
+    assert curve_rules.monotonicity(np.full(40, math.nan), 0.0).verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize(("ratio", "verdict"), [(1.5, Verdict.PASS), (1.51, Verdict.FAIL), (0.0, Verdict.PASS)])
@@ -78,7 +81,9 @@ def test_s2_wants_an_error_below_its_bound(name: str, bound: float) -> None:
 @pytest.mark.parametrize(("nmse", "verdict"), [(0.5, Verdict.PASS), (0.51, Verdict.FAIL), (math.nan, Verdict.FAIL)])
 def test_s1_and_s3_fail_where_nothing_was_learned(nmse: float, verdict: Verdict) -> None:
     flat = cell(final__roughness_ratio=2e-4, final__dense_nmse=nmse)
-    falling = rules.of_something_learned(lambda cell, artifacts: rules.monotonicity(np.geomspace(1, 0.9, 40), 0.0))
+    falling = rules.of_something_learned(
+        lambda cell, artifacts: curve_rules.monotonicity(np.geomspace(1, 0.9, 40), 0.0)
+    )
     for found in (of_six(CRITERIA.get("S1").decide, flat), of_six(median_seed(falling), flat)):
         assert found.verdict is verdict
         if verdict is Verdict.FAIL:
@@ -104,11 +109,13 @@ def test_s1_and_s3_fail_where_nothing_was_learned(nmse: float, verdict: Verdict)
 def test_s4_wants_the_base_rate_and_then_a_tenth_and_nothing_else(
     rates: list[float], planned: int, verdict: Verdict
 ) -> None:
-    assert rules.rate_schedule(np.array(rates), 1e-3, planned).verdict is verdict
+    assert curve_rules.rate_schedule(np.array(rates), 1e-3, planned).verdict is verdict
 
 
 def spike(*stages: tuple[str, float, Sequence[float]]) -> Finding:
-    return rules.spike([rules.Stage(name, grid, np.array(values, dtype=float)) for name, grid, values in stages], 0.0)
+    return curve_rules.spike(
+        [curve_rules.Stage(name, grid, np.array(values, dtype=float)) for name, grid, values in stages], 0.0
+    )
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(10, Verdict.PASS), (11, Verdict.FAIL)])
@@ -163,7 +170,7 @@ def test_k1_has_no_data_without_a_sparsify_stage_or_the_grids() -> None:
 def test_k1_parts_the_last_brief_retraining_from_the_long_one() -> None:
     names = ["sparsify"] * 2 + ["prune"] + ["retrain"] * 5
     curves = {"train/mse": np.arange(8.0), "kan/grid": np.full(8, 5.0)}
-    stages = rules.stages_of(History(np.arange(1, 9), names, curves, 8), brief=2)
+    stages = curve_rules.stages_of(History(np.arange(1, 9), names, curves, 8), brief=2)
     assert [(each.name, each.grid, list(each.mse)) for each in stages] == [
         ("sparsify", 5, [0, 1]),
         ("prune", 5, [2]),
@@ -174,7 +181,7 @@ def test_k1_parts_the_last_brief_retraining_from_the_long_one() -> None:
 
 @given(st.floats(0, 1))
 def test_k4_holds_from_a_fifth_on_and_says_what_is_beyond(reduction: float) -> None:
-    finding = rules.is_reduced(cell(prune__reduction=reduction), NOTHING)
+    finding = pruning_rules.is_reduced(cell(prune__reduction=reduction), NOTHING)
     assert (finding.verdict is Verdict.PASS) == (reduction >= 0.2 - 1e-12)
     assert (finding.note == "beyond 50%") == (reduction > 0.5)
 
@@ -184,8 +191,8 @@ def test_k4_says_where_a_greedy_cut_stops() -> None:
     assert found.run is not None
     greedy = replace(found, run=replace(found.run, params={"cfg/prune_mode": "greedy", "cfg/reduction": "0.2"}))
     at_once = replace(found, run=replace(found.run, params={"cfg/prune_mode": "threshold"}))
-    assert rules.is_reduced(greedy, NOTHING).note.startswith("where the greedy cut stops, told to cut 0.2")
-    assert rules.is_reduced(at_once, NOTHING).note == ""
+    assert pruning_rules.is_reduced(greedy, NOTHING).note.startswith("where the greedy cut stops, told to cut 0.2")
+    assert pruning_rules.is_reduced(at_once, NOTHING).note == ""
 
 
 @pytest.mark.parametrize(
@@ -204,7 +211,7 @@ def test_k4_says_where_a_greedy_cut_stops() -> None:
 def test_k2_bears_twice_the_error_and_says_whether_the_floor_decided(
     pruned: float, base: float, verdict: Verdict, figure: float, said: str
 ) -> None:
-    found = rules.nearness(pruned, base, 0.0 if base == 1.0 else 1e-8)
+    found = pruning_rules.nearness(pruned, base, 0.0 if base == 1.0 else 1e-8)
     assert found.verdict is verdict
     assert found.figure == pytest.approx(figure, nan_ok=True)
     assert found.note.endswith(said)
@@ -229,7 +236,7 @@ def test_a_higher_last_loss_never_helps_s3(curve: list[float], at: int, factor: 
     higher = [*curve]
     start = [window[0] for window in np.array_split(np.arange(len(curve)), 20)][-1]
     higher[start:] = [value * factor for value in higher[start:]]
-    before, after = (rules.monotonicity(np.array(each), 1e-9).verdict for each in (curve, higher))
+    before, after = (curve_rules.monotonicity(np.array(each), 1e-9).verdict for each in (curve, higher))
     assert not (before is Verdict.FAIL and after is Verdict.PASS)
 
 
@@ -248,7 +255,7 @@ def test_no_criterion_passes_without_data(name: str, outcome: str) -> None:
             if not criterion.applies(bare):
                 continue
             preset = None if criterion.all_presets else "tuned"
-            found = judge_one(criterion, preset, Evidence(Selection(), (bare,) * 5, True, "1", {}), NOTHING)
+            found = judgement_of(criterion, preset, Evidence(Selection(), (bare,) * 5, True, "1", {}), NOTHING)
             # That a run is there and how it ended is all the data that these two ask for.
             if (name, outcome) == ("O1", "completed") or (name == "E2" and outcome not in ("missing", "running")):
                 assert found.verdict is Verdict.PASS
@@ -272,7 +279,7 @@ def test_b1_is_decided_once_by_each_familys_best_preset(nmse: float, verdict: Ve
     bad = dict.fromkeys(((name, "seed") for name in FAMILIES.names()), 1.0)
     good = dict.fromkeys(((name, "tuned") for name in FAMILIES.names()), 1e-9)
     evidence = seeds_of(bad | good | {("siren", "tuned"): nmse}, "poisson_1d_poly")
-    (found,) = [each for each in judge(evidence, NOTHING) if each.criterion.id == "B1"]
+    (found,) = [each for each in judgements_of(evidence, NOTHING) if each.criterion.id == "B1"]
     assert (found.preset, found.verdict, found.problems[0].figure) == (None, verdict, nmse)
     holds = (
         "6 of 6, a seed holds with 54% to 100%" if verdict is Verdict.PASS else "0 of 6, a seed holds with 0% to 46%"
@@ -284,7 +291,7 @@ def test_b1_is_decided_once_by_each_familys_best_preset(nmse: float, verdict: Ve
 def test_b2_is_decided_once_by_the_best_family_under_its_best_preset(nmse: float, verdict: Verdict) -> None:
     # The better preset stands first: what comes after must not take its place.
     evidence = seeds_of({("siren", "lm"): nmse, ("siren", "seed"): 1.0, ("mlp", "lm"): 0.5}, "poisson_1d_highfreq")
-    (found,) = [each for each in judge(evidence, NOTHING) if each.criterion.id == "B2"]
+    (found,) = [each for each in judgements_of(evidence, NOTHING) if each.criterion.id == "B2"]
     assert (found.preset, found.verdict, found.problems[0].figure) == (None, verdict, nmse)
     (on,) = found.problems
     assert on.note == f"siren (lm, {on.count})"
@@ -303,7 +310,7 @@ def test_x1_is_expected_only_where_the_mlp_fails(first: float, second: float, ve
     of_1d = seeds_of({("mlp", "tuned"): first, ("siren", "tuned"): 1e-9}, "poisson_1d_highfreq")
     of_2d = seeds_of({("mlp", "tuned"): second}, "poisson_2d_highfreq")
     evidence = replace(of_1d, cells=of_1d.cells + of_2d.cells)
-    found = judge_one(CRITERIA.get("X1"), "tuned", evidence, NOTHING)
+    found = judgement_of(CRITERIA.get("X1"), "tuned", evidence, NOTHING)
     assert (found.verdict, found.counts) == (verdict, counts)
     assert (found.problems[0].figure, found.problems[0].of) == (first, 6)
     assert found.problems[0].note.endswith("of 6 seeds; siren 1e-9")
@@ -337,24 +344,24 @@ TARGET, RESIDUAL = np.array([0.0, 1e-3]), np.array([-1e-6, 5e-7])
 def test_x2_wants_target_and_residual_each_on_its_own_scale(
     top: tuple[float, float], bottom: tuple[float, float], verdict: Verdict
 ) -> None:
-    drawn = [Panel(top, {"target": (0.0, 1e-3)}), Panel(bottom, {"residual": (-1e-6, 5e-7)})]
-    assert rules.on_its_scale(drawn, TARGET, RESIDUAL).verdict is verdict
+    drawn = [DrawnAxes(top, {"target": (0.0, 1e-3)}), DrawnAxes(bottom, {"residual": (-1e-6, 5e-7)})]
+    assert record_rules.on_its_scale(drawn, TARGET, RESIDUAL).verdict is verdict
 
 
 def test_x2_wants_the_curves_of_the_run_and_a_panel_for_each() -> None:
     target, residual = {"target": (0.0, 1e-3)}, {"residual": (-1e-6, 5e-7)}
     top, bottom = (-2e-4, 1.2e-3), (-1.2e-6, 1.2e-6)
-    one, alone = [Panel(top, target | residual)], [Panel(top, target)]
-    other = [Panel(top, target), Panel(bottom, {"residual": (-1e-7, 5e-7)})]
+    one, alone = [DrawnAxes(top, target | residual)], [DrawnAxes(top, target)]
+    other = [DrawnAxes(top, target), DrawnAxes(bottom, {"residual": (-1e-7, 5e-7)})]
     for drawn in (one, alone, other):
-        assert rules.on_its_scale(drawn, TARGET, RESIDUAL).verdict is Verdict.FAIL
+        assert record_rules.on_its_scale(drawn, TARGET, RESIDUAL).verdict is Verdict.FAIL
 
 
 def test_b1_takes_of_a_familys_presets_the_one_that_is_surest_before_the_one_of_least_error() -> None:
     sure = dict.fromkeys(((name, "tuned") for name in FAMILIES.names()), 1e-5)
     evidence = seeds_of(sure, "poisson_1d_poly")
     few = seeds_of({("siren", "lm"): 1e-12}, "poisson_1d_poly", seeds=5)
-    found = judge_one(CRITERIA.get("B1"), None, replace(evidence, cells=evidence.cells + few.cells), NOTHING)
+    found = judgement_of(CRITERIA.get("B1"), None, replace(evidence, cells=evidence.cells + few.cells), NOTHING)
     assert found.verdict is Verdict.PASS
     assert "siren 1e-5 (tuned, 6 of 6" in found.problems[0].note
 
@@ -365,7 +372,7 @@ def test_of_problems_those_that_hold_surely_are_counted_and_those_that_are_unsur
         for problem in ("poisson_2d_sin", "poisson_2d_poly")
     )
     cells = [replace(each, seed=seed) for each, seeds in ((sure, 6), (few, 5)) for seed in range(seeds)]
-    found = judge_one(CRITERIA.get("S2"), "tuned", Evidence(Selection(), tuple(cells), True, "1", {}), NOTHING)
+    found = judgement_of(CRITERIA.get("S2"), "tuned", Evidence(Selection(), tuple(cells), True, "1", {}), NOTHING)
     assert (found.verdict, found.counts) == (Verdict.UNSURE, "1 of 2, 1 unsure")
 
 
@@ -374,7 +381,7 @@ def test_rules_over_presets_ask_for_five_seeds(name: str) -> None:
     errors = dict.fromkeys(((family, "lm") for family in FAMILIES.names()), 1e-12)
     problem = "poisson_1d_poly" if name == "B1" else "poisson_1d_highfreq"
     for seeds, verdict in ((6, Verdict.PASS), (5, Verdict.UNSURE), (4, Verdict.NO_DATA)):
-        found = judge_one(CRITERIA.get(name), None, seeds_of(errors, problem, seeds), NOTHING)
+        found = judgement_of(CRITERIA.get(name), None, seeds_of(errors, problem, seeds), NOTHING)
         assert found.verdict is verdict
 
 
@@ -385,12 +392,12 @@ def with_metrics(metrics: dict[str, float]) -> Cell:
 
 
 def test_o3_counts_a_final_metric_that_is_not_finite_and_names_it() -> None:
-    finals: dict[str, float] = {f"final/{name}": 1.0 for name in (*rules.FINALS, "roughness_ratio")}
+    finals: dict[str, float] = {f"final/{name}": 1.0 for name in (*record_rules.FINALS, "roughness_ratio")}
     counts = {"nan/count": 0.0, "inf/count": 0.0, "nan/first_step": -1.0}
-    assert rules.is_finite_throughout(with_metrics(finals | counts), NOTHING).verdict is Verdict.PASS
+    assert record_rules.is_finite_throughout(with_metrics(finals | counts), NOTHING).verdict is Verdict.PASS
     lost = {name: value for name, value in finals.items() if name != "final/h1_rel"}
     event = counts | {"nan/count": 1.0, "nan/first_step": 10.0}
-    found = rules.is_finite_throughout(with_metrics(lost | event), NOTHING)
+    found = record_rules.is_finite_throughout(with_metrics(lost | event), NOTHING)
     assert (found.verdict, found.figure, found.note) == (
         Verdict.FAIL,
         1.0,
@@ -400,7 +407,7 @@ def test_o3_counts_a_final_metric_that_is_not_finite_and_names_it() -> None:
 
 def verdicts(client: MlflowClient) -> dict[tuple[str, str | None], Verdict]:
     evidence = gather(client, Selection())
-    return {(each.criterion.id, each.preset): each.verdict for each in judge(evidence, Artifacts(client))}
+    return {(each.criterion.id, each.preset): each.verdict for each in judgements_of(evidence, Artifacts(client))}
 
 
 def test_real_runs_are_judged_as_they_went(filled: MlflowClient) -> None:
@@ -422,7 +429,9 @@ def test_real_runs_are_judged_as_they_went(filled: MlflowClient) -> None:
     assert found["S4", "lm"] is Verdict.NOT_APPLICABLE
     assert found["X2", "lm"] is Verdict.PASS
     assert found["B1", None] is Verdict.NO_DATA, "not five seeds"
-    judged = {(each.criterion.id, each.preset): each for each in judge(gather(filled, Selection()), Artifacts(filled))}
+    judged = {
+        (each.criterion.id, each.preset): each for each in judgements_of(gather(filled, Selection()), Artifacts(filled))
+    }
     for name in ("E1", "E3"):
         (of_2d,) = [each for each in judged[name, "tuned"].problems if each.problem == "poisson_2d_sin"]
         assert of_2d.verdict is Verdict.PASS, "the diverged run says why, and kept what it had"
@@ -449,11 +458,11 @@ def logged_curves(filled: MlflowClient, model: str) -> list[tuple[Cell, Artifact
 
 def test_s3_agrees_with_the_metrics_of_the_store(filled: MlflowClient) -> None:
     for each, artifacts, curve in logged_curves(filled, "siren"):
-        finding = rules.falls_monotonically(each, artifacts)
+        finding = curve_rules.falls_monotonically(each, artifacts)
         if (each.metric("final/dense_nmse") or 0) > 0.5:
             assert (finding.verdict, finding.figure) == (Verdict.FAIL, math.inf)
             assert finding.note.startswith("nothing was learned")
-            finding = rules.monotonicity(curve, 0.0)
+            finding = curve_rules.monotonicity(curve, 0.0)
         medians = [np.median(part) for part in np.array_split(curve, 20)]
         largest = max(b / a for a, b in itertools.pairwise(medians))
         assert finding.figure == pytest.approx(largest, rel=1e-12)
@@ -468,7 +477,7 @@ def test_k1_agrees_with_the_metrics_of_the_store(filled: MlflowClient) -> None:
         parts = [curve[:2], curve[2:4], curve[4:5], curve[5:]]
         jumps = [part[j] / part[i] for part in parts for i in range(len(part)) for j in range(i, len(part))]
         across = curve[-1] / curve[3]
-        finding = rules.has_no_spike(each, artifacts)
+        finding = curve_rules.has_no_spike(each, artifacts)
         assert finding.figure == pytest.approx(max(*jumps, across), rel=1e-12)
         assert finding.verdict is (Verdict.PASS if max(*jumps, across) <= 10 else Verdict.FAIL)
         assert "; the largest jump of all is " in finding.note
@@ -499,7 +508,10 @@ def test_artifacts_that_are_gone_or_damaged_are_named_and_never_pass(
         shutil.rmtree(path)
     else:
         path.unlink()
-    of_history, of_figures = rules.falls_monotonically(siren, artifacts), rules.has_its_pictures(siren, artifacts)
+    of_history, of_figures = (
+        curve_rules.falls_monotonically(siren, artifacts),
+        record_rules.has_its_pictures(siren, artifacts),
+    )
     finding = of_figures if name.startswith("figures") else of_history
     assert finding.verdict is verdict
     assert (name or "artifacts are gone") in finding.note
@@ -516,7 +528,7 @@ def test_a_killed_run_that_kept_nothing_fails_e3_and_one_without_a_step_is_no_ca
     def judged(**metrics: float) -> Verdict:
         tags = {"outcome": "interrupted", "outcome.reason": "Left behind."}
         run = Run(killed.run_id, "0", "", "", "KILLED", time.time(), 1.0, killed.artifact_uri, tags, {}, metrics)
-        return rules.keeps_what_it_had(Cell("f", "mlp", "poisson_2d_sin", "tuned", 0, 9, run), artifacts).verdict
+        return record_rules.keeps_what_it_had(Cell("f", "mlp", "poisson_2d_sin", "tuned", 0, 9, run), artifacts).verdict
 
     assert judged() is Verdict.NOT_APPLICABLE
     assert judged(evals=3.0) is Verdict.FAIL

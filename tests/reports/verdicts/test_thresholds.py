@@ -10,12 +10,14 @@ from mlflow import MlflowClient
 
 from harness.families import FAMILIES
 from reports.comparing.statistics import recommend
-from reports.reading.evidence import Cell
-from reports.reading.histories import Artifacts, History
-from reports.reading.store import Run
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.histories import History
+from reports.reading.run import Run
 from reports.reading.targets import target
 from reports.verdicts.criteria import CRITERIA
-from reports.verdicts.rules import has_three_stages, is_finite_throughout
+from reports.verdicts.pruning_rules import has_three_stages
+from reports.verdicts.record_rules import is_finite_throughout
 from reports.verdicts.verdict import Verdict
 
 NOTHING = Artifacts(MlflowClient("http://127.0.0.1:1"))

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from reports.reading.histories import Gone, Panel, check_png, panels
+from reports.reading.gone import Gone
+from reports.reading.png import DrawnAxes, check_png, drawn_axes
 
 
 def png(image: Image.Image) -> bytes:
@@ -70,7 +71,7 @@ def saying(text: str | None, path: Path) -> Path:
 
 def test_a_figure_says_what_its_axes_show(tmp_path: Path) -> None:
     text = '[{"shown": [0, 2], "data": {"target": [0.5, 1.5]}}]'
-    assert panels(saying(text, tmp_path / "fit.png")) == [Panel((0.0, 2.0), {"target": (0.5, 1.5)})]
+    assert drawn_axes(saying(text, tmp_path / "fit.png")) == [DrawnAxes((0.0, 2.0), {"target": (0.5, 1.5)})]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_a_figure_says_what_its_axes_show(tmp_path: Path) -> None:
 )
 def test_what_a_figure_says_of_its_axes_in_another_form_is_gone(text: str | None, why: str, tmp_path: Path) -> None:
     with pytest.raises(Gone, match=why):
-        panels(saying(text, tmp_path / "fit.png"))
+        drawn_axes(saying(text, tmp_path / "fit.png"))
 
 
 def test_a_figure_whose_bytes_are_damaged_says_nothing(tmp_path: Path) -> None:
@@ -95,4 +96,4 @@ def test_a_figure_whose_bytes_are_damaged_says_nothing(tmp_path: Path) -> None:
     content[content.index(b"axes") + 6] ^= 1
     path.write_bytes(bytes(content))
     with pytest.raises(Gone, match="can't be read: is damaged"):
-        panels(path)
+        drawn_axes(path)
