@@ -11,8 +11,8 @@ from harness.errors import BadInput, quoted
 from harness.escaping import markdown
 from harness.machine import refuse_unwritable
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store
+from reports.comparing.groups import chosen, final_errors, groups_of
 from reports.comparing.statistics import Estimate, better, estimate
-from reports.comparing.tables import chosen, final_errors, groups_of
 from reports.pages.render import OVER
 from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Evidence, Selection, gather

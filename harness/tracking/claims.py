@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunStatus, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
-from sqlalchemy import Engine
 
 from harness.errors import BadInput
 from harness.escaping import in_filter
@@ -18,6 +18,9 @@ from harness.outcome import Outcome
 from harness.tracking import queries
 from harness.tracking.liveness import Owner, Presence, Watch, owner_tag, presence
 from harness.tracking.store import database, patiently
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 WITHDRAWAL_S = 5.0
 """Seconds in which a rival that started at the same moment withdraws, unless it is at work already."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from sqlalchemy import Engine
 
 from harness.outcome import Outcome
 from harness.tracking import queries
 from harness.tracking.claims import TERMINAL, search
 from harness.tracking.store import database
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 @dataclass(frozen=True)

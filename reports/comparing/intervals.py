@@ -12,15 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from reports.comparing.statistics import Errors
+from reports.comparing.statistics import RESAMPLES, Errors
+from reports.reading.histories import Floats
 from reports.reading.targets import FLOOR
 
-RESAMPLES = 1000
 RATIOS: tuple[float, ...] = tuple(float(f"{10 ** (k / 8):.4g}") for k in range(65))
 """Where a profile is drawn: from the best error to 1e8 times it, which is the variance over the floor."""
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -115,14 +113,14 @@ def aggregate(errors: Errors, model: str) -> Interval:
     return Interval(float(value), float(low), float(high))
 
 
-def _interquartile_mean(values: Values) -> Values:
+def _interquartile_mean(values: Floats) -> Floats:
     """Of each row, the mean without a quarter at either end (scipy's ``trim_mean``, on all rows at once)."""
     cut = values.shape[1] // 4
-    middle: Values = np.sort(values, axis=1)[:, cut : values.shape[1] - cut].mean(axis=1)
+    middle: Floats = np.sort(values, axis=1)[:, cut : values.shape[1] - cut].mean(axis=1)
     return middle
 
 
-def _chances(x: Values, y: Values) -> Values:
+def _chances(x: Floats, y: Floats) -> Floats:
     """Of each pair of seeds, as :func:`reports.comparing.statistics.probability_of_improvement`."""
     with np.errstate(invalid="ignore"):
         difference = y[None, :] - x[:, None]
@@ -134,15 +132,15 @@ def _models(errors: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
     return list(dict.fromkeys(model for by_model in errors.values() for model in by_model))
 
 
-def _known(values: Sequence[float]) -> Values:
+def _known(values: Sequence[float]) -> Floats:
     return np.array([math.inf if math.isnan(value) else value for value in values], dtype=float)
 
 
-def _draws(values: Values, generator: np.random.Generator) -> Values:
+def _draws(values: Floats, generator: np.random.Generator) -> Floats:
     return values[generator.integers(len(values), size=(RESAMPLES, len(values)))]
 
 
-def _ends(drawn: Values, seeds: int) -> Values:
+def _ends(drawn: Floats, seeds: int) -> Floats:
     """Both ends over the first axis."""
-    ends: Values = np.quantile(drawn, (0.025, 0.975) if seeds > 2 else (0.0, 1.0), axis=0)
+    ends: Floats = np.quantile(drawn, (0.025, 0.975) if seeds > 2 else (0.0, 1.0), axis=0)
     return ends

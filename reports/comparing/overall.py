@@ -1,19 +1,14 @@
-"""All models and presets of a report held against each other: what came out, in one sentence and two pictures."""
+"""All models and presets of a report held against each other: what came out, in figures and in one sentence."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from matplotlib.figure import Figure
-
-from harness.escaping import drawn, visible
 from harness.presets import DAGGER, KNOWS_TARGET
+from reports.comparing.groups import chosen, final_errors, groups_of
 from reports.comparing.intervals import (
-    RATIOS,
     Band,
     Interval,
     aggregate,
@@ -22,10 +17,8 @@ from reports.comparing.intervals import (
     most_seeds,
     profile_bands,
 )
-from reports.comparing.statistics import USABLE, better
-from reports.comparing.tables import chosen, final_errors, groups_of
-from reports.pages.charts import Chart, Panel, line
-from reports.pages.pictures import DPI, STYLES, Picture, colour, margins, png
+from reports.comparing.recommendations import USABLE
+from reports.comparing.statistics import better
 from reports.reading.evidence import Evidence
 from reports.reading.targets import in_order, target_of
 from reports.verdicts.criteria import HIGH
@@ -78,9 +71,6 @@ class Overall:
         return f" {KNOWS_TARGET}." if any(pair.knows_target for pair in self.profile) else ""
 
 
-Errors = dict[str, dict[str, list[float]]]
-
-
 def overall(evidence: Evidence) -> Overall | None:
     """From the final errors on the dense grid; None where no run has ended."""
     errors, pairs, groups = _errors(evidence)
@@ -111,9 +101,9 @@ def overall(evidence: Evidence) -> Overall | None:
     )
 
 
-def _errors(evidence: Evidence) -> tuple[Errors, dict[str, Pair], dict[str, list[str]]]:
+def _errors(evidence: Evidence) -> tuple[dict[str, dict[str, list[float]]], dict[str, Pair], dict[str, list[str]]]:
     """The seeds' errors by problem and pair, the pairs by what stands for them, and the problems by group."""
-    errors: Errors = {}
+    errors: dict[str, dict[str, list[float]]] = {}
     knows: dict[str, bool] = {}
     pairs: dict[str, Pair] = {}
     groups: dict[str, list[str]] = {}
@@ -167,54 +157,3 @@ def _listed(names: Sequence[str], most: int = 5) -> str:
     if len(names) > most:
         return f"{len(names)} criteria"
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def profile_picture(found: Overall) -> Picture:
-    """A performance profile for each preset, all against the best of all pairs."""
-    presets = list(dict.fromkeys(pair.preset for pair in found.profile))
-    models = list(dict.fromkeys(pair.model for pair in found.profile))
-    columns = 2 if len(presets) == 4 else min(len(presets), 3)
-    rows = math.ceil(len(presets) / columns)
-    figure = Figure(figsize=(max(3.6 * columns, 6), 2.5 * rows + 0.8), dpi=DPI)
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
-    panels = []
-    ratios = np.array(RATIOS)
-    for at, preset in zip(axes, presets, strict=False):
-        lines = []
-        for pair, band in found.profile.items():
-            if pair.preset == preset:
-                look = {"color": colour(pair.model, models), "linestyle": STYLES.get(pair.model, "-")}
-                at.step(ratios, band.value, where="post", linewidth=1.4, label=drawn(pair.model), **look)
-                at.fill_between(ratios, band.low, band.high, step="post", color=look["color"], alpha=0.13, linewidth=0)
-                ends = (np.array(band.low), np.array(band.high))
-                lines.append(line(pair.model, look["color"], ratios, np.array(band.value), look["linestyle"], ends))
-        at.set(xscale="log", ylim=(-0.02, 1.02))
-        at.minorticks_off()
-        at.set_title(drawn(_marked(preset, found)), fontsize=9)
-        at.grid(visible=True, alpha=0.25)
-        labels = ("times the least error", "part of the problems")
-        panels.append(
-            Panel(visible(_marked(preset, found)), *labels, tuple(lines), log_x=True, y_range=(0.0, 1.0), stepped=True)
-        )
-    for at in axes[len(presets) :]:
-        at.axis("off")
-    for at in axes[::columns]:
-        at.set_ylabel("part of the problems", fontsize=9)
-    for at in axes[max(0, len(presets) - columns) : len(presets)]:
-        at.set_xlabel("times the least error", fontsize=9)
-        at.tick_params(labelbottom=True)
-    handles = dict(itertools.chain(*(zip(*reversed(a.get_legend_handles_labels()), strict=True) for a in axes)))
-    figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=5, fontsize=8, frameon=False)
-    margins(figure, left=0.6, bottom=0.85, top=0.65)
-    figure.subplots_adjust(hspace=0.35, wspace=0.08)
-    name = f"Performance profile: {found.problems} problem{'s' if found.problems > 1 else ''}"
-    sentence = (
-        "On which part of the problems the median error of a model is within a factor of the least one that any model and "
-        f"preset has (Dolan and More 2002; differences below 1e-8 count as none). Band: {found.interval} (stratified by problem, "
-        f"Agarwal et al. 2021). Higher is better.{found.noted}"
-    )
-    return Picture("overall-profile", name, sentence, png(figure, name), chart=Chart(tuple(panels)))
-
-
-def _marked(preset: str, found: Overall) -> str:
-    return f"{preset}{DAGGER if any(p.knows_target for p in found.profile if p.preset == preset) else ''}"

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from harness.presets import KNOWS_TARGET
 from reports.comparing.curves import CLOCKS, costs_to, equal_budget, errors_at, errors_by_grid
+from reports.comparing.groups import Group, chosen, final_errors, groups_of
 from reports.comparing.statistics import Estimate, estimate, on_front
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence
-from reports.reading.targets import in_order, target_of
+from reports.reading.targets import target_of
 from reports.verdicts.numbers import number
 from reports.verdicts.problem_verdicts import chosen_variant
 from reports.verdicts.verdict import median_figure
@@ -38,34 +39,6 @@ class Table:
     heads: int = 2
 
 
-Group = dict[str, list[Cell]]
-"""The cells of a problem, by model."""
-
-
-def groups_of(evidence: Evidence, preset: str) -> dict[str, Group]:
-    """All cells of a preset by problem, in the order of declaration, and model."""
-    found: dict[str, Group] = defaultdict(lambda: defaultdict(list))
-    for cell in evidence.cells:
-        if cell.preset == preset:
-            found[cell.problem][cell.model].append(cell)
-    return {problem: dict(found[problem]) for problem in in_order(set(found))}
-
-
-def chosen(group: Group) -> Group:
-    """Of each model, the cells of the variant with the least validation error."""
-    return {model: chosen_variant(cells)[0] for model, cells in group.items()}
-
-
-def final_errors(cells: Iterable[Cell]) -> list[float]:
-    """Dense NMSE of the cells whose run has ended; infinite where it was not reached."""
-    return [error for cell in cells if (error := cell.error()) is not None]
-
-
-def marked(found: Estimate | None, cells: Iterable[Cell]) -> Estimate | None:
-    """The estimate, marked where it is of runs whose shape was chosen with knowledge of the target."""
-    return replace(found, knows_target=True) if found and any(cell.knows_target for cell in cells) else found
-
-
 def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]:
     """All seven."""
     groups = groups_of(evidence, preset)
@@ -85,6 +58,11 @@ def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]
         _depths(preset, groups),
     ]
     return [_noted(without_dashes(table)) for table in found]
+
+
+def marked(found: Estimate | None, cells: Iterable[Cell]) -> Estimate | None:
+    """The estimate, marked where it is of runs whose shape was chosen with knowledge of the target."""
+    return replace(found, knows_target=True) if found and any(cell.knows_target for cell in cells) else found
 
 
 def _noted(table: Table) -> Table:

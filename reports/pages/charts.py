@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.escaping import visible
+from reports.reading.histories import Floats
 
-Values = npt.NDArray[np.float64]
 MOST = 402
 """Points of a line that the page gets, about one for two pixels."""
 
@@ -81,10 +81,10 @@ def _filled(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def line(
     name: str,
     colour: str,
-    x: Values,
-    y: Values,
+    x: Floats,
+    y: Floats,
     style: str = "-",
-    band: tuple[Values, Values] | None = None,
+    band: tuple[Floats, Floats] | None = None,
     marks: Sequence[Mark] = (),
     width: float = 1.5,
 ) -> Series:
@@ -111,7 +111,7 @@ DASHES = {"--": (6, 3), "-.": (7, 3, 2, 3), ":": (2, 3)}
 """Of matplotlib's styles, in pixels."""
 
 
-def _peaks(y: Values) -> npt.NDArray[np.int64]:
+def _peaks(y: Floats) -> npt.NDArray[np.int64]:
     """Which points to keep: of each of ``MOST / 2`` parts the least and the largest, so that no jump is lost; and both ends."""
     if len(y) <= MOST:
         return np.arange(len(y))

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.escaping import drawn, file_name
+from harness.presets import KNOWS_TARGET
+from reports.comparing.groups import Group, dagger
 from reports.pages.charts import Chart
 from reports.pages.formulas import typeset
 
@@ -105,6 +107,11 @@ def margins(figure: Figure, left: float = 0.75, right: float = 0.15, top: float 
 def said(sentence: str, missing: Sequence[str]) -> str:
     """The description of a picture, for those who can't see it."""
     return f"{sentence} Not shown: {'; '.join(missing)}." if missing else sentence
+
+
+def noted(group: Group) -> str:
+    """What the dagger means, where a model of the group has one."""
+    return f" {KNOWS_TARGET}." if any(map(dagger, group.values())) else ""
 
 
 def png(figure: Figure, title: str, formula: str = "") -> bytes:

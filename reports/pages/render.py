@@ -16,14 +16,14 @@ from markupsafe import Markup
 from harness.escaping import latex, markdown, visible
 from harness.presets import DAGGER, KNOWS_TARGET
 from reports.comparing.intervals import Interval
-from reports.comparing.statistics import Estimate
+from reports.comparing.statistics import FACTORS, Estimate
 from reports.comparing.tables import Entry
-from reports.pages.contents import FACTORS, Report
-from reports.pages.threshold_plot import strip
+from reports.pages.contents import Report
+from reports.pages.threshold_plot import threshold_plot
 from reports.verdicts.numbers import number
 from reports.verdicts.verdict import ProblemVerdict, Verdict, Witness
 
-SHOWN = 12
+MOST_LISTED = 12
 """Runs listed for a problem in the HTML: those that fail first. All of them are in the CSV."""
 MARKS = {
     Verdict.PASS: "✓",
@@ -71,7 +71,7 @@ def vendored(name: str) -> Markup:
 
 def bracketed(report: Report) -> str:
     """What stands in the brackets behind a median: of two seeds the interval is no more than their range."""
-    found = {choice.final.estimate.seeds for choice in report.overall}
+    found = {advice.final.estimate.seeds for advice in report.advice}
     tables = (table for each in report.comparisons for table in each.tables)
     found |= {value.seeds for table in tables for row in table.rows for value in row if isinstance(value, Estimate)}
     if max(found, default=0) <= 2:
@@ -86,7 +86,9 @@ def witnesses(found: ProblemVerdict) -> list[Witness]:
         Verdict.NO_DATA,
         *(verdict for verdict in Verdict if verdict not in (Verdict.FAIL, Verdict.NO_DATA)),
     ]
-    return sorted(found.witnesses, key=lambda each: (order.index(each.finding.verdict), each.model, each.seed))[:SHOWN]
+    return sorted(found.witnesses, key=lambda each: (order.index(each.finding.verdict), each.model, each.seed))[
+        :MOST_LISTED
+    ]
 
 
 def anchor(*parts: str) -> str:
@@ -149,7 +151,7 @@ def _names(report: Report, link: Link) -> dict[str, Any]:
         "evidence": report.evidence,
         "groups": groups,
         "link": link,
-        "strip": strip,
+        "threshold_plot": threshold_plot,
         "anchor": anchor,
         "witnesses": witnesses,
         "marks": MARKS,

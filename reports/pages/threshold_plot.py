@@ -12,12 +12,12 @@ from reports.verdicts.numbers import number
 from reports.verdicts.verdict import ProblemVerdict, Verdict
 
 WIDTH, LEFT, ROW = 640, 170, 20
-MOST = 60
-"""Marks a row; of more, every so-manieth in the order of size is shown."""
+MOST_MARKS = 60
+"""Marks a row; of more, some are shown, evenly spread over the order of size."""
 
 
-def strip(judgement: Judgement) -> Markup:
-    """The strip, or nothing where the figures have no threshold to be drawn beside.
+def threshold_plot(judgement: Judgement) -> Markup:
+    """The plot, or nothing where the figures have no threshold to be drawn beside.
 
     Figures that were not reached stand at the right edge. The scale is logarithmic where all figures are positive.
     """
@@ -88,7 +88,7 @@ def _figures(of: ProblemVerdict) -> list[tuple[float, Verdict]]:
     if not of.witnesses and of.figure is not None:
         found = [(of.figure, of.verdict)]
     found.sort(key=lambda pair: pair[0])
-    return found if len(found) <= MOST else found[:: -(-len(found) // MOST)]
+    return found if len(found) <= MOST_MARKS else found[:: -(-len(found) // MOST_MARKS)]
 
 
 def _class(verdict: Verdict) -> str:

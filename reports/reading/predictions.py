@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,3 +62,16 @@ def predict(cell: Cell, artifacts: Artifacts) -> Prediction:
     if len(columns["target"]) != DENSE_POINTS[known.dimension] ** known.dimension:
         raise Gone(f"dense.parquet has {len(columns['target'])} points, which is not the dense grid")
     return Prediction(cell, np.stack([columns[name] for name in axes], 1), columns["target"], columns["prediction"])
+
+
+def predictions_of(
+    models: Mapping[str, Sequence[Cell]], artifacts: Artifacts
+) -> tuple[dict[str, Prediction], dict[str, str]]:
+    """That of the median cell of each model; and of those that have none, why."""
+    found, missing = {}, {}
+    for model, cells in models.items():
+        try:
+            found[model] = predict(median_cell(cells), artifacts)
+        except Gone as gone:
+            missing[model] = str(gone)
+    return found, missing

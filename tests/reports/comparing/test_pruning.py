@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from reports.comparing.pruning import cuts, farthest, pruning_path, pruning_table
+from reports.comparing.cuts import cuts, farthest, pruning_table
 from reports.comparing.statistics import Estimate
+from reports.pages.pruning_path import pruning_path
 from reports.reading.cells import Cell
 from reports.reading.png import check_png
 from reports.reading.run import Run

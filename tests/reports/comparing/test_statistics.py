@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.comparing.statistics import (
-    Cost,
-    estimate,
-    on_front,
-    performance_profile,
-    probability_of_improvement,
-    recommend,
-    win_matrix,
-)
+from reports.comparing.recommendations import Cost, recommend
+from reports.comparing.statistics import estimate, on_front, performance_profile, probability_of_improvement, win_matrix
 
 ERRORS = st.lists(st.one_of(st.floats(1e-20, 1e6), st.just(math.inf)), min_size=1, max_size=9)
 

@@ -15,8 +15,9 @@ from harness import problems
 from harness.data import dense_points, scale2
 from harness.models import load_checkpoint
 from reports.comparing.curves import cost_to, error_at
+from reports.comparing.groups import groups_of
 from reports.comparing.statistics import Estimate, estimate
-from reports.comparing.tables import Table, at_equal_parameters, groups_of, tables, without_dashes
+from reports.comparing.tables import Table, at_equal_parameters, tables, without_dashes
 from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Selection, gather
 from reports.reading.histories import History

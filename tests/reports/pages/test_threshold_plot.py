@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from reports.pages.threshold_plot import strip
+from reports.pages.threshold_plot import threshold_plot
 from reports.verdicts.criteria import CRITERIA
 from reports.verdicts.judgements import Judgement
 from reports.verdicts.verdict import Finding, ProblemVerdict, Verdict, Witness
@@ -15,7 +15,7 @@ from reports.verdicts.verdict import Finding, ProblemVerdict, Verdict, Witness
 def drawn(*figures: float) -> str:
     witnesses = tuple(Witness("kan", seed, "", Finding(Verdict.PASS, f)) for seed, f in enumerate(figures))
     found = ProblemVerdict("p<q", Verdict.PASS, max(figures), None, 1, 1, None, "", witnesses)
-    return str(strip(Judgement(CRITERIA.get("K2"), "tuned", Verdict.PASS, (found,))))
+    return str(threshold_plot(Judgement(CRITERIA.get("K2"), "tuned", Verdict.PASS, (found,))))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.families import FAMILIES
-from reports.comparing.statistics import recommend
+from reports.comparing.recommendations import recommend
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.histories import History

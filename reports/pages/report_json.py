@@ -1,21 +1,19 @@
-"""A report for programs: JSON of a documented schema (docs/reports.md), and CSV."""
+"""A report as JSON of a documented schema (docs/reports.md)."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.escaping import spreadsheet
+from reports.comparing.advice import Advice
 from reports.comparing.intervals import RATIOS
-from reports.comparing.statistics import Estimate
+from reports.comparing.statistics import FACTORS, Estimate
 from reports.comparing.tables import Table
-from reports.pages.contents import FACTORS, Choice, Report
+from reports.pages.contents import Report
 from reports.verdicts.verdict import ProblemVerdict
 
 SCHEMA, VERSION = "harness-report", 2
@@ -58,11 +56,11 @@ def _content(report: Report) -> dict[str, Any]:
             }
             for each in report.judgements
         ],
-        "models": [_choice(choice) for choice in report.overall],
+        "models": [_advice(advice) for advice in report.advice],
         "comparisons": [
             {
                 "preset": each.preset,
-                "models": [_choice(choice) for choice in each.choices],
+                "models": [_advice(advice) for advice in each.advice],
                 "probability_of_improvement": each.wins,
                 "performance_profile": {"factors": FACTORS, "problems": each.profile},
                 "tables": [_table(table) for table in each.tables],
@@ -117,8 +115,8 @@ def _problem(found: ProblemVerdict) -> dict[str, Any]:
     }
 
 
-def _choice(choice: Choice) -> dict[str, Any]:
-    final, quick = choice.final, choice.quick
+def _advice(advice: Advice) -> dict[str, Any]:
+    final, quick = advice.final, advice.quick
     return {
         "problem": final.problem,
         "model": final.model,
@@ -130,11 +128,11 @@ def _choice(choice: Choice) -> dict[str, Any]:
         "chance": final.chance,
         "certainty": final.certainty,
         "quick_model": quick.model if quick else None,
-        "quick_seconds": choice.seconds,
+        "quick_seconds": advice.seconds,
         "quick_test_nmse": asdict(quick.estimate) if quick else None,
         "quick_equals": quick.equals if quick else None,
         "quick_chosen_for": quick.chosen_for if quick else None,
-        "final_test_nmse": asdict(choice.final_on_test) if choice.final_on_test else None,
+        "final_test_nmse": asdict(advice.final_on_test) if advice.final_on_test else None,
     }
 
 
@@ -149,65 +147,3 @@ def _spelled(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _spelled(each) for key, each in value.items()}
     return [_spelled(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def verdicts_csv(report: Report) -> str:
-    """A line for each run that a verdict was read from, and for each problem that has none."""
-    names = (
-        "criterion",
-        "preset",
-        "problem",
-        "problem_verdict",
-        "model",
-        "variant",
-        "seed",
-        "verdict",
-        "figure",
-        "note",
-        "run",
-    )
-    return _csv(names, _verdict_rows(report))
-
-
-def _verdict_rows(report: Report) -> Iterator[tuple[object, ...]]:
-    for each in report.judgements:
-        head = (each.criterion.id, each.preset or "")
-        if not each.problems:
-            yield (*head, "", each.verdict.value, "", "", "", "", "", each.note, "")
-        for found in each.problems:
-            if not found.witnesses:
-                yield (*head, found.problem, found.verdict.value, "", "", "", "", found.figure, found.note, "")
-            for w in found.witnesses:
-                said = (w.finding.verdict.value, w.finding.figure, w.finding.note)
-                yield (*head, found.problem, found.verdict.value, w.model, w.variant, w.seed, *said, w.run_id)
-
-
-def runs_csv(report: Report) -> str:
-    """A line for each cell. A metric that is absent and one that is NaN are both empty; ``nan_metrics`` tells them apart."""
-    frame = report.evidence.frame()
-    rows = frame.astype(object).where(frame.notna(), "").itertuples(index=False)
-    return _csv(tuple(frame.columns), rows)
-
-
-def tables_csv(report: Report) -> str:
-    """A line for each entry of each table."""
-    names = ("table", "preset", "row", "row_detail", "column", "text", *Estimate.__dataclass_fields__)
-    return _csv(names, _table_rows(report))
-
-
-def _table_rows(report: Report) -> Iterator[tuple[object, ...]]:
-    for table in (table for each in report.comparisons for table in each.tables):
-        for row in table.rows:
-            for column, entry in zip(table.columns[table.heads :], row[table.heads :], strict=True):
-                numbers = tuple(asdict(entry).values()) if isinstance(entry, Estimate) else ()
-                text = entry if isinstance(entry, str) else ""
-                if numbers or text:
-                    yield (table.number, table.preset, *row[: table.heads], column, text, *numbers)
-
-
-def _csv(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([spreadsheet(value) for value in row] for row in rows)
-    return buffer.getvalue()
