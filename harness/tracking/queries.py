@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLatestMetric, SqlParam, SqlRun, SqlTag
-from sqlalchemy import Connection, Row, and_, create_engine, literal_column, select, text
+from sqlalchemy import Connection, and_, create_engine, literal_column, select, text
 from sqlalchemy.orm import aliased
 
 AT_ONCE = 1000
@@ -58,7 +58,7 @@ def run_ids(connection: Connection, fingerprint: str) -> list[str]:
 
 def results(
     connection: Connection, outcomes: Collection[str], params: Sequence[str], metrics: Sequence[str]
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     """Of each run that is over with one of these outcomes: fingerprint, id, outcome, start and end in ms, then these params
     and final metrics, None where it has none.
 
@@ -77,10 +77,10 @@ def results(
             each = aliased(table)
             of_run = and_(each.run_uuid == SqlRun.run_uuid, each.key == key)
             query = query.add_columns(each.value).outerjoin(each, of_run)
-    return connection.execute(query).all()  # type: ignore[no-any-return]
+    return connection.execute(query).all()
 
 
-def runs(connection: Connection) -> Iterator[Row[Any]]:
+def runs(connection: Connection) -> Iterator[Any]:
     """Of each run that is not deleted: id, id and name of its experiment, its name, status, start and end in ms, and the
     address of its artifacts.
     """
@@ -101,20 +101,20 @@ def runs(connection: Connection) -> Iterator[Row[Any]]:
     yield from connection.execute(query)
 
 
-def tags(connection: Connection, names: Collection[str]) -> Iterator[Row[Any]]:
+def tags(connection: Connection, names: Collection[str]) -> Iterator[Any]:
     """Run, name and value of each tag of these names, of whatever run."""
     query: Any = select(SqlTag.run_uuid, SqlTag.key, SqlTag.value).where(SqlTag.key.in_(names))
     yield from connection.execute(query)
 
 
-def params(connection: Connection, of_runs: Sequence[str], but: Collection[str]) -> Iterator[Row[Any]]:
+def params(connection: Connection, of_runs: Sequence[str], but: Collection[str]) -> Iterator[Any]:
     """Run, name and value of each param of these runs, except those named."""
     columns: Any = select(SqlParam.run_uuid, SqlParam.key, SqlParam.value).where(SqlParam.key.not_in(but))
     for some in _at_once(of_runs):
         yield from connection.execute(columns.where(SqlParam.run_uuid.in_(some)))
 
 
-def final_metrics(connection: Connection, of_runs: Sequence[str], names: Collection[str]) -> Iterator[Row[Any]]:
+def final_metrics(connection: Connection, of_runs: Sequence[str], names: Collection[str]) -> Iterator[Any]:
     """Run, name, value, and whether it is NaN, of the last of each metric of these names of these runs."""
     last = SqlLatestMetric
     columns: Any = select(last.run_uuid, last.key, last.value, last.is_nan).where(last.key.in_(names))

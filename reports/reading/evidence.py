@@ -215,7 +215,7 @@ def _plan(client: MlflowClient, parent: Run) -> dict[str, Planned] | None:
 
 def _is_selected(run: Run, selection: Selection, plan: Mapping[str, Any] | None) -> bool:
     if selection.benchmarks:
-        # A run that another benchmark computed speaks for a cell of this one too.
+        # A run that another benchmark computed counts for a cell of this one too.
         return (
             run.tags["fingerprint"] in plan if plan is not None else run.tags.get("benchmark") in selection.benchmarks
         )
