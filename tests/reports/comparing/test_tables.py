@@ -21,6 +21,7 @@ from reports.comparing.tables import Table, at_equal_parameters, tables, without
 from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Selection, gather
 from reports.reading.histories import History
+from reports.verdicts.numbers import number
 
 
 def tables_of(client: MlflowClient, preset: str = "tuned") -> dict[int, Table]:
@@ -78,7 +79,7 @@ def test_errors_at_equal_time_are_read_off_the_curves(filled: MlflowClient) -> N
         for frame in frames:
             over = frame[frame["time/train_s"] <= budget]
             there.append(over["test/mse"].iloc[-1] / scale2(y) if len(over) else math.inf)
-        assert entry(table, "poisson_2d_sin", f"after {budget:.3g} s", model).median == pytest.approx(
+        assert entry(table, "poisson_2d_sin", f"after {number(budget)} s", model).median == pytest.approx(
             upper_median(there), rel=1e-9
         )
 
