@@ -114,6 +114,6 @@ def test_a_model_that_stands_alone_at_equal_parameters_has_no_row_and_is_counted
     alone = {problem for problem, group in groups.items() if len(at_equal_parameters(group)[1]) == 1 < len(group)}
     assert alone == {"poisson_2d_sin", "poisson_1d_poly"}
     found = tables_of(filled)
-    for number in (2, 3):
-        assert not [row for row in found[number].rows if str(row[1]).startswith("<=")]
-        assert "On 1 problem only one model has a network that small" in found[number].note
+    for nth in (2, 3):
+        assert not [row for row in found[nth].rows if str(row[1]).startswith("<=")]
+        assert "On 1 problem only one model has a network that small" in found[nth].note
