@@ -34,10 +34,10 @@ from harness.run import Stop, follow
 from harness.training import Epoch, Event, train
 from studies.config import configure
 from studies.driver import Desk, work
+from studies.early_stopping import Watch
 from studies.findings import findings
 from studies.measures import Measured
 from studies.plan import Run, make_plan
-from studies.rungs import Watch
 from studies.storage import open_storage, open_study
 from studies.trials import OpenTrial
 

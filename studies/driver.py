@@ -26,11 +26,11 @@ from harness.tracking.liveness import HEARTBEAT_S, Heartbeat, Watch, owner_tag
 from harness.tracking.parent import child_tags, end_parent, open_parent
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 from studies.config import StudyConfig
+from studies.early_stopping import Earlier
 from studies.findings import Findings, findings, write_findings, write_note
-from studies.handover import OWNER, hand_over, take_over
+from studies.left_behind import OWNER, hand_over, take_over
 from studies.measures import Measured
 from studies.plan import Plan, Run, make_plan
-from studies.rungs import Earlier
 from studies.runs import CloseLost, LookAt, Order, came_of, measure_isolated
 from studies.space import distributions
 from studies.storage import alone, counted, give_sign, look_at_storage, open_storage, open_study, storage_lost

@@ -70,7 +70,7 @@ def came_of(future: Future[Measured], run: Run, losses: Counter[str], close_lost
 def measure(order: Order) -> Measured:
     """Compute the run, unless the store has its result, and read off what came of it. To be called in a worker."""
     from harness.tracking.store import open_store
-    from studies.rungs import Watch
+    from studies.early_stopping import Watch
 
     watch = Watch(order.bounds)
     ended = attempt(order.task, watch)

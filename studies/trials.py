@@ -12,9 +12,9 @@ from optuna.trial import TrialState
 
 from harness.outcome import Outcome
 from studies.definition import median
+from studies.early_stopping import noted
 from studies.measures import Measured
 from studies.plan import Plan, Run
-from studies.rungs import noted
 from studies.storage import counted
 
 RECORD = "record"

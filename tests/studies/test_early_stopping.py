@@ -12,7 +12,7 @@ from harness.execution.attempt import Task
 from harness.fingerprint import fingerprint_of
 from harness.outcome import Outcome
 from harness.run import run
-from studies.rungs import EARLIER, Earlier, Watch, rung_epochs
+from studies.early_stopping import EARLIER, Earlier, Watch, rung_epochs
 from studies.runs import Order, measure
 from tests.support import small
 
