@@ -34,7 +34,7 @@ from studies.plan import Plan, Run, make_plan
 from studies.runs import CloseLost, LookAt, Order, came_of, measure_isolated
 from studies.space import distributions
 from studies.storage import alone, counted, give_sign, look_at_storage, open_storage, open_study, storage_lost
-from studies.trials import RECORD, OpenTrial, Told, judge, refuse, tell
+from studies.trials import RECORD, OpenTrial, Told, refuse, report_run, tell
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -219,7 +219,7 @@ def _settle(desk: Desk, opened: OpenTrial, run: Run, measured: Measured) -> Iter
     opened.take(run, measured)
     if run.step is not None:
         desk.earlier.add(measured.problem, measured.rungs)
-    reason = judge(desk.plan, opened, run)
+    reason = report_run(desk.plan, opened, run)
     if reason is not None or opened.is_done():
         desk.open.remove(opened)
         yield tell(desk.plan, desk.study, opened, reason)

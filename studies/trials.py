@@ -84,7 +84,7 @@ class Told:
     """How many trials of the study have ended, this one among them; by whichever driver."""
 
 
-def judge(plan: Plan, opened: OpenTrial, run: Run) -> str | None:
+def report_run(plan: Plan, opened: OpenTrial, run: Run) -> str | None:
     """Report the run that has just ended, and say why the trial should end, if it should."""
     if run.step is None or not plan.prunable:
         return None
