@@ -70,9 +70,9 @@ def came_of(future: Future[Measured], run: Run, losses: Counter[str], close_lost
 def measure(order: Order) -> Measured:
     """Compute the run, unless the store has its result, and read off what came of it. To be called in a worker."""
     from harness.tracking.store import open_store
-    from studies.rungs import Watch
+    from studies.early_stopping import EarlyStop
 
-    watch = Watch(order.bounds)
+    watch = EarlyStop(order.bounds)
     ended = attempt(order.task, watch)
     fields = order.task.fields
     problem, seed = str(fields["problem"]), int(fields["seed"])
@@ -100,10 +100,11 @@ def measure(order: Order) -> Measured:
 
 def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], problem: str) -> dict[str, float]:
     """Of S3 and K1, log10 of the report's own figure over its threshold; nothing where the run has too few epochs."""
-    from reports.histories import Gone, read_history
-    from reports.rules import LARGEST_RISE, LARGEST_SPIKE, monotonicity, spike, stages_of
-    from reports.store import download
-    from reports.verdicts import FLOOR
+    from reports.reading.gone import Gone
+    from reports.reading.histories import read_history
+    from reports.reading.store import download
+    from reports.reading.targets import FLOOR
+    from reports.verdicts.curve_rules import LARGEST_RISE, LARGEST_SPIKE, monotonicity, spike, stages_of
 
     try:
         with TemporaryDirectory() as folder:
