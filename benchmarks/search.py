@@ -34,10 +34,10 @@ from harness.run import Stop, follow
 from harness.training import Epoch, Event, train
 from studies.config import configure
 from studies.driver import Desk, work
+from studies.early_stopping import EarlyStop
 from studies.findings import findings
 from studies.measures import Measured
 from studies.plan import Run, make_plan
-from studies.rungs import Watch
 from studies.storage import open_storage, open_study
 from studies.trials import OpenTrial
 
@@ -112,7 +112,7 @@ def trained(at: Desk) -> Callable[[OpenTrial, Run], Measured]:
         config = run.config
         problem = problems.get(config.problem)
         data = sample(problem, config.seed, config.n_train, config.n_val, config.n_test)
-        watch, stop, last = Watch(at.earlier.bounds(config) if at.config.pruning else {}), Stop(), [0.0, 0.0]
+        watch, stop, last = EarlyStop(at.earlier.bounds(config) if at.config.pruning else {}), Stop(), [0.0, 0.0]
 
         def listen(event: Event) -> None:
             stop.reason = watch(event) or stop.reason

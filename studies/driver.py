@@ -26,15 +26,15 @@ from harness.tracking.liveness import HEARTBEAT_S, Heartbeat, Watch, owner_tag
 from harness.tracking.parent import child_tags, end_parent, open_parent
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 from studies.config import StudyConfig
+from studies.early_stopping import Earlier
 from studies.findings import Findings, findings, write_findings, write_note
-from studies.handover import OWNER, hand_over, take_over
+from studies.left_behind import OWNER, hand_over, take_over
 from studies.measures import Measured
 from studies.plan import Plan, Run, make_plan
-from studies.rungs import Earlier
 from studies.runs import CloseLost, LookAt, Order, came_of, measure_isolated
 from studies.space import distributions
 from studies.storage import alone, counted, give_sign, look_at_storage, open_storage, open_study, storage_lost
-from studies.trials import RECORD, OpenTrial, Told, judge, refuse, tell
+from studies.trials import RECORD, OpenTrial, Told, refuse, report_run, tell
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -219,7 +219,7 @@ def _settle(desk: Desk, opened: OpenTrial, run: Run, measured: Measured) -> Iter
     opened.take(run, measured)
     if run.step is not None:
         desk.earlier.add(measured.problem, measured.rungs)
-    reason = judge(desk.plan, opened, run)
+    reason = report_run(desk.plan, opened, run)
     if reason is not None or opened.is_done():
         desk.open.remove(opened)
         yield tell(desk.plan, desk.study, opened, reason)

@@ -70,9 +70,9 @@ def came_of(future: Future[Measured], run: Run, losses: Counter[str], close_lost
 def measure(order: Order) -> Measured:
     """Compute the run, unless the store has its result, and read off what came of it. To be called in a worker."""
     from harness.tracking.store import open_store
-    from studies.rungs import Watch
+    from studies.early_stopping import EarlyStop
 
-    watch = Watch(order.bounds)
+    watch = EarlyStop(order.bounds)
     ended = attempt(order.task, watch)
     fields = order.task.fields
     problem, seed = str(fields["problem"]), int(fields["seed"])

@@ -12,9 +12,9 @@ from optuna.trial import TrialState
 
 from harness.outcome import Outcome
 from studies.definition import median
+from studies.early_stopping import noted
 from studies.measures import Measured
 from studies.plan import Plan, Run
-from studies.rungs import noted
 from studies.storage import counted
 
 RECORD = "record"
@@ -84,7 +84,7 @@ class Told:
     """How many trials of the study have ended, this one among them; by whichever driver."""
 
 
-def judge(plan: Plan, opened: OpenTrial, run: Run) -> str | None:
+def report_run(plan: Plan, opened: OpenTrial, run: Run) -> str | None:
     """Report the run that has just ended, and say why the trial should end, if it should."""
     if run.step is None or not plan.prunable:
         return None

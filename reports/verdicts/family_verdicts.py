@@ -17,7 +17,7 @@ from reports.verdicts.verdict import (
     BEST_FIRST,
     ProblemVerdict,
     Verdict,
-    counted,
+    count_in_words,
     median_figure,
     of_every,
     of_median,
@@ -62,7 +62,7 @@ class Standing:
 
     def __str__(self) -> str:
         short = "" if self.seeds >= SEEDS else f"; {SEEDS} seeds are asked for"
-        return f"{self.preset}, {counted(self.holds, self.seeds, seed_holds(self.holds, self.seeds))}{short}"
+        return f"{self.preset}, {count_in_words(self.holds, self.seeds, seed_holds(self.holds, self.seeds))}{short}"
 
 
 def standings(cells: Iterable[Cell], threshold: float) -> list[Standing]:

@@ -65,10 +65,10 @@ class ProblemVerdict:
     @property
     def count(self) -> str:
         """How many hold, and what that says of a seed; empty where nothing was counted."""
-        return counted(self.holds, self.of, self.interval) if self.of else ""
+        return count_in_words(self.holds, self.of, self.interval) if self.of else ""
 
 
-def counted(holds: int, of: int, interval: tuple[float, float] | None) -> str:
+def count_in_words(holds: int, of: int, interval: tuple[float, float] | None) -> str:
     """``9 of 10, a seed holds with 55% to 100%``."""
     return f"{holds} of {of}" + (f", a seed holds with {interval[0]:.0%} to {interval[1]:.0%}" if interval else "")
 

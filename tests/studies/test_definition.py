@@ -8,10 +8,9 @@ import pytest
 
 from harness.errors import BadInput
 from harness.outcome import Outcome
+from studies.catalogue import KAN, SIREN
 from studies.definition import Constraint, Objective, Study, median
-from studies.kan import KAN
 from studies.measures import CAP, Measured, beyond_twice_the_twin, log10_nmse, rises, short_of_a_fifth, spikes
-from studies.siren import SIREN
 from studies.space import Choice, Dimension, Real, Whole, fields
 
 ERROR = Objective("log10 NMSE", log10_nmse, penalty=CAP)

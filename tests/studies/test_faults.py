@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 from harness.tracking.claims import owner_of
 from harness.tracking.liveness import owner_tag, this_process
 from studies.findings import findings
-from studies.handover import OWNER, take_over
+from studies.left_behind import OWNER, take_over
 from studies.measures import Measured
 from studies.plan import Run
 from studies.storage import AGAIN, DRIVER, counted

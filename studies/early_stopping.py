@@ -52,7 +52,7 @@ class Earlier:
         return found
 
 
-class Watch:
+class EarlyStop:
     """A listener to a training, which notes its errors and asks it to end when one is beyond its bound."""
 
     def __init__(self, bounds: Bounds) -> None:

@@ -12,7 +12,7 @@ from harness.execution.attempt import Task
 from harness.fingerprint import fingerprint_of
 from harness.outcome import Outcome
 from harness.run import run
-from studies.rungs import EARLIER, Earlier, Watch, rung_epochs
+from studies.early_stopping import EARLIER, Earlier, EarlyStop, rung_epochs
 from studies.runs import Order, measure
 from tests.support import small
 
@@ -34,7 +34,7 @@ def test_there_is_a_bound_once_there_are_runs_to_compare_with() -> None:
 
 
 def test_a_run_beyond_its_bound_ends_there_as_interrupted_with_the_reason(store: MlflowClient) -> None:
-    watch = Watch({2: 0.0, 4: 0.0})
+    watch = EarlyStop({2: 0.0, 4: 0.0})
     result = run(small("siren", epochs=8), watch)
     assert result.ending.outcome is Outcome.INTERRUPTED
     assert result.ending.reason.startswith("Pruned with a validation MSE of ")
@@ -45,7 +45,7 @@ def test_a_run_beyond_its_bound_ends_there_as_interrupted_with_the_reason(store:
 
 
 def test_a_run_within_its_bounds_is_measured_and_goes_on(store: MlflowClient) -> None:
-    watch = Watch({2: float("inf"), 4: float("inf")})
+    watch = EarlyStop({2: float("inf"), 4: float("inf")})
     result = run(small("siren", epochs=8), watch)
     assert result.ending.outcome is Outcome.COMPLETED
     assert sorted(watch.errors) == [2, 4]
@@ -89,6 +89,6 @@ def test_a_cut_run_counts_with_its_error_there_and_can_be_computed_later(store: 
 
 
 def test_rungs_of_the_unpruned_twin_are_nobody_s(store: MlflowClient) -> None:
-    watch = Watch({6: float("inf")})
+    watch = EarlyStop({6: float("inf")})
     run(small("kan_pruned"), watch)
     assert len(watch.errors) == 1
