@@ -20,7 +20,6 @@ from harness.errors import BadInput
 from harness.execution.attempt import Attempted
 from harness.execution.benchmark import (
     ERRORS,
-    RETRIES,
     BenchmarkResult,
     BenchmarkState,
     Cell,
@@ -30,6 +29,7 @@ from harness.execution.benchmark import (
     plan,
 )
 from harness.execution.config import BenchmarkConfig, configure
+from harness.execution.driving import RETRIES
 from harness.execution.estimate import duration, estimate
 from harness.execution.isolation import DeadlinePassed, WorkerLost
 from harness.fingerprint import fingerprint_of
@@ -143,8 +143,8 @@ def test_other_faults_are_not_tried_again(
 def test_a_cell_that_somebody_else_is_at_work_on_is_asked_for_again_later(
     config: BenchmarkConfig, store: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.execution.benchmark.BUSY_S", 0.05)
-    monkeypatch.setattr("harness.execution.benchmark.POLL_S", 0.02)
+    monkeypatch.setattr("harness.execution.driving.BUSY_S", 0.05)
+    monkeypatch.setattr("harness.execution.driving.POLL_S", 0.02)
 
     theirs = store.create_run("0", tags={"fingerprint": "f", **owner_tag()}).info.run_id
 
@@ -161,7 +161,7 @@ def test_the_run_of_a_process_elsewhere_is_closed_once_that_gives_no_sign_and_it
     config: BenchmarkConfig, store: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"BUSY_S": 0.05, "POLL_S": 0.02}.items():
-        monkeypatch.setattr(f"harness.execution.benchmark.{name}", value)
+        monkeypatch.setattr(f"harness.execution.driving.{name}", value)
     monkeypatch.setattr("harness.tracking.liveness.SILENCE_S", 0.5)
     elsewhere = str(replace(this_process(), host="elsewhere"))
     theirs = store.create_run("0", tags={"fingerprint": "f", "owner": elsewhere}).info.run_id

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 
-from harness.execution.benchmark import RETRIES
+from harness.execution.driving import RETRIES
 from harness.execution.isolation import DeadlinePassed, WorkerLost
 from harness.outcome import Outcome
 from harness.run import Stop
@@ -98,8 +98,8 @@ def test_a_run_that_had_to_be_killed_at_its_deadline_counts_with_the_penalty(out
 
 
 def test_a_run_that_is_at_work_elsewhere_is_asked_for_again(outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.driver.BUSY_S", 0.02)
-    monkeypatch.setattr("studies.driver.POLL_S", 0.01)
+    monkeypatch.setattr("harness.execution.driving.BUSY_S", 0.02)
+    monkeypatch.setattr("harness.execution.driving.POLL_S", 0.01)
     seen: Counter[str] = Counter()
 
     def worker(opened: OpenTrial, run: Run) -> Measured:
