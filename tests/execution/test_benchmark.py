@@ -38,7 +38,7 @@ from harness.presets import digest
 from harness.run import Stop, run
 from harness.terminal import results, summarise_benchmark
 from harness.tracking.liveness import owner_tag, this_process
-from tests.support import all_runs
+from tests.support import all_runs, only_run
 
 SUITE = """
 summary: Cells that take a moment.
@@ -336,6 +336,14 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
 
     forced = benchmark(config.model_copy(update={"force": True, "models": ("siren",)}))
     assert forced.state.computed == 1
+
+
+def test_a_fault_in_the_middle_closes_the_benchmark_s_run(config: BenchmarkConfig, store: MlflowClient) -> None:
+    with pytest.raises(ZeroDivisionError):
+        benchmark(config, lambda state, ended: 1 / 0)  # type: ignore[arg-type,return-value]  # it is to be wrong
+    run = only_run(store)
+    assert (run.info.status, run.data.tags["outcome"]) == ("FAILED", "error")
+    assert "ZeroDivisionError" in run.data.tags["outcome.reason"]
 
 
 def test_a_twin_trained_in_a_benchmark_is_the_one_that_the_run_would_have_trained(
