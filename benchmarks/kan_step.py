@@ -51,7 +51,7 @@ class Own:
         self.penalised = self._penalised if regularised else None
 
     def _penalised(self) -> tuple[Tensor, Tensor]:
-        outputs, penalty = cast(FixedPoints, self.training.at_train.network).penalised(LAMB_ENTROPY)
+        outputs, penalty = cast(FixedPoints, self.training.at_inputs).penalised(LAMB_ENTROPY)
         return self.model.raw(outputs), LAMB * penalty
 
     def step(self, steps: int) -> float:
@@ -62,12 +62,12 @@ class Own:
 
     def kept(self) -> float:
         """What is kept for the fixed points from evaluation to evaluation, in MB."""
-        features = cast(FixedPoints, self.training.at_train.network).features(next(iter(self.network)))
+        features = cast(FixedPoints, self.training.at_inputs).features(next(iter(self.network)))
         return features.nbytes / 1e6
 
     def evaluate(self) -> None:
         """One loss and gradient."""
-        self.training._objective(self.penalised)()
+        self.training._objective(self.penalised).evaluate()
 
 
 class Stock:

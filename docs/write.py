@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.config import RunConfig
 from harness.families import FAMILIES
+from harness.methods import METHODS
 
 PAGE = Path(__file__).parent / "configuration.md"
 
@@ -26,6 +27,9 @@ def configuration() -> str:
         "",
         *_table(RunConfig.model_fields),
     ]
+    for name in METHODS.names():
+        method = METHODS.get(name)
+        lines += ["", f"## Optimizer `{name}`", "", method.summary, "", *_table(method.config.model_fields)]
     for name in FAMILIES.names():
         family = FAMILIES.get(name)
         parent = family.config.__mro__[1]
@@ -34,7 +38,7 @@ def configuration() -> str:
         }
         inherits = [n for n in FAMILIES.names() if FAMILIES.get(n).config is parent]
         extra = f" It also has the fields of `{inherits[0]}`." if inherits else ""
-        lines += ["", f"## `{name}`", "", f"{family.summary}{extra}", "", *_table(own)]
+        lines += ["", f"## Model `{name}`", "", f"{family.summary}{extra}", "", *_table(own)]
     return "\n".join(lines) + "\n"
 
 

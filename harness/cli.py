@@ -86,30 +86,46 @@ class RunCommand(FieldCommand):
         )
         from harness.config import RunConfig
         from harness.families import FAMILIES
+        from harness.methods import METHODS
 
         with formatter.section("Fields of every run"):
             formatter.write_dl(_rows(RunConfig.model_fields))
-        configs = {name: FAMILIES.get(name).config.model_fields for name in FAMILIES.names()}
-        groups: dict[tuple[str, ...], dict[str, Any]] = {}
-        for field in dict.fromkeys(field for fields in configs.values() for field in fields):
-            if field not in RunConfig.model_fields:
-                owners = tuple(name for name, fields in configs.items() if field in fields)
-                groups.setdefault(owners, {})[field] = configs[owners[0]][field]
-        for owners, fields in groups.items():
-            with formatter.section(f"Fields of {', '.join(owners)}"):
-                formatter.write_dl(_rows(fields, {f: _defaults(f, owners, configs) for f in fields}))
+        of_optimizers = {f"optimizer {name}": METHODS.get(name).config.model_fields for name in METHODS.names()}
+        of_models = {
+            name: {
+                f: info for f, info in FAMILIES.get(name).config.model_fields.items() if f not in RunConfig.model_fields
+            }
+            for name in FAMILIES.names()
+        }
+        _write_by_owners(formatter, of_optimizers)
+        _write_by_owners(formatter, of_models)
+
+
+def _write_by_owners(formatter: click.HelpFormatter, configs: dict[str, dict[str, Any]]) -> None:
+    """The fields of optimizers or models, those that the same ones have together."""
+    groups: dict[tuple[str, ...], dict[str, Any]] = {}
+    for field in dict.fromkeys(field for fields in configs.values() for field in fields):
+        owners = tuple(name for name, fields in configs.items() if field in fields)
+        groups.setdefault(owners, {})[field] = configs[owners[0]][field]
+    for owners, fields in groups.items():
+        with formatter.section(f"Fields of {', '.join(owners)}"):
+            formatter.write_dl(_rows(fields, {f: _defaults(f, owners, configs) for f in fields}))
 
 
 def _write_fields_in_force(formatter: click.HelpFormatter, given: dict[str, str]) -> None:
     """The fields of one model, under what was given and its preset. Raises BadInput as a run would."""
+    from harness.config import fields_of
     from harness.explanation import explain
     from harness.families import FAMILIES
+    from harness.methods import METHODS
 
     found = explain(given)
     in_force = {each.field: spelled(each.value) for each in found}
-    fields = {
-        name: info for name, info in FAMILIES.get(in_force["model"]).config.model_fields.items() if name in in_force
+    known = {
+        **fields_of(FAMILIES.get(in_force["model"]).config),
+        **METHODS.get(in_force["optimizer"]).config.model_fields,
     }
+    fields = {name: known[name] for name in in_force}
     title = f"Fields of {in_force['model']} on {in_force['problem']}, and the values in force under preset {in_force['preset']}"
     with formatter.section(title):
         formatter.write_dl(_rows(fields, in_force))
@@ -122,7 +138,7 @@ def _rows(fields: dict[str, Any], values: dict[str, str] | None = None) -> list[
     return [
         (
             f"--{name}",
-            f"{info.description}{_choices(info)}{_bracketed(_default(info) if values is None else values[name])}",
+            f"{info.description}{_choices(name, info)}{_bracketed(_default(info) if values is None else values[name])}",
         )
         for name, info in fields.items()
     ]
@@ -132,11 +148,14 @@ def _bracketed(value: str) -> str:
     return f" [{value}]" if value else ""
 
 
-def _choices(info: Any) -> str:
-    """What a field may be, where that is a closed list."""
-    if get_origin(info.annotation) is not Literal:
-        return ""
-    return f" One of {', '.join(map(str, get_args(info.annotation)))}."
+def _choices(name: str, info: Any) -> str:
+    """What a field may be, where that is a list."""
+    from harness.execution.executors import EXECUTORS
+    from harness.methods import METHODS
+
+    of_registry = {"optimizer": METHODS.names(), "executor": EXECUTORS.names()}
+    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else of_registry.get(name, ())
+    return f" One of {', '.join(map(str, choices))}." if choices else ""
 
 
 def _default(info: Any) -> str:

@@ -10,51 +10,25 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from harness.errors import quoted
+from harness import methods
+from harness.errors import BadInput, quoted
+from harness.fields import DOCUMENT, Integers, Names, OrNone, field
+from harness.methods import MethodConfig
 
-
-def _split(value: object) -> object:
-    """``"5,10,20"`` as the command line gives a list."""
-    if not isinstance(value, str):
-        return value
-    parts = [part.strip() for part in value.split(",") if part.strip()]
-    if value.strip() and not parts:
-        raise ValueError("nothing stands between its commas")
-    return parts
-
-
-def _none(value: object) -> object:
-    """``none`` as the command line spells the absence of a value."""
-    return None if isinstance(value, str) and value.lower() in ("none", "") else value
-
-
-def field(default: Any, meaning: str, *, unit: str = "", source: str = "", **bounds: Any) -> Any:
-    """A configuration field with its documentation: meaning, unit, default and the source of the default."""
-    return Field(
-        default,
-        description=meaning,
-        json_schema_extra={"unit": unit, "source": source},
-        validate_default=True,
-        **bounds,
-    )
-
-
-Grids = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split), Field(min_length=1)]
-OrNone = BeforeValidator(_none)
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
-
-DOCUMENT = "training_fixes_summary (2025-10-24)"
-OptimizerName = Literal["adam", "lbfgs", "lm"]
-OPTIMIZER_DEFAULTS: dict[str, dict[str, Any]] = {
-    "adam": {"lr": 1e-3, "lr_decay": 0.1, "clip": None},
-    "lbfgs": {"lr": 1.0, "iterations": 20, "history": 10},
-    "lm": {"damping": 1e-3, "damping_up": 4.0, "damping_down": 5.0},
-}
-"""The fields that each optimizer has, with their defaults; a field of another optimizer is refused."""
+Grids = Annotated[Integers, Field(min_length=1)]
 
 
 class RunConfig(BaseModel):
@@ -110,45 +84,13 @@ class RunConfig(BaseModel):
         True,
         "Let the network learn (y - mean) / std of the training targets; an affine output keeps the model in raw units.",
     )
-    optimizer: OptimizerName = field("lbfgs", "Optimizer; lm is Levenberg-Marquardt.")
-    lr: Annotated[float | None, OrNone] = field(
-        None,
-        "adam, lbfgs: learning rate; for L-BFGS the first trial step of a line search. Default: 1e-3 (adam), 1 (lbfgs).",
-        gt=0,
-    )
-    lr_decay: Annotated[float | None, OrNone] = field(
-        None,
-        "adam: factor on the learning rate in the second half of the epochs; 1 keeps it. Default: 0.1.",
-        source=DOCUMENT,
-        gt=0,
-        le=1,
-    )
-    clip: Annotated[float | None, OrNone] = field(
-        None,
-        "adam: bound on the norm of the gradient. None: no clipping.",
-        source="Pascanu et al. 2013, algorithm 1",
-        gt=0,
-    )
-    iterations: Annotated[int | None, OrNone] = field(
-        None, "lbfgs: iterations an epoch, at most. Default: 20.", source="torch.optim.LBFGS", ge=1, le=10_000
-    )
-    history: Annotated[int | None, OrNone] = field(
-        None, "lbfgs: curvature pairs kept. Default: 10.", source="pykan 0.2.8", ge=1, le=1_000
-    )
+    optimizer: str = field("lbfgs", "Optimizer, see `harness list`; its own fields stand beside those of the run.")
+    _method: MethodConfig = PrivateAttr()
 
-    damping: Annotated[float | None, OrNone] = field(
-        None,
-        "lm: damping of the first step of a stage, in units of the mean diagonal of J^T J. Default: 1e-3.",
-        source="Marquardt 1963",
-        gt=0,
-        le=1e10,
-    )
-    damping_up: Annotated[float | None, OrNone] = field(
-        None, "lm: factor on the damping after a trial that fails. Default: 4.", source="measured", gt=1, le=1e6
-    )
-    damping_down: Annotated[float | None, OrNone] = field(
-        None, "lm: divisor of the damping after a step that succeeds. Default: 5.", source="measured", ge=1, le=1e6
-    )
+    @property
+    def method(self) -> MethodConfig:
+        """The fields of the optimizer."""
+        return self._method
 
     @field_validator("device")
     @classmethod
@@ -157,30 +99,39 @@ class RunConfig(BaseModel):
             raise ValueError("it should be one of auto, cpu, cuda, cuda:N")
         return device
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _optimizer_defaults(cls, values: Any) -> Any:
+    def _with_method(cls, values: Any, handler: Callable[[Any], Any]) -> Any:
+        """Fields of the optimizer become :attr:`method`; those of another optimizer are refused, unless they are None."""
         if not isinstance(values, dict):
-            return values
-        optimizer = values.get("optimizer", cls.model_fields["optimizer"].default)
-        if optimizer not in OPTIMIZER_DEFAULTS:
-            return values
-        defaults = OPTIMIZER_DEFAULTS[optimizer]
-        for name in {name: None for fields in OPTIMIZER_DEFAULTS.values() for name in fields if name not in defaults}:
-            if values.get(name) is not None:
-                owners = " and ".join(f"optimizer={o}" for o, fields in OPTIMIZER_DEFAULTS.items() if name in fields)
-                raise ValueError(f"{name} = {quoted(values[name])} belongs to {owners}, not to optimizer={optimizer}")
-        for name, default in defaults.items():
-            if default is not None and _none(values.get(name, default)) is None:
-                raise ValueError(f"{name} = {values[name]!r} can't be used: optimizer={optimizer} needs a number")
-        return {**defaults, **values}
+            return handler(values)
+        optimizer = str(values.get("optimizer", cls.model_fields["optimizer"].default))
+        known = methods.METHODS.get(optimizer).config.model_fields
+        if shared := [name for name in known if name in cls.model_fields]:
+            raise BadInput(
+                f"optimizer = {quoted(optimizer)} can't be used with {cls.__name__}: both have a field {shared[0]!r}."
+            )
+        rest = {name: value for name, value in values.items() if name not in known}
+        others = {name: rest.pop(name) for name in [*rest] if name not in cls.model_fields and methods.owners(name)}
+        methods.refuse_fields_of_others(optimizer, others.items())
+        method = methods.configure(optimizer, {name: values[name] for name in values if name in known})
+        config = handler(rest)
+        config._method = method
+        return config
+
+    @model_serializer(mode="wrap")
+    def _flat(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """All fields in order, those of the optimizer after its name."""
+        found: dict[str, Any] = {}
+        for name, value in handler(self).items():
+            found[name] = value
+            if name == "optimizer":
+                found |= self._method.model_dump(mode="json")
+        return found
 
     def values(self) -> dict[str, Any]:
-        """The fields that are in force, in order of declaration: those of another optimizer are left out."""
-        others = {name for fields in OPTIMIZER_DEFAULTS.values() for name in fields} - set(
-            OPTIMIZER_DEFAULTS[self.optimizer]
-        )
-        return {name: value for name, value in self.model_dump(mode="json").items() if name not in others}
+        """The fields that are in force, in order of declaration, as in JSON."""
+        return self.model_dump(mode="json")
 
     def twin(self) -> RunConfig | None:
         """The run that this one's result is held against, where the family has such a thing."""
@@ -189,6 +140,10 @@ class RunConfig(BaseModel):
     def parameters(self, dimension: int) -> int:
         """Trainable numbers of the network where it has most of them, without building it; 0 where its family says nothing."""
         return 0
+
+    def least_parameters(self, dimension: int) -> int:
+        """Trainable numbers that a state of such a network has at least, as :meth:`parameters` knows them."""
+        return self.parameters(dimension)
 
     def kept(self, dimension: int) -> int:
         """Numbers that an evaluation with its gradient holds for each training point at one moment, at least."""
@@ -203,6 +158,11 @@ class RunConfig(BaseModel):
             if name not in self.not_identity
             and not (name in self.identity_if_changed and value == fields[name].default)
         }
+
+
+def fields_of(config: type[RunConfig]) -> dict[str, Any]:
+    """Every field that runs of this class can have, those of all optimizers included."""
+    return {**methods.fields(), **config.model_fields}
 
 
 def _linear(inputs: int, width: int, depth: int) -> int:
@@ -257,7 +217,7 @@ class FourierMLPConfig(MLPConfig):
 class SirenConfig(RunConfig):
     """Network with sine activations (:mod:`harness.models.siren`)."""
 
-    optimizer: OptimizerName = field("adam", "Optimizer.", source=DOCUMENT)
+    optimizer: str = field("adam", "Optimizer.", source=DOCUMENT)
     width: int = field(64, "Units of a hidden layer.", unit="units", ge=1, le=100_000)
     depth: int = field(3, "Hidden (sine) layers.", unit="layers", ge=1, le=100)
     omega0: float = field(
@@ -322,8 +282,14 @@ class KANConfig(RunConfig):
 
     def parameters(self, dimension: int) -> int:
         """Of each edge the coefficients of its spline and two scales, on the finest grid."""
-        edges = (dimension + 1) * self.width + (self.depth - 1) * self.width**2
-        return edges * (self.stages()[-1] + self.k + 2)
+        return self._edges(dimension) * (self.stages()[-1] + self.k + 2)
+
+    def least_parameters(self, dimension: int) -> int:
+        """Those on its first grid."""
+        return self._edges(dimension) * (self.grids[0] + self.k + 2)
+
+    def _edges(self, dimension: int) -> int:
+        return (dimension + 1) * self.width + (self.depth - 1) * self.width**2
 
     def kept(self, dimension: int) -> int:
         """The features of the inputs, and the polynomials on which the edges of the largest other layer lie."""
@@ -379,7 +345,7 @@ class PrunedKANConfig(KANConfig):
         gt=0,
         lt=1,
     )
-    retrain_grids: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split)] = field(
+    retrain_grids: Integers = field(
         (),
         "Grid intervals of further stages while retraining, each finer than the one before: the grid extension of the paper.",
         unit="intervals",
@@ -413,5 +379,6 @@ class PrunedKANConfig(KANConfig):
 
     def twin(self) -> KANConfig:
         """The same KAN, neither sparsified nor cut, with the same total epochs and the same seed (criterion K2)."""
-        shared = {name: getattr(self, name) for name in KANConfig.model_fields if name in self.values()}
+        own = set(PrunedKANConfig.model_fields) - set(KANConfig.model_fields)
+        shared = {name: value for name, value in self.values().items() if name not in own}
         return KANConfig(**{**shared, "model": "kan", "grids": self.stages()})

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
+from torch import Tensor
 
-from harness.errors import BadInput
+from harness.errors import BadInput, in_one_line
 from harness.problems import Problem
 from harness.problems.probing import check_gradient, spelled
-from harness.problems.problem import Points, Values
+from harness.problems.problem import Values
+from harness.problems.rows import Points, Rows
 from harness.seeds import generator
 
 DENSE_POINTS = {1: 10_001, 2: 101}
@@ -42,11 +44,22 @@ class Data:
     val: Sample
     test: Sample
     dense: Sample
+    declared: tuple[Rows, ...] = ()
+    """The rows that the problem declares; without any, a training fits ``train``."""
+    at_declared: tuple[Tensor, ...] = ()
+    """Their points, each ``(points, dimension)`` with a number of points of its own."""
+
+    @property
+    def rows(self) -> int:
+        """The residuals that a training lowers."""
+        return sum(map(len, self.at_declared)) or len(self.train.y)
 
     @property
     def digest(self) -> str:
-        """Hash over the four samples, part of a run's fingerprint."""
+        """Hash over the four samples, and over declared rows where there are some; part of a run's fingerprint."""
         parts = "".join(sample.digest for sample in (self.train, self.val, self.test, self.dense))
+        for rows, x in zip(self.declared, self.at_declared, strict=True):
+            parts += f"{rows.name} {rows.order} {rows.weight} {Sample(x, x).digest}"
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
@@ -76,7 +89,12 @@ def sample(
         return at(name, problem.low + (problem.high - problem.low) * unit)
 
     data = Data(
-        uniform("train", n_train), uniform("val", n_val), uniform("test", n_test), at("dense", dense_points(problem))
+        uniform("train", n_train),
+        uniform("val", n_val),
+        uniform("test", n_test),
+        at("dense", dense_points(problem)),
+        problem.rows,
+        tuple(_points_of(problem, rows, seed).to(device, dtype) for rows in problem.rows),
     )
     _probe_gradient(problem)
     return data
@@ -98,6 +116,20 @@ def _refuse_what_is_not_finite(problem: Problem, name: str, x: Points, y: Values
             f"problem {problem.name!r} has bad data: its target is up to {y.abs().max().item():.3g} on set {name}, and the "
             f"square of that does not fit {str(dtype).removeprefix('torch.')}; give it in other units."
         )
+
+
+def _points_of(problem: Problem, rows: Rows, seed: int) -> Points:
+    """The points of declared rows. Raises BadInput for anything but finite points of the problem's dimension."""
+    what = f"problem {problem.name!r} has rows {rows.name!r} whose points"
+    try:
+        x = torch.as_tensor(rows.points(generator(seed, f"data/rows/{rows.name}"))).to(torch.float64)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{what} can't be drawn: {in_one_line(error)}.") from error
+    if x.ndim != 2 or x.shape[1] != problem.dimension or not len(x) or not x.isfinite().all():
+        raise BadInput(
+            f"{what} have the shape {tuple(x.shape)}; expected: finite numbers of shape (points, {problem.dimension})."
+        )
+    return x
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
@@ -11,7 +12,8 @@ from torch import Tensor
 from harness.data import DENSE_POINTS, Sample, scale2
 from harness.models import Regressor
 from harness.problems import Problem
-from harness.problems.problem import Points, Values
+from harness.problems.problem import Values
+from harness.problems.rows import Points
 
 LOG10_NMSE_FLOOR = 1e-20
 
@@ -74,3 +76,8 @@ def roughness_ratio(prediction: Float[Tensor, "side side"], target: Float[Tensor
 
     tiny = 1e-12 * target.abs().max() + torch.finfo(target.dtype).tiny
     return ((rms_laplacian(prediction) + tiny) / (rms_laplacian(target) + tiny)).item()
+
+
+def of_dense_grid(metrics: Mapping[str, float]) -> str:
+    """The sentence for a model whose error is not finite there."""
+    return f"The error on the dense grid is {metrics['final/dense_nmse']}, though it was finite at every point of the samples."

@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 
-from harness.config import OPTIMIZER_DEFAULTS
 from harness.presets import chosen_values, load, resolve, sections, stated, text_of
 
 Path = tuple[str, ...]
@@ -46,7 +45,7 @@ def explain(given: Mapping[str, Any]) -> list[Origin]:
             found.append(
                 Origin(name, value, f"preset {config.preset}, {'.'.join(place)}", remarks.get((*place, name), ""))
             )
-        elif name in OPTIMIZER_DEFAULTS[config.optimizer]:
+        elif name in type(config.method).model_fields:
             found.append(Origin(name, value, f"default of {config.optimizer}"))
         else:
             found.append(Origin(name, value, "default"))

@@ -5,37 +5,48 @@ The two places are named, not imported, so that reading a configuration needs no
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Any
 
 from harness.config import FourierMLPConfig, KANConfig, MLPConfig, PrunedKANConfig, RunConfig, SirenConfig
 from harness.registry import Registry, check_name
 
+Place = str | Callable[..., Any]
+"""A function, or the ``module:name`` of one."""
+
 
 @dataclass(frozen=True)
 class Family:
-    """A model family. ``network`` and ``plan`` are functions, or the ``module:name`` of one.
+    """A model family.
 
     ``network(config, dimension, generator)`` builds the ``torch.nn.Module`` that maps ``(points, dimension)`` inputs,
-    scaled to [-1, 1], to ``(points, 1)``; ``plan(training)`` yields the events of its training
-    (:mod:`harness.training.plans`).
+    scaled to [-1, 1], to ``(points, 1)``; what it may tell besides its values: :mod:`harness.models.interface`.
+    ``plan(training)`` yields the events of its training (:mod:`harness.training.plans`). ``figures`` are those that only
+    this family has, by the name of their file: ``figure(network, inputs, title)`` draws the trained network, and
+    ``inputs`` are the training points as it sees them. ``after`` are the steps that follow a completed training, in their
+    order (:mod:`harness.after`).
     """
 
     name: str
     config: type[RunConfig]
-    network: str | Callable[..., Any]
+    network: Place
     summary: str
-    plan: str | Callable[..., Any] = "harness.training.plans:single_stage"
+    plan: Place = "harness.training.plans:single_stage"
+    figures: Mapping[str, Place] = field(default_factory=dict)
+    after: tuple[Place, ...] = ()
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
+        for name in self.figures:
+            check_name("figure", name)
 
-    def resolve(self, part: str) -> Callable[..., Any]:
-        """The function of that ``part``: ``"network"`` or ``"plan"``."""
-        where = getattr(self, part)
-        return resolve_name(where) if isinstance(where, str) else where  # type: ignore[no-any-return]  # named in a string
+
+def resolve(place: Place) -> Callable[..., Any]:
+    """The function at that place."""
+    found: Callable[..., Any] = resolve_name(place) if isinstance(place, str) else place
+    return found
 
 
 FAMILIES: Registry[Family] = Registry("model", "harness.models")
@@ -65,6 +76,7 @@ register(
         "harness.models.kan:kan",
         "Kolmogorov-Arnold network (Liu et al. 2024).",
         "harness.training.plans:grid_stages",
+        figures={"kan.png": "harness.figures:kan_figure"},
     )
 )
 register(
@@ -74,5 +86,7 @@ register(
         "harness.models.kan:kan",
         "KAN: sparsify, prune, retrain (Liu et al. 2024).",
         "harness.training.plans:sparsify_prune_retrain",
+        figures={"kan.png": "harness.figures:kan_figure"},
+        after=("harness.after.twin:compare_with_twin", "harness.after.formula:find"),
     )
 )

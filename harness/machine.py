@@ -14,8 +14,9 @@ from typing import Annotated
 import psutil
 from pydantic import BeforeValidator
 
-from harness.config import OrNone, RunConfig
+from harness.config import RunConfig
 from harness.errors import BadInput, quoted
+from harness.fields import OrNone
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 LEAST_MEMORY, MOST_MEMORY = 2**28, 2**50
@@ -89,9 +90,8 @@ def refuse_what_can_not_fit(config: RunConfig, dimension: int, room: int, *, on_
     a GPU only points and network count, since they are made here and moved.
     """
     item = {"float64": 8, "float32": 4}[config.dtype]
-    copies = {"adam": 4, "lbfgs": 2 + 2 * min(config.history or 0, config.epochs * (config.iterations or 0)), "lm": 2}
     parameters = config.parameters(dimension)
-    of_network = max(8, 0 if on_gpu else item * copies[config.optimizer]) * parameters
+    of_network = max(8, 0 if on_gpu else item * config.method.vectors(config.epochs)) * parameters
     points = {name: getattr(config, name) for name in ("n_train", "n_val", "n_test")}
     of_points = 8 * sum(points.values()) * (dimension + 1)
     of_points += 0 if on_gpu else item * config.n_train * config.kept(dimension)
@@ -99,10 +99,11 @@ def refuse_what_can_not_fit(config: RunConfig, dimension: int, room: int, *, on_
         return
     names = ["width", "features", "depth", "grids", "retrain_grids", "k"]
     names += ["history"] if of_network > of_points else []
-    names = [name for name in names if getattr(config, name, None)]
+    values = config.values()
+    names = [name for name in names if values.get(name)]
     if of_points >= of_network:
         names.insert(0, max(points, key=lambda name: points[name]))
-    shown = ", ".join(f"{name} = {_spelled(getattr(config, name))}" for name in names)
+    shown = ", ".join(f"{name} = {_spelled(values[name])}" for name in names)
     raise BadInput(
         f"{shown} can't fit: with {parameters:,} parameters and {config.n_train:,} training points {config.optimizer} needs "
         f"at least {gib(of_network + of_points)} of memory, and there is {gib(room)}."
@@ -110,7 +111,7 @@ def refuse_what_can_not_fit(config: RunConfig, dimension: int, room: int, *, on_
 
 
 def _spelled(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _there(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from harness.addresses import clean
@@ -37,3 +37,12 @@ class Ending:
     def __post_init__(self) -> None:
         """Mask what is secret."""
         object.__setattr__(self, "reason", clean(self.reason))
+
+
+@dataclass
+class Additions:
+    """What a run gets besides its training: final metrics, tags in words, and texts by the path of their artifact."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)

@@ -6,7 +6,6 @@ import math
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,19 +18,21 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from harness import problems
-from harness.config import PrunedKANConfig, RunConfig
+from harness.after import Trained, Twin
+from harness.config import RunConfig
 from harness.data import Data, sample
 from harness.errors import BadInput
-from harness.evaluation import evaluate
-from harness.figures import fit_figure, heatmap_figure, kan_figure, loss_figure
+from harness.evaluation import evaluate, of_dense_grid
+from harness.families import FAMILIES, Place, resolve
+from harness.figures import fit_figure, heatmap_figure, loss_figure
 from harness.machine import memory, more_threads_than_cores, refuse_what_can_not_fit
-from harness.models import KAN, Regressor, active_parameters, build, parameters
-from harness.outcome import Ending, Outcome
+from harness.models import Regressor, build
+from harness.models.interface import active_parameters, parameters
+from harness.outcome import Additions, Ending, Outcome
 from harness.problems import Problem
-from harness.symbolic import find_formula
-from harness.tracking.recorder import Findings, Recorder
+from harness.tracking.recorder import Recorder
 from harness.tracking.store import lost_in_one_sentence, run_page
-from harness.training import BaseStarted, Diverged, Epoch, Event, Kept, train
+from harness.training import Diverged, Epoch, Event, Kept, train
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What asks to stop: a batch system, a person at the keyboard, a terminal that is closed."""
@@ -61,13 +62,12 @@ class Stop:
         """Whether there is a deadline, and it is over."""
         return self.deadline is not None and time.monotonic() > self.deadline
 
-
-@dataclass(frozen=True)
-class Twin:
-    """The unpruned twin of a run (:meth:`RunConfig.twin`), where it was trained already."""
-
-    run_id: str
-    dense_mse: float
+    def go_on(self, before: str) -> None:
+        """Raise InterruptedError or TimeoutError when the run has to end ``before`` something."""
+        if self.reason is not None:
+            raise InterruptedError(f"{self.reason} before {before}.")
+        if self.passed():
+            raise TimeoutError(f"The deadline passed before {before}.")
 
 
 Listener = Callable[[Event], str | None]
@@ -113,25 +113,25 @@ def run(
                 stop.reason = stop.reason or reason
 
         ending = trained = follow(events, listen, stop)
-        metrics: dict[str, float] = {}
+        added = Additions()
         if ending.outcome is Outcome.COMPLETED:
-            ending, metrics = judge(model, problem, data, config, listen, stop, twin)
-        findings = Findings()
+            ending, added.metrics = judge(model, problem, data, config)
+        if ending.outcome is Outcome.COMPLETED:
+            follow_on = partial(follow, listen=listen, stop=stop)
+            of_training = Trained(model, problem, data, config, added.metrics, twin, follow_on, stop.go_on)
+            ending = add_what_follows(of_training, ending, added)
         if trained.outcome in (Outcome.DIVERGED, Outcome.ERROR) and recorder.kept is not None:
             recorder.last_finite = recorder.kept.state
-            ending, metrics = keep(trained, recorder.kept, model, problem, data)
-            findings.tags["kept"] = recorder.kept.stage
-        if ending.outcome is Outcome.COMPLETED and isinstance(config, PrunedKANConfig) and config.symbolic:
-            findings = formulate(model, problem, data, stop)
-            metrics |= findings.metrics
+            ending, added.metrics = keep(trained, recorder.kept, model, problem, data)
+            added.tags["kept"] = recorder.kept.stage
         prediction = cache(partial(predict, model, data, recorder))
         figures = draw(model, problem, data, config, recorder, ending, prediction)
         ending = recorder.conclude(
-            ending, metrics=metrics, figures=figures, prediction=prediction, model=model, findings=findings
+            ending, metrics=added.metrics, figures=figures, prediction=prediction, model=model, added=added
         )
         page = run_page(recorder.client, recorder.run.info.experiment_id, recorder.run_id)
-        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        return RunResult(recorder.run_id, ending, finite, *page, findings.tags)
+        finite = {name: value for name, value in added.metrics.items() if math.isfinite(value)}
+        return RunResult(recorder.run_id, ending, finite, *page, added.tags)
 
 
 def check(config: RunConfig, room: int) -> None:
@@ -163,16 +163,8 @@ def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop)
     return Ending(Outcome.COMPLETED, f"All {last_epoch} epochs were done.")
 
 
-def judge(
-    model: Regressor,
-    problem: Problem,
-    data: Data,
-    config: RunConfig,
-    listen: Callable[[Event], None],
-    stop: Stop,
-    twin: Twin | None,
-) -> tuple[Ending, dict[str, float]]:
-    """The final metrics of a trained model, and of its unpruned twin where the family has one.
+def judge(model: Regressor, problem: Problem, data: Data, config: RunConfig) -> tuple[Ending, dict[str, float]]:
+    """The final metrics of a trained model.
 
     A model whose dense error is not finite has diverged where no training point showed it; of its metrics only those that
     are not finite are left, which become events.
@@ -180,36 +172,38 @@ def judge(
     ending = Ending(Outcome.COMPLETED, f"All {config.epochs} epochs were done.")
     try:
         metrics = evaluate(model, problem, data.dense)
-        bad = {name: value for name, value in metrics.items() if not math.isfinite(value)}
-        if "final/dense_nmse" in bad:
-            return Ending(Outcome.DIVERGED, f"{ending.reason} {_of_dense_grid(metrics)}"), bad
-        if bad:
-            ending = Ending(Outcome.COMPLETED, f"{ending.reason} Not finite: {', '.join(bad)}.")
-        metrics |= {"model/params": float(parameters(model)), "model/active_params": float(active_parameters(model))}
-        of_twin = config.twin()
-        if of_twin is not None:
-            metrics["prune/mse_final"] = metrics["final/dense_mse"]
-            if twin is not None:
-                metrics["prune/base_dense_mse"] = twin.dense_mse
-                return ending, metrics
-            base = build(of_twin, problem, data.train).to(data.dense.x.device)
-            listen(BaseStarted())
-            of_base = follow(train(base, data, of_twin), listen, stop)
-            if of_base.outcome is Outcome.COMPLETED:
-                found = evaluate(base, problem, data.dense)
-                metrics["prune/base_dense_mse"] = found["final/dense_mse"]
-                if not math.isfinite(found["final/dense_nmse"]):
-                    of_base = Ending(Outcome.DIVERGED, _of_dense_grid(found))
-            if of_base.outcome is Outcome.DIVERGED:
-                ending = Ending(
-                    Outcome.COMPLETED,
-                    f"{ending.reason} Its unpruned twin diverged, so there is nothing to compare it with: {of_base.reason}",
-                )
-            elif of_base.outcome is not Outcome.COMPLETED:
-                ending = Ending(of_base.outcome, f"While training the unpruned twin: {of_base.reason}", of_base.error)
-        return ending, metrics
     except Exception as error:
         return Ending(Outcome.ERROR, f"{type(error).__name__} in the evaluation: {error}", error), {}
+    bad = {name: value for name, value in metrics.items() if not math.isfinite(value)}
+    if "final/dense_nmse" in bad:
+        return Ending(Outcome.DIVERGED, f"{ending.reason} {of_dense_grid(metrics)}"), bad
+    if bad:
+        ending = Ending(Outcome.COMPLETED, f"{ending.reason} Not finite: {', '.join(bad)}.")
+    active = active_parameters(model.network)
+    return ending, metrics | {"model/params": float(parameters(model)), "model/active_params": float(active)}
+
+
+def add_what_follows(trained: Trained, ending: Ending, added: Additions) -> Ending:
+    """Take the steps that the family has after a training, until one ends the run otherwise than completed.
+
+    What they find goes into ``added``; an exception is the outcome of the run, and costs nothing that is there already.
+    """
+    for step in map(resolve, FAMILIES.get(trained.config.model).after):
+        try:
+            changed, found = step(trained)
+        except Exception as error:
+            return Ending(Outcome.ERROR, f"{type(error).__name__} after the training: {error}", error)
+        added.metrics |= found.metrics
+        added.tags |= found.tags
+        added.texts |= found.texts
+        if changed is not None:
+            completed = changed.outcome is Outcome.COMPLETED
+            ending = Ending(
+                changed.outcome, f"{ending.reason} {changed.reason}" if completed else changed.reason, changed.error
+            )
+        if ending.outcome is not Outcome.COMPLETED:
+            break
+    return ending
 
 
 def keep(ending: Ending, kept: Kept, model: Regressor, problem: Problem, data: Data) -> tuple[Ending, dict[str, float]]:
@@ -227,36 +221,8 @@ def keep(ending: Ending, kept: Kept, model: Regressor, problem: Problem, data: D
         reason = f"{reason} It can't be evaluated: {type(error).__name__}: {error}"
         return Ending(ending.outcome, reason, ending.error or error), {}
     metrics = {f"kept/{name.removeprefix('final/')}": v for name, v in found.items() if math.isfinite(v)}
-    metrics |= {"kept/epoch": float(kept.epoch), "kept/active_params": float(active_parameters(model))}
+    metrics |= {"kept/epoch": float(kept.epoch), "kept/active_params": float(active_parameters(model.network))}
     return Ending(ending.outcome, reason, ending.error), metrics
-
-
-def _of_dense_grid(metrics: Mapping[str, float]) -> str:
-    return f"The error on the dense grid is {metrics['final/dense_nmse']}, though it was finite at every point of the samples."
-
-
-def formulate(model: Regressor, problem: Problem, data: Data, stop: Stop) -> Findings:
-    """The formula of a trained KAN, or why there is none: the run is complete without it, so nothing here costs it."""
-
-    def go_on() -> None:
-        if stop.reason is not None:
-            raise InterruptedError(f"{stop.reason} before there was a formula.")
-        if stop.passed():
-            raise TimeoutError("The deadline passed before there was a formula.")
-
-    try:
-        formula = find_formula(model, problem, data, go_on)
-    except Exception as error:
-        text = "".join(traceback.format_exception(error))
-        return Findings(
-            tags={"symbolic.error": f"{type(error).__name__}: {error}"}, texts={"symbolic/traceback.txt": text}
-        )
-    findings = Findings(tags={"symbolic.formula": formula.text}, texts={"symbolic/formula.json": formula.json()})
-    if formula.is_finite():
-        findings.metrics.update({"symbolic/dense_mse": formula.dense_mse, "symbolic/dense_nmse": formula.dense_nmse})
-    else:
-        findings.tags["symbolic.error"] = "The formula is not finite everywhere on the dense grid."
-    return findings
 
 
 def predict(model: Regressor, data: Data, recorder: Recorder) -> Tensor:
@@ -287,9 +253,14 @@ def draw(
         return (fit_figure if problem.dimension == 1 else heatmap_figure)(problem, data, prediction(), title)
 
     figures["fit.png" if problem.dimension == 1 else "heatmap.png"] = fit
-    if isinstance(network := model.network, KAN):
-        figures["kan.png"] = lambda: kan_figure(network, model.scaled(data.train.x), title)
+    for name, place in FAMILIES.get(config.model).figures.items():
+        figures[name] = partial(_of_family, place, model, data, title)
     return figures
+
+
+def _of_family(place: Place, model: Regressor, data: Data, title: str) -> Figure:
+    figure: Figure = resolve(place)(model.network, model.scaled(data.train.x), title)
+    return figure
 
 
 def find_device(name: str) -> torch.device:

@@ -92,7 +92,8 @@ def find_formula(model: Regressor, problem: Problem, data: Data, go_on: Callable
     """
     assert isinstance(model.network, KAN)
     scaled = model.scaled(data.train.x[:POINTS])
-    data = Data(*(_in_double(sample) for sample in (data.train, data.val, data.test, data.dense)))
+    fitted, val, test, dense = map(_in_double, (data.train, data.val, data.test, data.dense))
+    data = Data(fitted, val, test, dense)
     layers, edges = symbolic_layers(model.network, scaled, LIBRARY, WEIGHT_SIMPLE, go_on)
     symbolic = Regressor(
         SymbolicKAN(layers), problem.low, problem.high, model.mean.item(), model.std.item(), torch.float64

@@ -11,14 +11,14 @@ from harness.errors import BadInput, quoted
 from harness.escaping import markdown
 from harness.machine import refuse_unwritable
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store
-from reports.evidence import Evidence, Selection, gather
-from reports.histories import Artifacts
-from reports.judging import judge
-from reports.numbers import number
-from reports.render import OVER
-from reports.statistics import Estimate, better, estimate
-from reports.tables import chosen, final_errors, groups_of
-from reports.verdicts import Verdict
+from reports.comparing.groups import chosen, final_errors, groups_of
+from reports.comparing.statistics import Estimate, better, estimate
+from reports.pages.render import OVER
+from reports.reading.artifacts import Artifacts
+from reports.reading.evidence import Evidence, Selection, gather
+from reports.verdicts.judgements import judgements_of
+from reports.verdicts.numbers import number
+from reports.verdicts.verdict import Verdict
 
 LEVEL = 0.05
 """Of the two-sided Mann-Whitney test."""
@@ -113,10 +113,10 @@ def held_against(first: Evidence, second: Evidence, artifacts: Artifacts) -> Cha
     if not both:
         raise BadInput(f"{first.selection} and {second.selection} have no preset, problem and model in common.")
     changes = tuple(change for key in both if (change := change_of(key, old[key], new[key])) is not None)
-    judged = {(each.criterion.id, each.preset): each.verdict for each in judge(first, artifacts)}
+    judged = {(each.criterion.id, each.preset): each.verdict for each in judgements_of(first, artifacts)}
     flips = tuple(
         Flip(each.criterion.id, each.preset, judged[each.criterion.id, each.preset], each.verdict)
-        for each in judge(second, artifacts)
+        for each in judgements_of(second, artifacts)
         if judged.get((each.criterion.id, each.preset), each.verdict) is not each.verdict
     )
     lost, gained = (tuple(key for key in a if key not in b) for a, b in ((old, new), (new, old)))

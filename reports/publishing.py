@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 import platform
 import re
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,14 +19,10 @@ import pandas as pd
 
 from harness import presets
 from harness.errors import BadInput, quoted
-from harness.families import FAMILIES
 from harness.machine import cores, processor
-from harness.presets import DAGGER, KNOWS_TARGET
-from harness.problems import PROBLEMS
 from harness.protocol import REPORTING
 from harness.registry import check_name
-from reports.criteria import CRITERIA
-from reports.verdicts import Verdict, median_figure
+from reports.pages.published_tables import published_tables
 
 LEDGER = Path("docs/results/ledger.json")
 PACKAGES = ("harness", "mlflow", "torch", "numpy", "scipy")
@@ -41,7 +36,7 @@ FIGURE = re.compile(r"[-+*]*\d[\d.,]*(e[-+]?\d+)?(%|x|\*\*)?(\s|,|$)")
 
 
 @dataclass(frozen=True)
-class Row:
+class LedgerRow:
     """What the ledger says of a result that was published."""
 
     name: str
@@ -87,26 +82,9 @@ def publish(report: str, name: str, commands: Sequence[str], root: Path = Path()
         raise BadInput("command is missing; give the command that made the runs, so that others can make them too.")
     if not (root / "docs").is_dir():
         raise BadInput("there is no folder docs here; publish from the checkout of the project.")
-    folder = Path(report)
-    try:
-        said = json.loads((folder / "report.json").read_text())
-        text = dict.fromkeys(("preset_digest", "commit", "dirty"), str)  # a digest may look like a number
-        cells = pd.read_csv(
-            folder / "runs.csv", dtype=text, keep_default_na=False, na_values={"final/dense_nmse": [""]}
-        )
-        page = (folder / "report.md").read_text()
-        pictures = {path.name: path.read_bytes() for path in sorted((folder / "figures").iterdir())}
-    except (OSError, ValueError) as error:
-        raise BadInput(f"report = {report!r} can't be read: {error}.") from error
+    said, cells, page, pictures = _read(report)
     found = row(name, said, cells, commands)
-    texts = {
-        "groups": groups(said),
-        "verdicts": verdicts(said),
-        **{f"verdicts-{_slug(group)}": verdicts(of) for group, of in _by_group(said).items()},
-        "errors": errors(cells),
-        "summary": summary(cells),
-    }
-    made = {place: f"{text}\n\n{found.line()}" for place, text in texts.items()}
+    made = {place: f"{text}\n\n{found.line()}" for place, text in published_tables(said, cells).items()}
     pages = {path: _filled(path.read_text(), name, made) for path in _pages(root)}
     used = {
         place for path in pages for place in made if f"<!-- made by harness publish: {name}/{place} -->" in pages[path]
@@ -117,7 +95,7 @@ def publish(report: str, name: str, commands: Sequence[str], root: Path = Path()
     home = root / LEDGER.parent / name
     pages[home / "report.md"] = made["report"]
     others = {each.name: each for each in ledger(root) if each.name != name}
-    rows = [*others.values(), Row(**{**asdict(found), "texts": digests})]
+    rows = [*others.values(), LedgerRow(**{**asdict(found), "texts": digests})]
     pages[root / LEDGER] = json.dumps([asdict(each) for each in sorted(rows, key=lambda r: r.name)], indent=1) + "\n"
     shutil.rmtree(home, ignore_errors=True)
     (home / "figures").mkdir(parents=True)
@@ -129,7 +107,23 @@ def publish(report: str, name: str, commands: Sequence[str], root: Path = Path()
     return changed
 
 
-def row(name: str, said: Mapping[str, Any], cells: pd.DataFrame, commands: Sequence[str]) -> Row:
+def _read(report: str) -> tuple[dict[str, Any], pd.DataFrame, str, dict[str, bytes]]:
+    """What ``harness report`` has written: its JSON, its runs, its page in Markdown, and its pictures by their names."""
+    folder = Path(report)
+    try:
+        said = json.loads((folder / "report.json").read_text())
+        text = dict.fromkeys(("preset_digest", "commit", "dirty"), str)  # a digest may look like a number
+        cells = pd.read_csv(
+            folder / "runs.csv", dtype=text, keep_default_na=False, na_values={"final/dense_nmse": [""]}
+        )
+        page = (folder / "report.md").read_text()
+        pictures = {path.name: path.read_bytes() for path in sorted((folder / "figures").iterdir())}
+    except (OSError, ValueError) as error:
+        raise BadInput(f"report = {report!r} can't be read: {error}.") from error
+    return said, cells, page, pictures
+
+
+def row(name: str, said: Mapping[str, Any], cells: pd.DataFrame, commands: Sequence[str]) -> LedgerRow:
     """The row of a report. Raises BadInput where its runs are not as the protocol wants them."""
     if said["unsettled"] or not len(cells):
         raise BadInput(f"report is not complete: {said['unsettled'] or 'all'} of its cells have not ended.")
@@ -157,14 +151,14 @@ def row(name: str, said: Mapping[str, Any], cells: pd.DataFrame, commands: Seque
     versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
     machine = f"{cores()} cores, {processor()}"
     today = datetime.now(UTC).date().isoformat()
-    return Row(name, str(said["selection"]), used, seeds, commits[0], versions, machine, today, tuple(commands))
+    return LedgerRow(name, str(said["selection"]), used, seeds, commits[0], versions, machine, today, tuple(commands))
 
 
-def ledger(root: Path = Path()) -> list[Row]:
+def ledger(root: Path = Path()) -> list[LedgerRow]:
     """What has been published."""
     path = root / LEDGER
     rows = json.loads(path.read_text()) if path.is_file() else []
-    return [Row(**{**each, "commands": tuple(each["commands"])}) for each in rows]
+    return [LedgerRow(**{**each, "commands": tuple(each["commands"])}) for each in rows]
 
 
 def digest_of(text: str) -> str:
@@ -198,7 +192,7 @@ def check(root: Path = Path()) -> list[str]:
     return faults + [f"{name}/{place} is in the ledger, and in no page as it was published." for name, place in lost]
 
 
-def _faults_of(row: Row) -> Iterator[str]:
+def _faults_of(row: LedgerRow) -> Iterator[str]:
     if strange := _strange(row.seeds):
         yield f"{row.name}: seed {strange[0]} is no reporting seed ({spelled(REPORTING)})."
     yield from (f"{row.name}: {fault}" for fault in _stale(row.presets))
@@ -248,133 +242,3 @@ def _filled(text: str, name: str, made: Mapping[str, str]) -> str:
         if found:
             text = f"{before}{begin}\n\n{content}\n\n{end}{rest.partition(end)[2]}"
     return text
-
-
-def errors(cells: pd.DataFrame) -> str:
-    """A table for each model: dense NMSE on each problem under each preset.
-
-    Median over the seeds, with the least and the largest; a seed without a result counts as infinite.
-    """
-    known, marked = _nmse(cells), _marked(cells)
-    lines = [f"Dense NMSE, median of the seeds (least to largest).{_legend(marked)}"]
-    used = list(dict.fromkeys(cells["preset"]))
-    for model in (name for name in FAMILIES.names() if name in set(cells["model"])):
-        lines += ["", f"### `{model}`", "", f"| problem | {' | '.join(used)} |", "|---" * (len(used) + 1) + "|"]
-        for problem in (name for name in PROBLEMS.names() if name in set(cells["problem"])):
-            keys = [(problem, model, preset) for preset in used]
-            spreads = (_spread(known.get(key, ()), DAGGER if key in marked else "") for key in keys)
-            lines.append(f"| {problem} | {' | '.join(spreads)} |")
-    return "\n".join(lines)
-
-
-def summary(cells: pd.DataFrame) -> str:
-    """One table: the median dense NMSE of each model on each problem, under the preset of the row; the least is bold."""
-    known, marked = _nmse(cells), _marked(cells)
-    models = [name for name in FAMILIES.names() if name in set(cells["model"])]
-    lines = [f"| problem | preset | {' | '.join(models)} |", "|---" * (len(models) + 2) + "|"]
-    for problem in (name for name in PROBLEMS.names() if name in set(cells["problem"])):
-        for preset in dict.fromkeys(cells["preset"]):
-            medians = {
-                m: figure for m in models if (figure := median_figure(known.get((problem, m, preset), ()))) is not None
-            }
-            least = min(medians.values(), default=math.inf)
-            marks = {m: DAGGER if (problem, m, preset) in marked else "" for m in models}
-            shown = (f"{medians[m]:.1e}{marks[m]}" if m in medians else "–" for m in models)
-            best = [m for m in medians if medians[m] == least < math.inf]
-            bold = (f"**{s}**" if m in best else s for m, s in zip(models, shown, strict=True))
-            if medians:
-                lines.append(f"| {problem} | {preset} | {' | '.join(bold)} |")
-    return "\n".join([*lines, "", _legend(marked).strip()] if marked else lines)
-
-
-def _marked(cells: pd.DataFrame) -> set[tuple[str, str, str]]:
-    """Problem, model and preset whose shape was chosen with knowledge of the target."""
-    knowing = cells[cells["knows_target"].astype(str) == "True"]
-    return set(zip(knowing["problem"], knowing["model"], knowing["preset"], strict=True))
-
-
-def _legend(marked: Collection[object]) -> str:
-    return f" {KNOWS_TARGET}." if marked else ""
-
-
-def _nmse(cells: pd.DataFrame) -> dict[tuple[str, str, str], list[float]]:
-    """Dense NMSE of the seeds, by problem, model and preset; infinite where there is no result."""
-    nmse = pd.to_numeric(cells["final/dense_nmse"], errors="coerce")
-    known = cells.assign(nmse=nmse.where(cells["outcome"] == "completed").fillna(math.inf))
-    return {
-        (str(problem), str(model), str(preset)): [float(value) for value in some["nmse"]]
-        for (problem, model, preset), some in known.groupby(["problem", "model", "preset"])
-    }
-
-
-def _spread(values: Sequence[float], mark: str) -> str:
-    """The median, of two middle seeds the worse as in the report, with the least and the largest."""
-    median = median_figure(values)
-    return "no run" if median is None else f"{median:.1e}{mark} ({min(values):.1e} to {max(values):.1e})"
-
-
-def verdicts(said: Mapping[str, Any]) -> str:
-    """The verdicts of a ``report.json`` by criterion and preset, with the problems on which each holds; then, once, those of
-    the rules over presets.
-    """
-    used = said["presets"]
-    rows: dict[str, dict[str | None, str]] = {}
-    for each in said["verdicts"]:
-        of = rows.setdefault(f"{each['criterion']} | {each['sentence']}", {})
-        of[each["preset"]] = f"{each['verdict']} {each['counts']}".rstrip()
-    of_presets = {name: of for name, of in rows.items() if None not in of}
-    lines = [f"| | | {' | '.join(used)} |", "|---" * (len(used) + 2) + "|"]
-    lines += [f"| {name} | {' | '.join(of.get(p, '') for p in used)} |" for name, of in of_presets.items()]
-    over = [f"| {name} | {of[None]} |" for name, of in rows.items() if None in of]
-    if over:
-        lines += [
-            "",
-            f"Rules over presets ({', '.join(used)}), each decided once:",
-            "",
-            "| | | |",
-            "|---|---|---|",
-            *over,
-        ]
-    return "\n".join(lines)
-
-
-def _by_group(said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a report says, by the group of its criteria."""
-    found: dict[str, dict[str, Any]] = {}
-    for each in said["verdicts"]:
-        of = found.setdefault(CRITERIA.get(each["criterion"]).group, {**said, "verdicts": []})
-        of["verdicts"].append(each)
-    return found
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-def groups(said: Mapping[str, Any]) -> str:
-    """A line for each group of criteria: how many come to which verdict, by preset; those that do not hold are named.
-
-    Rules over presets stand once, in a column of their own.
-    """
-    columns = [*said["presets"], None]
-    counted: dict[str, dict[str | None, dict[str, list[str]]]] = {}
-    for group, of_group in _by_group(said).items():
-        for each in of_group["verdicts"]:
-            of = counted.setdefault(group, {}).setdefault(each["preset"], {})
-            of.setdefault(each["verdict"], []).append(each["criterion"])
-
-    def entry(of: Mapping[str, Sequence[str]]) -> str:
-        order = sorted(of, key=[verdict.value for verdict in Verdict].index)
-        held = ("PASS", "EXPECTED", "N/A")
-        return ", ".join(f"{len(of[v])} {v}" + ("" if v in held else f" ({', '.join(of[v])})") for v in order)
-
-    lines = [
-        f"| criteria | {' | '.join(map(str, said['presets']))} | over presets |",
-        "|---" * (len(columns) + 1) + "|",
-    ]
-    for group, by_preset in counted.items():
-        ids = list(dict.fromkeys(name for of in by_preset.values() for some in of.values() for name in some))
-        ids = [name for name in CRITERIA.names() if name in ids]
-        entries = (entry(by_preset.get(column, {})) for column in columns)
-        lines.append(f"| {group} ({', '.join(ids)}) | {' | '.join(entries)} |")
-    return "\n".join(lines)

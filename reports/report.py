@@ -13,12 +13,13 @@ from harness.errors import BadInput, quoted
 from harness.escaping import visible
 from harness.machine import refuse_unwritable
 from harness.tracking.store import is_server, look_at_store, lost_in_one_sentence, open_store, reads_only
-from reports.evidence import Selection, gather
-from reports.export import as_json, runs_csv, tables_csv, verdicts_csv
-from reports.histories import Artifacts
-from reports.making import Report, make
-from reports.render import OVER, Link, html, tex, text
-from reports.store import log_files
+from reports.pages.contents import Report, contents_of
+from reports.pages.render import OVER, Link, html, tex, text
+from reports.pages.report_csv import runs_csv, tables_csv, verdicts_csv
+from reports.pages.report_json import as_json
+from reports.reading.artifacts import Artifacts
+from reports.reading.evidence import Selection, gather
+from reports.reading.store import log_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,7 +76,7 @@ def report(selection: Selection, out: str = "report", ui: str | None = None) -> 
     with lost_in_one_sentence():
         client = open_store(reading=True)
         evidence = gather(client, selection)
-        made = make(evidence, Artifacts(client))
+        made = contents_of(evidence, Artifacts(client))
     runs = {cell.run.run_id: cell.run.experiment_id for cell in evidence.cells if cell.run is not None}
     server = client.tracking_uri if is_server(client.tracking_uri) else None
     names = write(made, folder, link_to(ui or server, runs))

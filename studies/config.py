@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.addresses import as_typed
-from harness.config import Names, OrNone, RunConfig, field
+from harness.config import fields_of
 from harness.errors import BadInput, quoted, refusal
 from harness.execution.executors import ExecutorConfig, every_field, take
 from harness.families import FAMILIES
+from harness.fields import Names, OrNone, field
 from harness.machine import refuse_unwritable
 from harness.protocol import CONFIRMATION, REPORTING
 from harness.registry import load_plugins, nearest
@@ -109,9 +110,7 @@ def configure(given: Mapping[str, str]) -> StudyConfig:
         )
     _refuse_reporting_seeds("first_seed", config.first_seed, config.seeds)
     load_plugins(config.plugins)  # which may bring the executor
-    of_runs = set(RunConfig.model_fields).union(
-        *(FAMILIES.get(model).config.model_fields for model in FAMILIES.names())
-    )
+    of_runs: set[str] = set().union(*(fields_of(FAMILIES.get(model).config) for model in FAMILIES.names()))
     others = {name: value for name, value in given.items() if name not in OWN}
     where, fields = take(others, OWN | of_runs)
     for name, value in fields.items():

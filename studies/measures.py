@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.outcome import Outcome
-from reports.verdicts import FLOOR
+from reports.reading.targets import FLOOR
 
 CAP = 3.0
 """The largest log10 NMSE. A run without a result counts as this, so that every value that is told is finite."""

@@ -87,7 +87,7 @@ class Plan:
 
     def _of_preset_on(self, problem: str, name: str, dimension: Dimension) -> Iterator[Any]:
         base = self.resolved({}, problem, self.seeds.start)
-        candidates = dimension.near(getattr(base, name, None))
+        candidates = dimension.near(base.values().get(name))
         yield from (c for c in candidates if self.resolved({name: c}, problem, self.seeds.start) == base)
 
     def runs(

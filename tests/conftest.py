@@ -114,11 +114,12 @@ def registries() -> Iterator[None]:
     """What a test registers is forgotten after it."""
     from harness.execution.executors import EXECUTORS
     from harness.families import FAMILIES
+    from harness.methods import METHODS
     from harness.problems import PROBLEMS
     from harness.registry import Registry
     from studies.catalogue import STUDIES
 
-    registries: list[Registry[Any]] = [PROBLEMS, FAMILIES, EXECUTORS, STUDIES]
+    registries: list[Registry[Any]] = [PROBLEMS, FAMILIES, METHODS, EXECUTORS, STUDIES]
     kept = [(registry, dict(registry._things)) for registry in registries]
     yield
     for registry, things in kept:

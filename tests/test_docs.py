@@ -20,21 +20,6 @@ def test_the_reference_of_the_configuration_is_that_of_the_code() -> None:
     )
 
 
-def test_the_problem_the_model_and_the_executor_of_contributing_can_be_used_as_printed(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
-    assert len(blocks) == 3
-    for number, code in enumerate(blocks):
-        (tmp_path / f"printed_{number}.py").write_text(code)
-    # In a process of its own, since what is registered stays.
-    command = [sys.executable, "-m", "harness", "list", "--plugins", "printed_0.py,printed_1.py,printed_2.py"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "gaussian" in done.stdout
-    assert "linear" in done.stdout
-    assert "polite" in done.stdout
-
-
 def test_the_criterion_of_the_page_on_reports_can_be_used_as_printed(tmp_path: Path) -> None:
     (code,) = re.findall(r"```py\n(.*?)```", (ROOT / "docs" / "reports.md").read_text(), re.DOTALL)
     (tmp_path / "printed.py").write_text(code)

@@ -16,11 +16,12 @@ import annotated_types as bounds
 import pytest
 
 from harness import cli
-from harness.config import OPTIMIZER_DEFAULTS, RunConfig
+from harness.config import RunConfig, fields_of
 from harness.execution.config import OWN, BenchmarkConfig
 from harness.execution.executors import ExecutorConfig
 from harness.execution.executors.dask import DaskConfig
 from harness.families import FAMILIES
+from harness.methods import owners
 from studies.config import ExportConfig, StudyConfig
 from tests.support import MODELS
 
@@ -48,7 +49,7 @@ def door(typed: str, *words: str, **files: str | bytes) -> Door:
 def of_fields(command: tuple[str, ...], fields: Mapping[str, Any]) -> Iterator[Door]:
     """The rows of each field: below and above its bounds, no number, not finite, an unknown word, an unclear switch."""
     for name, info in fields.items():
-        owner = next((o for o, own in OPTIMIZER_DEFAULTS.items() if name in own), None)
+        owner = next(iter(owners(name)), None)
         with_owner = (*command, "--optimizer", owner) if owner and "study" not in command else command
 
         def row(value: object, *words: str, base: tuple[str, ...] = with_owner, name: str = name) -> Door:
@@ -84,8 +85,8 @@ def of_fields(command: tuple[str, ...], fields: Mapping[str, Any]) -> Iterator[D
 
 def generated() -> Iterator[Door]:
     """The rows of every field of every command."""
-    yield from of_fields(("run",), RunConfig.model_fields)
-    seen = set(RunConfig.model_fields)
+    yield from of_fields(("run",), fields_of(RunConfig))
+    seen = set(fields_of(RunConfig))
     for model in MODELS:
         fields = FAMILIES.get(model).config.model_fields
         yield from of_fields(("run", "--model", model), {n: f for n, f in fields.items() if n not in seen})

@@ -11,7 +11,6 @@ from harness import problems, suites
 from harness.config import RunConfig
 from harness.errors import BadInput
 from harness.families import FAMILIES
-from harness.models import most_parameters, network
 
 
 def cells(suite: str, seeds: int = 1, **given: str) -> list[RunConfig]:
@@ -54,7 +53,7 @@ def test_widths_of_equal_params_come_as_near_to_the_target_as_widths_can() -> No
 
         def size(width: int, config: RunConfig = config, dimension: int = dimension) -> int:
             wide = config.model_copy(update={"width": width})
-            return most_parameters(network(wide, dimension), wide)
+            return wide.parameters(dimension)
 
         width = config.width  # type: ignore[attr-defined]  # each of these families has one
         distances = {w: abs(size(w) - target) for w in (width - 1, width, width + 1) if w >= 1}

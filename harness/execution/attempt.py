@@ -88,8 +88,9 @@ def attempt(task: Task, listener: Listener = lambda event: None) -> Attempted:
 
     ``listener`` is that of :func:`harness.run.run`.
     """
+    from harness.after import Twin
     from harness.presets import resolve
-    from harness.run import Twin, run
+    from harness.run import run
     from harness.tracking.claims import Busy, Done, claim, close
     from harness.tracking.naming import run_name
     from harness.tracking.results import result_of

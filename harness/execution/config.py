@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from harness.config import Names, OrNone, RunConfig, field
+from harness.config import RunConfig, fields_of
 from harness.errors import BadInput, quoted, refusal
 from harness.execution.executors import ExecutorConfig, every_field, take
 from harness.families import FAMILIES
+from harness.fields import Names, OrNone, field
 from harness.presets import load
 from harness.registry import load_plugins, nearest
 
@@ -63,7 +64,7 @@ def configure(given: Mapping[str, str]) -> BenchmarkConfig:
         raise refusal(error) from error
     load_plugins(config.plugins)  # which may bring the executor
     where, fields = take(
-        {name: value for name, value in given.items() if name not in OWN}, OWN | set(RunConfig.model_fields)
+        {name: value for name, value in given.items() if name not in OWN}, OWN | set(fields_of(RunConfig))
     )
     for name, value in fields.items():
         _refuse_what_is_no_field_of_all_cells(name, value)
@@ -79,11 +80,11 @@ def _refuse_what_is_no_field_of_all_cells(name: str, value: str) -> None:
         raise BadInput(
             f"{name} = {quoted(value)} is decided by the suite; choose with suite, models, seeds and first_seed."
         )
-    if name in RunConfig.model_fields:
+    if name in fields_of(RunConfig):
         return
     if owners := [model for model in FAMILIES.names() if name in FAMILIES.get(model).config.model_fields]:
         raise BadInput(
             f"{name} = {quoted(value)} is a field of {', '.join(owners)} only; set it in a suite file, for these models."
         )
-    known = {*OWN, *every_field(), *RunConfig.model_fields}
+    known = {*OWN, *every_field(), *fields_of(RunConfig)}
     raise BadInput(f"{name} = {quoted(value)} is not a field of a benchmark; {nearest(name, known)}")

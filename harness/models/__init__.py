@@ -13,10 +13,10 @@ from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from harness import problems
-from harness.config import KANConfig, PrunedKANConfig, RunConfig
+from harness.config import RunConfig
 from harness.data import Sample
 from harness.errors import BadInput, in_one_line, refusal
-from harness.families import FAMILIES
+from harness.families import FAMILIES, resolve
 from harness.models.kan import KAN
 from harness.models.regressor import Regressor
 from harness.problems import Problem
@@ -25,12 +25,9 @@ from harness.seeds import generator
 __all__ = [
     "KAN",
     "Regressor",
-    "active_parameters",
     "build",
     "load_checkpoint",
-    "most_parameters",
     "network",
-    "parameters",
     "save_checkpoint",
     "try_networks",
 ]
@@ -84,7 +81,7 @@ def network(config: RunConfig, dimension: int) -> nn.Module:
     """
     family = FAMILIES.get(config.model)
     try:
-        untrained = family.resolve("network")(config, dimension, generator(config.seed, "initialisation"))
+        untrained = resolve(family.network)(config, dimension, generator(config.seed, "initialisation"))
     except BadInput:
         raise
     except (Exception, SystemExit) as error:
@@ -96,28 +93,10 @@ def network(config: RunConfig, dimension: int) -> nn.Module:
     return untrained
 
 
-def parameters(model: nn.Module) -> int:
-    """Trainable numbers of a model; those that a mask switches off are counted."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def active_parameters(model: Regressor) -> int:
-    """Trainable numbers that the output depends on: for a KAN, live edges x (grid + k + 2)."""
-    return model.network.active_parameters() if isinstance(model.network, KAN) else parameters(model)
-
-
-def most_parameters(network: nn.Module, config: RunConfig) -> int:
-    """Trainable numbers of a network where it has most of them: a KAN on its finest grid, without a cut."""
-    if isinstance(network, KAN) and isinstance(config, KANConfig):
-        grids = config.grids + (config.retrain_grids if isinstance(config, PrunedKANConfig) else ())
-        return sum(layer.mask.numel() for layer in network) * (grids[-1] + config.k + 2)
-    return parameters(network)
-
-
 def save_checkpoint(folder: Path, config: RunConfig, state: dict[str, Tensor]) -> None:
     """Write ``state.safetensors`` and ``config.json``, from which :func:`load_checkpoint` rebuilds the model."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
+    (folder / "config.json").write_text(json.dumps(config.values(), indent=2) + "\n")
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "state.safetensors")
 
 
@@ -143,7 +122,7 @@ def load_checkpoint(folder: Path) -> tuple[RunConfig, Regressor]:
         raise BadInput(f"{where} can't be read: {error}") from error
     except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise BadInput(f"{where} can't be read: {error}.") from error
-    there, least = sum(tensor.numel() for tensor in state.values()), _least_parameters(config, problem.dimension)
+    there, least = sum(tensor.numel() for tensor in state.values()), config.least_parameters(problem.dimension)
     try:
         if least > there:  # a configuration of a few bytes can ask for more memory than there is
             raise RuntimeError(f"its network has at least {least:,} parameters, and the state {there:,} numbers")
@@ -159,11 +138,3 @@ def _bytes(path: Path, most: int) -> bytes:
     if path.stat().st_size > most:
         raise ValueError(f"{path.name} has {path.stat().st_size} bytes, more than any that was saved")
     return path.read_bytes()
-
-
-def _least_parameters(config: RunConfig, dimension: int) -> int:
-    """Trainable numbers that a state of this configuration has at least: those of a KAN on its first grid."""
-    most = config.parameters(dimension)
-    if isinstance(config, KANConfig):
-        return most // (config.stages()[-1] + config.k + 2) * (config.grids[0] + config.k + 2)
-    return most

@@ -13,8 +13,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from harness.config import FourierMLPConfig
+from harness.models.jets import Jacobian, Seeds
 from harness.models.mlp import mlp
 from harness.models.perceptron import Perceptron
+from harness.problems.rows import Jet
 
 
 class FourierFeatures(nn.Module):
@@ -32,6 +34,18 @@ class FourierFeatures(nn.Module):
         """The features of inputs of shape ``(points, dimension)``."""
         phase = 2 * math.pi * x @ self.frequencies.T
         return torch.cat([torch.cos(phase), torch.sin(phase)], dim=1)
+
+    def jet(self, x: Float[Tensor, "points dimension"], order: int) -> Jet:
+        """The features and their derivatives along the axes."""
+        factor = 2 * math.pi * self.frequencies
+        value = self(x)
+        cos, sin = value.unsqueeze(-1).chunk(2, dim=1)
+        curvatures = torch.cat([-cos * factor.square(), -sin * factor.square()], dim=1) if order > 1 else None
+        return Jet(value, torch.cat([-sin * factor, cos * factor], dim=1), curvatures)
+
+    def jet_jacobian(self, x: Float[Tensor, "points dimension"], seeds: Seeds) -> Jacobian:
+        """There is nothing to train."""
+        return x.new_empty(len(x), 0)
 
 
 def fourier_mlp(config: FourierMLPConfig, dimension: int, generator: torch.Generator) -> Perceptron:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from harness.models.interface import exported
 from harness.models.kan import KAN, KANLayer
 from harness.models.piecewise import polynomials
 from harness.models.regressor import Regressor
@@ -69,8 +70,7 @@ class Program(nn.Module):
         super().__init__()
         # A copy, since L-BFGS leaves parameters as views of one vector, and the archive wants a storage for each.
         self.model = deepcopy(model).cpu().eval()
-        if isinstance(self.model.network, KAN):
-            self.model.network = frozen(self.model.network)
+        self.model.network = exported(self.model.network)
         self.register_buffer("one", torch.ones(1, dtype=torch.float64))
 
     def forward(self, x: Num[Tensor, "points inputs"]) -> Float[Tensor, "points *outputs"]:

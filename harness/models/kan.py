@@ -30,9 +30,14 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from harness.config import KANConfig
-from harness.models.bspline import Knots, bspline_basis, extend, fit_coefficients
-from harness.models.piecewise import Edges, Features, Pieces, Weights, edges, features_and_slopes, pieces
+from harness.models import piecewise
+from harness.models.activations import silu_derivative
+from harness.models.bspline import Knots, bspline_basis, bspline_derivative, extend, fit_coefficients
+from harness.models.channels import Channels
+from harness.models.jets import Jacobian, Seeds
+from harness.models.piecewise import Edges, Features, Pieces, Weights, edges, pieces
 from harness.models.sparsity import plain_sparsity, sparsity
+from harness.problems.rows import Jet
 
 Activations = Float[Tensor, "points nodes"]
 NodeMajor = Float[Tensor, "nodes points"]
@@ -103,23 +108,67 @@ class KANLayer(nn.Module):
         """All splines and, last, silu at ``x``: what the weights are the factors of."""
         return torch.cat([bspline_basis(x, self.grid, self.k), silu(x).unsqueeze(-1)], dim=-1)
 
+    def derivatives(self, x: NodeMajor, order: int) -> list[Features]:
+        """The features and their derivatives up to ``order``; with a graph in ``x`` where one is wanted."""
+        if plain() and not torch.is_grad_enabled():
+            return piecewise.features(x, self.pieces(), self.k, order)
+        found = [(bspline_derivative(x.T, self.grid, self.k, n), silu_derivative(x.T, n)) for n in range(order + 1)]
+        return [torch.cat([splines, base.unsqueeze(-1)], dim=-1).permute(1, 2, 0) for splines, base in found]
+
     def jacobian(self, features: Features, slope: NodeMajor, out: Float[Tensor, "parameters points"]) -> None:
         """The chain rule: ``out``, one row a parameter in their order, from the derivative ``slope`` in each output node.
 
         Written in place: in a training, fresh memory for intermediate copies took as long as the arithmetic.
         """
-        rows = {
-            name: part.view(*parameter.shape, out.shape[1])
-            for (name, parameter), part in zip(
-                self.named_parameters(), out.split([p.numel() for p in self.parameters()]), strict=True
-            )
-        }
+        rows = self._rows(out)
         splines, base = features[:, :-1], features[:, -1:]
         masked = self.mask.unsqueeze(-1) * slope
         scaled = self.scale_sp.unsqueeze(-1) * masked
         torch.mul(scaled.unsqueeze(2), splines.unsqueeze(1), out=rows["coef"])
         torch.mul(masked, base, out=rows["scale_base"])
         torch.mul(masked, torch.bmm(self.coef, splines), out=rows["scale_sp"])
+
+    def through(self, h: Channels, derivatives: list[Features]) -> Channels:
+        """The layer on a value and its derivatives along the axes."""
+        weights = self.weights().flatten(1)
+        value = weights @ derivatives[0].flatten(0, 1)
+        slopes = [weights @ (derivatives[1] * slope.unsqueeze(1)).flatten(0, 1) for slope in h.slopes]
+        curvatures = []
+        for slope, curvature in zip(h.slopes, h.curvatures, strict=False):  # none where none are wanted
+            of_edges = derivatives[2] * slope.square().unsqueeze(1) + derivatives[1] * curvature.unsqueeze(1)
+            curvatures.append(weights @ of_edges.flatten(0, 1))
+        return Channels(value, slopes, curvatures)
+
+    def jet_jacobian(
+        self, h: Channels, derivatives: list[Features], adjoint: Channels, out: Float[Tensor, "parameters points"]
+    ) -> None:
+        """As :meth:`jacobian`, from the adjoints of value and derivatives in each output node."""
+        of_weights = adjoint.value.unsqueeze(1) * derivatives[0].unsqueeze(1)  # inputs, outputs, features, points
+        for factor, each in zip(_in_edges(h, adjoint), derivatives[1:], strict=False):
+            of_weights.addcmul_(factor.unsqueeze(2), each.unsqueeze(1))
+        of_weights.mul_(self.mask[:, :, None, None])
+        splines, rows = of_weights[:, :, :-1], self._rows(out)
+        torch.mul(self.scale_sp[:, :, None, None], splines, out=rows["coef"])
+        rows["scale_base"].copy_(of_weights[:, :, -1])
+        torch.sum(self.coef.unsqueeze(-1) * splines, dim=2, out=rows["scale_sp"])
+
+    def back(self, h: Channels, derivatives: list[Features], adjoint: Channels) -> Channels:
+        """From the adjoints of :meth:`through` to those of its inputs; ``derivatives`` go one further."""
+        weights = self.weights().transpose(0, 1)
+        first, *further = (torch.bmm(weights, each) for each in derivatives[1:])  # inputs, outputs, points
+        value = adjoint.value * first
+        for factor, each in zip(_in_edges(h, adjoint), further, strict=False):
+            value.addcmul_(factor, each)
+        slopes = [(b * first).sum(dim=1) for b in adjoint.slopes]
+        for axis, c in enumerate(adjoint.curvatures):
+            slopes[axis].add_((c * further[0]).sum(dim=1) * h.slopes[axis], alpha=2)
+        return Channels(value.sum(dim=1), slopes, [(c * first).sum(dim=1) for c in adjoint.curvatures])
+
+    def _rows(self, out: Float[Tensor, "parameters points"]) -> dict[str, Tensor]:
+        """Views of ``out`` by the name of the parameter, in its shape."""
+        parts = out.split([p.numel() for p in self.parameters()])
+        named = zip(self.named_parameters(), parts, strict=True)
+        return {name: part.view(*parameter.shape, out.shape[1]) for (name, parameter), part in named}
 
     def pieces(self) -> Pieces:
         """The polynomials between the knots, computed anew when the knots are not those of the last time."""
@@ -149,6 +198,18 @@ class KANLayer(nn.Module):
                 new = own.detach().new_empty(saved.shape)
                 setattr(self, name, nn.Parameter(new) if isinstance(own, nn.Parameter) else new)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _in_edges(h: Channels, adjoint: Channels) -> list[Float[Tensor, "inputs outputs points"]]:
+    """What the adjoints put on the first and the second derivative of each edge: b h_i + c h_ii, and c h_i^2."""
+    found = []
+    pairs = [*zip(adjoint.slopes, h.slopes, strict=True), *zip(adjoint.curvatures, h.curvatures, strict=True)]
+    if pairs:
+        found.append(torch.stack([ours * theirs.unsqueeze(1) for ours, theirs in pairs]).sum(dim=0))
+    if adjoint.curvatures:
+        squares = [c * s.square().unsqueeze(1) for c, s in zip(adjoint.curvatures, h.slopes, strict=True)]
+        found.append(torch.stack(squares).sum(dim=0))
+    return found
 
 
 class _Weights(torch.autograd.Function):
@@ -222,7 +283,7 @@ class KAN(nn.Module):
         known = []
         for layer in self:
             weights = layer.weights().transpose(0, 1)
-            values, slopes = features_and_slopes(x, layer.pieces(), layer.k)
+            values, slopes = piecewise.features(x, layer.pieces(), layer.k, 1)
             x = torch.bmm(weights, values).sum(dim=0)
             known.append((layer, weights, values, slopes))
         sizes = [sum(p.numel() for p in layer.parameters()) for layer in self]
@@ -230,6 +291,29 @@ class KAN(nn.Module):
         for (layer, weights, values, slopes), out in zip(reversed(known), reversed(result.split(sizes)), strict=True):
             layer.jacobian(values, slope, out)
             slope = (torch.bmm(weights, slopes) * slope).sum(dim=1)
+        return result.T
+
+    def jet(self, x: Activations, order: int) -> Jet:
+        """Value and derivatives up to ``order`` (1 or 2) along each axis of the inputs, with a graph in the parameters."""
+        h = Channels.of_inputs(x, order)
+        for layer in self:
+            h = layer.through(h, layer.derivatives(h.value, order))
+        return h.as_jet()
+
+    @torch.no_grad()
+    def jet_jacobian(self, x: Activations, seeds: Seeds) -> Jacobian:
+        """Derivative at each point in each parameter of the combination of the jet that ``seeds`` say."""
+        known, h = [], Channels.of_inputs(x, seeds.order())
+        for layer in self:
+            derivatives = layer.derivatives(h.value, seeds.order() + 1)
+            known.append((layer, h, derivatives))
+            h = layer.through(h, derivatives)
+        sizes = [sum(p.numel() for p in layer.parameters()) for layer in self]
+        result, adjoint = x.new_empty(sum(sizes), len(x)), Channels.of_jet(seeds)
+        for (layer, h, derivatives), out in zip(reversed(known), reversed(result.split(sizes)), strict=True):
+            layer.jet_jacobian(h, derivatives, adjoint, out)
+            if layer is not known[0][0]:
+                adjoint = layer.back(h, derivatives, adjoint)
         return result.T
 
     @staticmethod
@@ -248,6 +332,16 @@ class KAN(nn.Module):
     def at(self, x: Activations) -> FixedPoints:
         """The network at points that stay the same, for many evaluations."""
         return FixedPoints(self, x)
+
+    def measures(self) -> dict[str, float]:
+        """Of each epoch: the grid and the edges that are alive."""
+        return {"kan/grid": float(self.grid), "kan/active_edges": float(self.active_edges())}
+
+    def exported(self) -> nn.Module:
+        """See :func:`harness.models.frozen.frozen`."""
+        from harness.models.frozen import frozen
+
+        return frozen(self)
 
     def active_edges(self) -> int:
         """Edges that the mask leaves alive."""

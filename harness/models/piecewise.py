@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad, silu
 
+from harness.models.activations import silu_derivative
 from harness.models.bspline import Knots, reciprocal
 
 Points = Float[Tensor, "inputs points"]
@@ -169,18 +170,20 @@ def evaluate(
 
 
 @torch.no_grad()
-def features_and_slopes(x: Points, table: Pieces, k: int) -> tuple[Features, Features]:
-    """All splines and, last, silu at ``x``; also their derivatives there, at a knot those to its right.
+def features(x: Points, table: Pieces, k: int, order: int) -> list[Features]:
+    """All splines and, last, silu at ``x``; then their derivatives there up to ``order``, at a knot those to its right.
 
     Outside of all knots the splines are zero. NaN gives NaN, and so does an infinity, in silu and in k + 1 splines.
     """
     interval = interval_of(x, table.bins)
     inverse = table.inverse.index_select(0, interval)
     u = (x.flatten() - table.start.index_select(0, interval)) * inverse
-    value = slope = x.new_zeros(k + 1, len(interval))
+    # Horner's scheme, repeated: the Taylor coefficients of each polynomial at u.
+    taylor = [x.new_zeros(k + 1, len(interval)) for _ in range(order + 1)]
     for polynomials in table.polynomials.flatten(1, 3).flip(0):
-        slope = torch.addcmul(value, slope, u)
-        value = torch.addcmul(polynomials.T.gather(1, interval.expand(k + 1, -1)), value, u)
+        for n in range(order, 0, -1):
+            taylor[n] = torch.addcmul(taylor[n - 1], taylor[n], u)
+        taylor[0] = torch.addcmul(polynomials.T.gather(1, interval.expand(k + 1, -1)), taylor[0], u)
     intervals = len(table.start) // len(x)
     first = interval.view_as(x) - intervals * torch.arange(len(x), device=x.device).unsqueeze(1)
     window = first.unsqueeze(1) + torch.arange(k + 1, device=x.device).unsqueeze(1)
@@ -194,8 +197,11 @@ def features_and_slopes(x: Points, table: Pieces, k: int) -> tuple[Features, Fea
         result[:, -1] = base
         return result
 
-    derivative: Tensor = torch.ops.aten.silu_backward(torch.ones_like(x), x)
-    return place(silu(x), value), place(derivative, slope * inverse)
+    found, scale = [place(silu(x), taylor[0])], inverse
+    for n in range(1, order + 1):
+        found.append(place(silu_derivative(x, n), taylor[n] * scale))
+        scale = scale * inverse * (n + 1)
+    return found
 
 
 class _Edges(torch.autograd.Function):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
-Inputs = Float[Tensor, "points dimension"]
-Outputs = Float[Tensor, "points 1"]
+from harness.models import interface, jets
+from harness.models.interface import Inputs, Outputs
+from harness.models.jets import Jacobian, Seeds
+from harness.problems.rows import Jet
 
 
 class Regressor(nn.Module):
@@ -53,27 +53,31 @@ class Regressor(nn.Module):
         """The network's outputs in the units of the target."""
         return self.mean + self.std * outputs
 
-    def at(self, x: Inputs) -> FixedPoints:
-        """The model at points that stay the same, for many evaluations."""
-        return FixedPoints(self, x)
-
     def scaled(self, x: Inputs) -> Inputs:
         """The inputs as the network sees them."""
         return (x.to(self.mean.dtype) - self.centre) / self.half_width
 
+    def at(self, x: Inputs) -> Callable[[], Outputs]:
+        """The model at points that stay the same, see :func:`harness.models.interface.at`."""
+        outputs = interface.at(self.network, self.scaled(x))
+        return lambda: self.raw(outputs())
 
-class FixedPoints:
-    """A model at points that stay the same: they are scaled once, and a network with an ``at`` of its own can do more.
+    def jet(self, x: Inputs, order: int) -> Jet:
+        """Value and derivatives up to ``order`` (0, 1 or 2) along each axis, in raw units, with a graph in the parameters."""
+        found = jets.jet(self.network, self.scaled(x), order)
+        by = self.std / self.half_width
+        return Jet(
+            self.raw(found.value),
+            None if found.slopes is None else by * found.slopes,
+            None if found.curvatures is None else by / self.half_width * found.curvatures,
+        )
 
-    Follows whatever happens to the model's parameters; the model has to stay where it is, and in its dtype.
-    """
-
-    def __init__(self, model: Regressor, x: Inputs) -> None:
-        self.model = model
-        scaled = model.scaled(x)
-        at = getattr(model.network, "at", None)
-        self.network: Callable[[], Outputs] = partial(model.network, scaled) if at is None else at(scaled)
-
-    def __call__(self) -> Outputs:
-        """As ``model(x)``, with a gradient in the parameters only."""
-        return self.model.raw(self.network())
+    def jacobian(self, x: Inputs, parameters: list[nn.Parameter], seeds: Seeds) -> Jacobian:
+        """Derivative in each parameter of a combination of the jet, in raw units, at each point."""
+        by = self.std / self.half_width
+        scaled = Seeds(
+            self.std * seeds.a,
+            None if seeds.b is None else by * seeds.b,
+            None if seeds.c is None else by / self.half_width * seeds.c,
+        )
+        return jets.jacobian(self.network, self.scaled(x), parameters, scaled)

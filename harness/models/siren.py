@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from harness.config import SirenConfig
+from harness.models.activations import Sine
 from harness.models.mlp import linear
-from harness.models.perceptron import Perceptron, Sine
+from harness.models.perceptron import Perceptron
 
 
 def siren(config: SirenConfig, dimension: int, generator: torch.Generator) -> Perceptron:

@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from harness.config import OPTIMIZER_DEFAULTS, RunConfig
+from harness import methods
+from harness.config import RunConfig, fields_of
 from harness.errors import BadInput, quoted, refusal
 from harness.families import FAMILIES
 from harness.registry import check_name, load_plugins, nearest
@@ -102,7 +103,8 @@ def knows_target(config: RunConfig) -> bool:
     if config.model not in preset.get("knows_target", ()):
         return False
     section = sections(preset, config.model, config.problem)["problems", config.model, config.problem]
-    return any(getattr(config, name) == value for name, value in section.items())
+    values = config.values()
+    return any(values.get(name) == value for name, value in section.items())
 
 
 def sections(preset: Mapping[str, Any], model: str, problem: str) -> dict[tuple[str, ...], Mapping[str, Any]]:
@@ -124,11 +126,7 @@ def chosen_values(preset: Mapping[str, Any], model: str, problem: str, given: Ma
         chosen |= section
     if "optimizer" in given and given["optimizer"] != chosen.get("optimizer"):
         # A preset's rates belong to the preset's optimizer.
-        chosen = {
-            name: value
-            for name, value in chosen.items()
-            if not any(name in fields for fields in OPTIMIZER_DEFAULTS.values())
-        }
+        chosen = {name: value for name, value in chosen.items() if name not in methods.fields()}
     if "grids" in given:
         # A preset's further grids go on from the preset's grids.
         chosen.pop("retrain_grids", None)
@@ -162,7 +160,7 @@ def _plugins(value: object) -> Iterable[str]:
 
 def _refuse_unknown(given: Mapping[str, Any], config: type[RunConfig], model: str) -> None:
     for name, value in given.items():
-        if name in config.model_fields:
+        if name in fields_of(config):
             continue
         owners = [other for other in FAMILIES.names() if name in FAMILIES.get(other).config.model_fields]
         if owners:
@@ -170,5 +168,5 @@ def _refuse_unknown(given: Mapping[str, Any], config: type[RunConfig], model: st
                 f"{name} = {quoted(value)} is not a field of model {model!r}; it belongs to {', '.join(owners)}."
             )
         raise BadInput(
-            f"{name} = {quoted(value)} is not a field of model {model!r}; {nearest(name, config.model_fields)}"
+            f"{name} = {quoted(value)} is not a field of model {model!r}; {nearest(name, fields_of(config))}"
         )

@@ -6,8 +6,9 @@
 """
 
 from harness.problems.problem import PROBLEMS, Problem, get, register
+from harness.problems.rows import Jet, Rows
 
-__all__ = ["PROBLEMS", "Problem", "get", "register"]
+__all__ = ["PROBLEMS", "Jet", "Problem", "Rows", "get", "register"]
 
 # The built-in problems register when they are imported, as those of a plug-in do.
 from harness.problems import functions, poisson  # noqa: F401  (needs the names above)

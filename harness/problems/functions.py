@@ -7,7 +7,8 @@ from functools import partial
 
 import torch
 
-from harness.problems.problem import Points, Problem, Values, register
+from harness.problems.problem import Problem, Values, register
+from harness.problems.rows import Points
 
 SECTION = ("section1_1",)
 ORIGINAL = "Section 1.1 of the original benchmark (MadocCottle/pykan, 2025)"

@@ -11,7 +11,8 @@ from math import pi
 
 import torch
 
-from harness.problems.problem import Points, Problem, Values, register
+from harness.problems.problem import Problem, Values, register
+from harness.problems.rows import Points
 
 ORIGINAL = "of the original benchmark (MadocCottle/pykan, 2025)"
 KAN_PAPER = "Liu et al. 2024, KAN: Kolmogorov-Arnold Networks, arXiv:2404.19756, section 3.4 (solving PDEs)"

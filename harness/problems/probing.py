@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harness.errors import BadInput
-from harness.problems.problem import Points, Problem
+from harness.problems.problem import Problem
+from harness.problems.rows import Points
 from harness.seeds import generator
 
 PROBES = 64

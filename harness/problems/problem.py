@@ -15,9 +15,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
 from harness.errors import BadInput, in_one_line
+from harness.problems.rows import Points, Rows
 from harness.registry import Registry, check_name
 
-Points = Float[Tensor, "points dimension"]
 Values = Float[Tensor, "points 1"]
 
 
@@ -49,6 +49,8 @@ class Problem:
     """Sign of the Laplacian in ``sign * laplacian(u) = target``; of no meaning without a ``solution``."""
     smooth: bool = True
     """False for jumps and for frequencies that the original calls high: criterion B1 leaves these out."""
+    rows: tuple[Rows, ...] = ()
+    """What a training lowers in the place of the fit to its training points; ``target`` is what it is judged by then."""
 
     def __post_init__(self) -> None:
         check_name("problem", self.name)

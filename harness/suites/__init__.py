@@ -253,11 +253,12 @@ def _width(config: RunConfig, count: int) -> int:
 @cache
 def _nearest_width(config: RunConfig, dimension: int, count: int) -> int:
     """By bisection: the number of parameters grows with the width."""
-    from harness.models import most_parameters, network
+    from harness.models import network
+    from harness.models.interface import parameters
 
     def size(width: int) -> int:
         wide = config.model_copy(update={"width": width})
-        return wide.parameters(dimension) or most_parameters(network(wide, dimension), wide)
+        return wide.parameters(dimension) or parameters(network(wide, dimension))
 
     low, high = 1, 2
     while size(high) < count:

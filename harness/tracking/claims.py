@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunStatus, RunTag, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
 from mlflow.tracking.context.registry import resolve_tags
-from sqlalchemy import Engine, literal_column, select
 
 from harness.errors import BadInput
 from harness.escaping import in_filter
 from harness.outcome import Outcome
+from harness.tracking import queries
 from harness.tracking.liveness import Owner, Presence, Watch, owner_tag, presence
 from harness.tracking.store import database, patiently
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 WITHDRAWAL_S = 5.0
 """Seconds in which a rival that started at the same moment withdraws, unless it is at work already."""
@@ -199,30 +201,17 @@ def _standing(
 
 
 def runs_of(client: MlflowClient, fingerprint: str, but: str | None = None) -> list[Run]:
-    """Every run of a fingerprint, except ``but``.
-
-    A database is asked directly: 0.2 ms, where MLflow's search takes 10 at 10,000 runs.
-    """
+    """Every run of a fingerprint, except ``but``."""
     engine = database(client.tracking_uri)
     if engine is None:
         return [run for run in search(client, f"tags.fingerprint = {in_filter(fingerprint)}") if run.info.run_id != but]
-    query: Any = (
-        select(SqlRun.run_uuid)
-        .join(SqlTag, SqlTag.run_uuid == SqlRun.run_uuid)
-        # Spelled out, not as a parameter, or the index would not be considered (sqlite.org/partialindex.html).
-        .where(
-            SqlTag.key == literal_column("'fingerprint'"),
-            SqlTag.value == fingerprint,
-            SqlRun.lifecycle_stage == "active",
-        )
-    )
-    return [client.get_run(run_id) for run_id in _ask(engine, query) if run_id != but]
+    return [client.get_run(run_id) for run_id in _run_ids(engine, fingerprint) if run_id != but]
 
 
 @patiently
-def _ask(engine: Engine, query: Any) -> list[str]:
+def _run_ids(engine: Engine, fingerprint: str) -> list[str]:
     with engine.connect() as connection:
-        return list(connection.scalars(query))
+        return queries.run_ids(connection, fingerprint)
 
 
 TERMINAL = (Outcome.COMPLETED.value, Outcome.DIVERGED.value)

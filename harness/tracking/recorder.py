@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,7 @@ from harness.evaluation import log10_nmse
 from harness.figures import described
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
-from harness.outcome import Ending, Outcome
+from harness.outcome import Additions, Ending, Outcome
 from harness.presets import digest, knows_target
 from harness.problems import Problem
 from harness.tracking.artifacts import (
@@ -53,15 +53,6 @@ FLUSH_S = 10.0
 """Seconds between two writes while the training goes on; one metric costs 0.05 to 0.1 ms on SQLite."""
 SYSTEM_METRICS_S = 5.0
 HISTORY = ("train/mse", "val/mse", "test/mse", "lr", "grad/norm", "time/train_s", "evals")
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What was found out about a trained model: final metrics, tags, and texts by the path of their artifact."""
-
-    metrics: dict[str, float] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
 
 
 class Recorder:
@@ -230,20 +221,20 @@ class Recorder:
         figures: Mapping[str, Callable[[], Figure]] | None = None,
         prediction: Callable[[], Tensor] | None = None,
         model: Regressor | None = None,
-        findings: Findings | None = None,
+        added: Additions | None = None,
     ) -> Ending:
         """Write everything that exists, then how it ended, and close the run.
 
         ``metrics`` are final ones; one that is not finite becomes an event. ``figures`` draws each picture by its file
         name, ``prediction`` gives the values ``(points, 1)`` of the last finite state on the dense grid, ``model`` is logged
-        for others to load if the run is completed; tags and texts of ``findings`` are written, its metrics belong into
+        for others to load if the run is completed; tags and texts of ``added`` are written, its metrics belong into
         ``metrics``. What fails here is recorded: a fault turns ``completed`` into ``error``, and the rest is still written.
         Gives the ending that the run got.
         """
         self._concluded = True
         if self.client.get_run(self.run_id).info.status != "RUNNING":
             ending = Ending(Outcome.INTERRUPTED, f"Closed by somebody else while it was at work. {ending.reason}")
-        metrics, findings = metrics or {}, findings or Findings()
+        metrics, added = metrics or {}, added or Additions()
         self._events += self._not_finite(metrics)
         metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
         steps: dict[str, Callable[[], None]] = {
@@ -255,7 +246,7 @@ class Recorder:
         if prediction is not None:
             steps["dense.parquet"] = lambda: write_dense(self.client, self.run, self._data.dense, prediction())
         steps |= {f"figures/{name}": partial(self._write_figure, name, draw) for name, draw in (figures or {}).items()}
-        steps |= {path: partial(self._write_text, path, text) for path, text in findings.texts.items()}
+        steps |= {path: partial(self._write_text, path, text) for path, text in added.texts.items()}
         if model is not None and ending.outcome is Outcome.COMPLETED:
             steps["the model"] = partial(self._write_model, model)
         steps["the system metrics"] = self._stop_monitor
@@ -279,7 +270,7 @@ class Recorder:
             self.client.log_batch(
                 self.run_id,
                 metrics=self._final(metrics),
-                tags=_tags(self._closing_tags(ending, metrics, findings.tags)),
+                tags=_tags(self._closing_tags(ending, metrics, added.tags)),
             )
         finally:
             self.client.set_terminated(self.run_id, ending.outcome.status)

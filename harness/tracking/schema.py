@@ -9,7 +9,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from mlflow.store import db_migrations
 from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect
+
+from harness.tracking.queries import has_experiments
 
 
 def has_tables(connection: Connection) -> bool:
@@ -29,7 +31,7 @@ def has_tables(connection: Connection) -> bool:
         )
     if ours and not revisions:
         # As a process leaves it that was killed between the first tables and their revision: MLflow goes on from there.
-        if tables == set(InitialBase.metadata.tables) and not _rows(connection, "experiments"):
+        if tables == set(InitialBase.metadata.tables) and not has_experiments(connection):
             return False
         raise ValueError("its tables are of an MLflow from before 1.0")
     if not ours:
@@ -47,7 +49,3 @@ def has_tables(connection: Connection) -> bool:
     raise ValueError(
         f"its tables (schema {found}) are of a newer MLflow than the {mlflow.__version__} here; update MLflow"
     )
-
-
-def _rows(connection: Connection, table: str) -> bool:
-    return connection.execute(text(f"SELECT 1 FROM {table} LIMIT 1")).first() is not None

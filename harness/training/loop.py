@@ -9,17 +9,18 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import mse_loss
 
+from harness import methods
 from harness.config import RunConfig
 from harness.data import Data
-from harness.families import FAMILIES
-from harness.models import KAN, Regressor, most_parameters
-from harness.models.regressor import Inputs, Outputs
+from harness.families import FAMILIES, resolve
+from harness.methods import METHODS, Step
+from harness.methods.vectors import gradient_norm, norm
+from harness.models import Regressor, interface
+from harness.models.interface import Inputs, Outputs
+from harness.problems.rows import Jet
 from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted
-from harness.training.levenberg_marquardt import refuse_what_does_not_fit
-from harness.training.objective import Objective
-from harness.training.optimizers import OPTIMIZERS, Optimizer, gradient_norm, hold, learning_rate, norm
+from harness.training.rows import Block, Declared, Fit, Objective
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite."""
@@ -32,15 +33,15 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     the model is put back into its last finite state, and Diverged is the last event. An exception of the model passes
     through. Raises BadInput at once, before any event, for a network that the optimizer has no memory for.
     """
-    if config.optimizer == "lm":
-        refuse_what_does_not_fit(most_parameters(model.network, config), len(data.train.y), data.train.y.element_size())
+    most = max(interface.parameters(model.network), config.parameters(data.train.x.shape[1]))
+    config.method.check_size(most, data.rows, data.train.y.element_size())
     return _events(model, data, config)
 
 
 def _events(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     training = Training(model, data, config)
     try:
-        yield from FAMILIES.get(config.model).resolve("plan")(training)
+        yield from resolve(FAMILIES.get(config.model).plan)(training)
     except _NotFinite as found:
         model.load_state_dict(training.last_finite)
         yield found.event
@@ -80,10 +81,16 @@ class Training:
         self._grad_norm = math.nan
         self._extra: dict[str, float] = {}
         self._samples = (data.train, data.val, data.test)
-        self.at_train = model.at(data.train.x)
-        """The model at the training points."""
+        self.at_inputs = interface.at(model.network, self.inputs)
+        """The network at them, for many evaluations."""
         self._points = model.at(torch.cat([sample.x for sample in self._samples]))
         self._bound = math.inf
+        declared = [Declared(model, rows, x) for rows, x in zip(data.declared, data.at_declared, strict=True)]
+        self._blocks: list[Block] = [*declared] if declared else [Fit(model, data.train, self.inputs, self.at_train)]
+
+    def at_train(self) -> Outputs:
+        """The model at the training points."""
+        return self.model.raw(self.at_inputs())
 
     def stage(
         self,
@@ -93,22 +100,22 @@ class Training:
         prepare: Callable[[], None] | None = None,
         adapt: Callable[[int], bool] | None = None,
         penalised: Callable[[], tuple[Outputs, Tensor]] | None = None,
-        optimizer: Optimizer | None = None,
+        make: Callable[[methods.Objective], Step] | None = None,
     ) -> Iterator[Event]:
         """Train for ``epochs`` epochs with a new optimizer, and yield an event for each.
 
         ``prepare`` changes the model before the first epoch. ``adapt`` is asked before each later epoch, with its 0-based
         number in the stage, and says whether it changed the parameters, which then get a new optimizer. ``penalised``
         gives the predictions at the training points together with a penalty, which is added to the objective.
-        ``optimizer`` is the configured one unless given.
+        ``make`` gives the step of an epoch; it is the configured optimizer's unless given, and one of its own has no rate.
         """
         self._stage += 1
         self._stage_name = name
         yield StageStarted(self._stage, name)
         if self._stage == 0:
             self._look_at_start()
-        make = optimizer or OPTIMIZERS[self.config.optimizer]
-        take_step: Callable[[], float] | None = None
+        take_step: Step | None = None
+        method, config = METHODS.get(self.config.optimizer), self.config.method
         for number in range(epochs):
             self.epoch += 1
             started = time.perf_counter()
@@ -116,11 +123,11 @@ class Training:
                 prepare()
             if take_step is None or (adapt is not None and adapt(number)):
                 objective = self._objective(penalised)
-                take_step = partial(make(objective.parameters, self.config, lambda: self.epoch), objective)
+                take_step = make(objective) if make else method.step(objective, config, self._rate)
                 self._extra = objective.extra
             self._grad_norm = take_step()
             self.train_s += time.perf_counter() - started
-            yield self._epoch_done(None if make is hold else learning_rate(self.config, self.epoch))
+            yield self._epoch_done(None if make else self._rate())
 
     def kept(self) -> Kept:
         """The event that the model is worth keeping as it is now, a stage being over."""
@@ -133,36 +140,32 @@ class Training:
 
     def _objective(self, penalised: Callable[[], tuple[Outputs, Tensor]] | None) -> Objective:
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        objective = Objective(self._blocks, trained, partial(self._check, trained), self._count)
+        if penalised is not None:
+            objective.penalised = partial(self._penalised, penalised)
+        return objective
 
-        def predict() -> tuple[Outputs, Tensor | None]:
-            return (self.at_train(), None) if penalised is None else penalised()
-
-        evaluate = partial(self._evaluate, trained, predict)
-        return Objective(self.model, self.data.train, self.inputs, trained, predict, evaluate, self._count)
+    def _penalised(self, penalised: Callable[[], tuple[Outputs, Tensor]]) -> tuple[Jet, Tensor]:
+        """A fit has its predictions from the pass that gives the penalty; other rows have points of their own."""
+        predictions, penalty = penalised()
+        first = self._blocks[0]
+        return (Jet(predictions) if isinstance(first, Fit) else first.look()), penalty
 
     def _count(self) -> None:
         self.evals += 1
 
-    def _evaluate(
-        self, parameters: list[torch.nn.Parameter], predict: Callable[[], tuple[Outputs, Tensor | None]]
-    ) -> Tensor:
-        """The objective, in the units of the network (MSE / std^2, plus the penalty), and its gradient.
+    def _rate(self) -> float | None:
+        return self.config.method.rate(self.epoch, self.config.epochs)
+
+    def _check(self, parameters: list[torch.nn.Parameter], value: float) -> None:
+        """Raise _NotFinite where the objective, its gradient or the parameters are not finite.
 
         A mean of squares is finite only when every prediction is, so the loss speaks for the predictions.
         """
-        self._count()
-        for parameter in parameters:
-            parameter.grad = None
-        predictions, penalty = predict()
-        objective = mse_loss(predictions, self.data.train.y) / self.model.std**2
-        if penalty is not None:
-            objective = objective + penalty
-        objective.backward()
-        norms = (objective.item(), gradient_norm(parameters), norm(parameters))
+        norms = (value, gradient_norm(parameters), norm(parameters))
         if not all(map(math.isfinite, norms)):
             self._grad_norm = norms[1]
-            raise _NotFinite(self._first_non_finite(objective.item()))
-        return objective
+            raise _NotFinite(self._first_non_finite(value))
 
     @torch.no_grad()
     def _epoch_done(self, lr: float | None) -> Epoch:
@@ -177,11 +180,6 @@ class Training:
         self._last_train_mse = train_mse
         self.val_mse = val_mse
         self.last_finite = self._snapshot()
-        extra = (
-            {"kan/grid": float(self.model.network.grid), "kan/active_edges": float(self.model.network.active_edges())}
-            if isinstance(self.model.network, KAN)
-            else {}
-        )
         return Epoch(
             self.epoch,
             self._stage,
@@ -193,7 +191,7 @@ class Training:
             self.train_s,
             self.evals,
             self.last_finite,
-            {**self._extra, **extra},
+            {**self._extra, **interface.measures(self.model.network)},
         )
 
     @torch.no_grad()
@@ -215,7 +213,7 @@ class Training:
             self.evals,
             what,
             value,
-            learning_rate(self.config, self.epoch),
+            self._rate(),
             self._grad_norm,
             self._last_train_mse,
         )
@@ -230,6 +228,16 @@ class Training:
 
     def _snapshot(self) -> dict[str, Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+
+def hold(objective: methods.Objective) -> Step:
+    """One evaluation without a step: for an epoch that changes the model by other means, such as a cut."""
+
+    def step() -> float:
+        objective.evaluate()
+        return gradient_norm(objective.parameters)
+
+    return step
 
 
 def mse(model: Regressor, x: Tensor, y: Tensor) -> Tensor:

@@ -11,11 +11,10 @@ from torch import Tensor
 from harness.config import KANConfig, PrunedKANConfig
 from harness.data import scale2
 from harness.models import KAN
+from harness.models.interface import Outputs
 from harness.models.kan import FixedPoints
-from harness.models.regressor import Outputs
 from harness.training.events import Event, Pruned
-from harness.training.loop import Training
-from harness.training.optimizers import hold
+from harness.training.loop import Training, hold
 from harness.training.pruning import prune, single_cuts
 
 
@@ -46,10 +45,10 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
     the retraining after it fails (seed document, Problem 3), and so is each grid that is finished.
     """
     config = cast(PrunedKANConfig, training.config)
-    network, at_train = cast(KAN, training.model.network), cast(FixedPoints, training.at_train.network)
+    network, at_inputs = cast(KAN, training.model.network), cast(FixedPoints, training.at_inputs)
 
     def penalised() -> tuple[Outputs, Tensor]:
-        outputs, penalty = at_train.penalised(config.lamb_entropy)
+        outputs, penalty = at_inputs.penalised(config.lamb_entropy)
         return training.model.raw(outputs), config.lamb * penalty
 
     # The cut takes an epoch, a brief retraining another, and the last retraining at least one.
@@ -89,7 +88,7 @@ def _cut_at_once(training: Training) -> Generator[Event, None, float]:
     """Everything below the thresholds goes, in one epoch. Returns the dense MSE after it."""
     config, network = cast(PrunedKANConfig, training.config), cast(KAN, training.model.network)
     masks = prune(network, training.inputs, config.node_th, config.edge_th)
-    yield from training.stage("prune", 1, prepare=partial(network.set_masks, masks), optimizer=hold)
+    yield from training.stage("prune", 1, prepare=partial(network.set_masks, masks), make=hold)
     return training.dense_mse()
 
 
@@ -111,7 +110,7 @@ def _cut_greedily(training: Training) -> Generator[Event, None, float]:
         brief = min(config.retrain_briefly, config.epochs - training.epoch - 2)
         if masks is None or brief < 1 or training.epoch >= last:
             break
-        yield from training.stage("prune", 1, prepare=partial(network.set_masks, masks), optimizer=hold)
+        yield from training.stage("prune", 1, prepare=partial(network.set_masks, masks), make=hold)
         mse = training.dense_mse()
         yield from training.stage("retrain", brief)
         if training.val_mse <= allowed:

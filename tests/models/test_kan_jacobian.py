@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.models.bspline import bspline_basis, extend
+from harness.models.jets import jacobian, jacobian_of_any
 from harness.models.kan import KAN
-from harness.models.piecewise import features_and_slopes, pieces
-from harness.training.levenberg_marquardt import batch_of_gradients, jacobian
+from harness.models.piecewise import features, pieces
 from tests.models.test_kan_engine import error, network, points
 
 
@@ -30,7 +30,7 @@ def made(grid: int, k: int, depth: int, masked: bool = False, dimension: int = 2
 
 
 def by_gradients(network: KAN, x: Tensor) -> Tensor:
-    return batch_of_gradients(network, x, list(network.parameters()))
+    return jacobian_of_any(network, x, list(network.parameters()))
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -106,7 +106,7 @@ def test_splines_and_their_slopes_are_those_of_the_recursion(data: st.DataObject
     knots = extend(interior, k)
     ends = knots.amin().item() - 0.5, knots.amax().item() + 0.5
     x = torch.cat([knots, torch.linspace(*ends, 41, dtype=torch.float64).expand(2, -1)], dim=1)
-    values, slopes = features_and_slopes(x, pieces(knots, k), k)
+    values, slopes = features(x, pieces(knots, k), k, 1)
     free = x.clone().requires_grad_()
     basis = bspline_basis(free.T, knots, k)
     expected = torch.cat([basis, torch.nn.functional.silu(free.T).unsqueeze(-1)], dim=-1)

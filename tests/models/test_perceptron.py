@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.models import Regressor
-from harness.models.perceptron import _tanh_
+from harness.models.activations import tanh_
 from tests.support import parts, small
 
 
@@ -61,8 +61,8 @@ def test_a_parameter_that_is_not_finite_gives_what_the_model_gives(name: str, va
 def test_tanh_is_exact_to_two_units_in_the_last_place_everywhere() -> None:
     size = 10.0 ** np.linspace(-300, 3, 20001)
     x = np.concatenate([size, -size, [0.0]])
-    found = _tanh_(torch.from_numpy(x.copy())).numpy()
+    found = tanh_(torch.from_numpy(x.copy())).numpy()
     assert (np.abs(found - np.tanh(x)) <= 2 * np.spacing(np.abs(np.tanh(x)))).all()
-    ends = _tanh_(torch.tensor([math.inf, -math.inf, math.nan]))
+    ends = tanh_(torch.tensor([math.inf, -math.inf, math.nan]))
     assert ends[:2].tolist() == [1, -1]
     assert ends[2].isnan()

@@ -16,7 +16,8 @@ from harness.config import RunConfig
 from harness.data import Sample
 from harness.errors import BadInput
 from harness.families import Family, register
-from harness.models import KAN, Regressor, active_parameters, build, parameters, try_networks
+from harness.models import KAN, Regressor, build, try_networks
+from harness.models.interface import active_parameters, parameters
 from harness.presets import resolve
 from tests.support import MODELS, parts, small
 
@@ -108,13 +109,13 @@ def test_a_constant_target_is_standardised_without_a_division_by_zero() -> None:
 
 def test_parameters_are_counted_by_hand() -> None:
     mlp, _ = parts(small("mlp", width=6, depth=2))
-    assert parameters(mlp) == active_parameters(mlp) == (2 * 6 + 6) + (6 * 6 + 6) + (6 + 1)
+    assert parameters(mlp) == active_parameters(mlp.network) == (2 * 6 + 6) + (6 * 6 + 6) + (6 + 1)
     fourier, _ = parts(small("mlp_fourier", width=6, depth=1, features=4))
     assert parameters(fourier) == (8 * 6 + 6) + (6 + 1)
     kan, _ = parts(small("kan", width=3, k=3, grids=(4,)))
     assert isinstance(kan.network, KAN)
     edges = 2 * 3 + 3
-    assert parameters(kan) == active_parameters(kan) == edges * (4 + 3 + 2)
+    assert parameters(kan) == active_parameters(kan.network) == edges * (4 + 3 + 2)
     next(iter(kan.network)).mask[0, 1] = 0
-    assert active_parameters(kan) == (edges - 1) * (4 + 3 + 2)
+    assert active_parameters(kan.network) == (edges - 1) * (4 + 3 + 2)
     assert parameters(kan) == edges * (4 + 3 + 2)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from harness.config import SirenConfig
-from harness.models.perceptron import Sine
+from harness.models.activations import Sine
 from harness.models.siren import siren
 from harness.presets import resolve
 

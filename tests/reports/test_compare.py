@@ -15,7 +15,7 @@ from harness.errors import BadInput
 from harness.fingerprint import COMPARABILITY
 from harness.run import run
 from reports.compare import change_of, compare
-from reports.verdicts import Verdict
+from reports.verdicts.verdict import Verdict
 from tests.reports.conftest import BENCHMARK, PLANNED, plan_and_run
 from tests.support import small
 

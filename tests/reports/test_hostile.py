@@ -18,12 +18,14 @@ from mlflow import MlflowClient
 from harness.escaping import visible
 from harness.tracking.results import results
 from reports.compare import compare
-from reports.evidence import Cell, Selection, gather
-from reports.histories import Artifacts, Gone
-from reports.judging import judge
-from reports.predictions import predict
-from reports.render import vendored
-from reports.verdicts import Verdict
+from reports.pages.render import vendored
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.evidence import Selection, gather
+from reports.reading.gone import Gone
+from reports.reading.predictions import predict
+from reports.verdicts.judgements import judgements_of
+from reports.verdicts.verdict import Verdict
 from tests.reports.conftest import BENCHMARK
 from tests.reports.test_report import command
 from tests.support import harness
@@ -241,7 +243,7 @@ FACTS = {"dimension": 2, "scale2": 0.25, "smooth": True, "sections": ["mine"], "
     ],
 )
 def test_facts_that_are_none_are_left_out(facts: str) -> None:
-    from reports.targets import target
+    from reports.reading.targets import target
 
     assert target(Cell("f", "mlp", "somebody's", "tuned", 0, 1, None, facts=facts)) is None
     known = target(Cell("f", "mlp", "poisson_1d_sin", "tuned", 0, 1, None, facts=facts))
@@ -305,7 +307,7 @@ def test_a_run_that_recorded_nothing_of_its_problem_has_no_data_for_a_reason(fil
         )  # something was learned
         database.commit()
     evidence = gather(filled, Selection(experiment="section1_3"))
-    for judgement in judge(evidence, Artifacts(filled)):
+    for judgement in judgements_of(evidence, Artifacts(filled)):
         if judgement.criterion.id == "S3":
             assert judgement.verdict is Verdict.NO_DATA
             assert "no run says what problem 'somebody_s' is; name its plug-in with --plugins" in str(judgement)

@@ -14,7 +14,8 @@ from harness.cli import main
 from harness.errors import BadInput
 from harness.presets import KNOWS_TARGET
 from harness.protocol import CONFIRMATION, DEVELOPMENT, REPORTING
-from reports.publishing import LEDGER, check, digest_of, groups, ledger, publish, verdicts
+from reports.pages.published_tables import groups, verdicts
+from reports.publishing import LEDGER, check, digest_of, ledger, publish
 from tests.support import ROOT
 
 COMMAND = "harness benchmark --suite section1_3 --seeds 10 --first_seed 10000"

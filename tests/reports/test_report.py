@@ -17,14 +17,14 @@ from mlflow import MlflowClient
 from harness.cli import main
 from harness.escaping import latex, markdown
 from harness.presets import digest
-from reports.criteria import CRITERIA, Criterion, register
-from reports.deciding import every_run
-from reports.evidence import Selection, gather
-from reports.histories import check_png
+from reports.comparing.statistics import Estimate
+from reports.reading.evidence import Selection, gather
+from reports.reading.png import check_png
+from reports.reading.targets import target
 from reports.report import report
-from reports.statistics import Estimate
-from reports.targets import target
-from reports.verdicts import Finding, Verdict, seed_holds
+from reports.verdicts.criteria import CRITERIA, Criterion, register
+from reports.verdicts.problem_verdicts import every_run
+from reports.verdicts.verdict import Finding, Verdict, seed_holds
 from tests.reports.conftest import BENCHMARK
 from tests.support import harness
 

@@ -41,7 +41,7 @@ DAY = datetime.date(2026, 11, 24)
 
 def worth(run: Run) -> float:
     """Small rates are good on one problem, large ones on the other; a study's rate is the better the nearer to 1e-3."""
-    rate = float(run.config.lr or 0)
+    rate = float(run.config.values()["lr"])
     if run.config.problem == SIN:
         return min(1.0, rate)
     return min(1.0, 1e-6 / rate)
@@ -84,9 +84,11 @@ def test_a_problem_gets_values_of_its_own_where_they_beat_the_model_s_by_the_mar
 
 def test_a_study_that_does_not_beat_the_preset_is_not_better(outside: Path) -> None:
     _, found = studied()
-    before = found.plan.resolved({}, SIN, 0).lr
-    assert not confirmed(found, value=lambda run: 1e-9 if run.config.lr == before else 1.0, trial=1).is_better
-    assert confirmed(found, value=lambda run: 1.0 if run.config.lr == before else 1e-9, trial=1).is_better
+    before = found.plan.resolved({}, SIN, 0).values()["lr"]
+    assert not confirmed(
+        found, value=lambda run: 1e-9 if run.config.values()["lr"] == before else 1.0, trial=1
+    ).is_better
+    assert confirmed(found, value=lambda run: 1.0 if run.config.values()["lr"] == before else 1e-9, trial=1).is_better
 
 
 def test_the_preset_can_be_beaten_by_values_for_single_problems_alone(outside: Path) -> None:

@@ -21,9 +21,9 @@ from mlflow.entities import Run
 
 from harness.execution.benchmark import plan
 from harness.execution.config import configure
-from reports.evidence import Selection
+from reports.reading.evidence import Selection
 from reports.report import report
-from reports.verdicts import Verdict
+from reports.verdicts.verdict import Verdict
 from tests.postgres import Server
 from tests.support import all_runs, environment, harness
 

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import Page, expect, sync_playwright
 
-from reports.evidence import Selection
+from reports.reading.evidence import Selection
 from reports.report import report
 from tests.reports.conftest import filled, template  # noqa: F401  # fixtures
 from tests.system.test_browser import ARGUMENTS, CHROMIUM, pytestmark  # noqa: F401  # skipped where that is

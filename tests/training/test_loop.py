@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from harness.config import RunConfig
 from harness.models import Regressor
 from harness.training import Diverged, Epoch, Event, NonFinite, StageStarted, train
-from harness.training.optimizers import learning_rate
 from tests.support import MODELS, parts, python, small
 
 
@@ -234,7 +233,7 @@ def test_a_number_that_is_not_finite_is_reported_at_the_evaluation_where_it_was_
     assert event.stage == "train"
     done = epochs_of(before)
     assert event.epoch == len(done) + 1
-    assert event.lr == learning_rate(config, event.epoch)
+    assert event.lr == config.method.rate(event.epoch, config.epochs)
     if model == "siren":
         assert event.epoch == at  # one evaluation an epoch
     if done:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from harness.fingerprint import COMPARABILITY
+from harness.methods import METHODS
 from harness.training import Epoch, train
-from harness.training.optimizers import OPTIMIZERS
 from tests.support import MODELS, parts, small
 
 FILE = Path(__file__).with_name("reference.json")
@@ -23,7 +23,9 @@ TOLERANCE = 1e-8
 EPOCHS = 6
 
 RUNS: dict[str, dict[str, Any]] = {
-    f"{model} {optimizer}": {"model": model, "optimizer": optimizer} for model in MODELS for optimizer in OPTIMIZERS
+    f"{model} {optimizer}": {"model": model, "optimizer": optimizer}
+    for model in MODELS
+    for optimizer in METHODS.names()
 } | {
     f"kan_pruned greedy {optimizer}": {
         "model": "kan_pruned",
@@ -34,7 +36,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "reduction": 0.5,
         "epochs": 9,
     }
-    for optimizer in OPTIMIZERS
+    for optimizer in METHODS.names()
 }
 
 

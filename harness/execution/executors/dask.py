@@ -17,9 +17,9 @@ import yaml
 from pydantic import field_validator, model_validator
 
 from harness.addresses import fault, masked
-from harness.config import OrNone, field
 from harness.errors import BadInput
 from harness.execution.executors.executor import ExecutorConfig, ExecutorKind, register
+from harness.fields import OrNone, field
 
 SCHEDULERS = ("tcp", "tls", "ws", "wss", "ucx")
 NETWORK_FILE_SYSTEMS = (

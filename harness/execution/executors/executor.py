@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from harness.addresses import masked
-from harness.config import field
 from harness.errors import BadInput, quoted, refusal
+from harness.fields import field, none
 from harness.machine import Memory, cores, more_threads_than_cores
 from harness.registry import Registry, check_name, nearest
 
@@ -121,7 +121,7 @@ def take(given: Mapping[str, str], taken: Collection[str]) -> tuple[ExecutorConf
         owners = [] if name in taken else [each for each, own in fields_of_their_own().items() if name in own]
         if not owners:
             others[name] = value
-        elif value.lower() not in ("none", ""):
+        elif none(value) is not None:
             belongs = " and ".join(f"executor={owner}" for owner in owners)
             raise BadInput(f"{name} = {quoted(masked(value))} belongs to {belongs}, not to executor={chosen}.")
     try:

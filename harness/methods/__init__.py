@@ -1,0 +1,141 @@
+"""The optimizers: what each is called, which fields it has, and where its step is. One file each.
+
+A method lowers an :class:`Objective`. It sees no network, no problem and no data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.errors import BadInput, quoted, refusal
+from harness.fields import none
+from harness.registry import Registry, check_name
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class MethodConfig(BaseModel):
+    """The fields of a method. On the command line they stand beside those of the run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def rate(self, epoch: int, epochs: int) -> float | None:
+        """The learning rate of a 1-based epoch out of ``epochs``, for the record; None for a method without one."""
+        return None
+
+    def vectors(self, epochs: int) -> int:
+        """Vectors of the size of the parameters that a training holds, at least: the parameters and their gradient."""
+        return 2
+
+    def check_size(self, parameters: int, rows: int, itemsize: int) -> None:
+        """Raise BadInput for an objective that is too large for the method. ``itemsize`` is in bytes a number."""
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """``F = sum_b w_b mean(r_b^2) + R``: rows of residuals in weighted blocks, and the penalty of the stage.
+
+    All rows together are scaled so that ``F = |r|^2 / rows + R``.
+    """
+
+    parameters: list[nn.Parameter]
+    extra: dict[str, float]
+    """What a method measures in a step besides, by metric name; it goes into the event of the epoch."""
+
+    @property
+    def rows(self) -> int:
+        """The number of residuals."""
+
+    def evaluate(self) -> Tensor:
+        """F, with its gradient in each ``.grad``; one evaluation. A number that is not finite ends the training."""
+
+    def attempt(self) -> tuple[Tensor, float]:
+        """Residuals ``(rows,)`` and F, without a gradient; one evaluation. Both may be anything but finite.
+
+        This is for points that a method tries before it decides.
+        """
+
+    def residuals(self) -> tuple[Tensor, Tensor | None]:
+        """Residuals ``(rows,)``, and the gradient ``(parameters,)`` of R where there is one; one evaluation."""
+
+    def jacobian(self, start: int, stop: int) -> Tensor:
+        """The derivative ``(stop - start, parameters)`` of these rows in the parameters."""
+
+    def pull_back(self, w: Tensor) -> Tensor:
+        """``J^T w`` of shape ``(parameters,)``, without making J."""
+
+
+Rate = Callable[[], float | None]
+"""The learning rate of the current epoch, from :meth:`MethodConfig.rate`."""
+Step = Callable[[], float]
+"""Takes the step of an epoch, and returns the norm of the gradient that it started from."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """An optimizer. ``make(objective, config, rate)`` gives its :data:`Step` for a stage; it may be a ``module:name``."""
+
+    name: str
+    config: type[MethodConfig]
+    make: str | Callable[[Objective, Any, Rate], Step]
+    summary: str
+
+    def __post_init__(self) -> None:
+        check_name("optimizer", self.name)
+
+    def step(self, objective: Objective, config: MethodConfig, rate: Rate) -> Step:
+        """The step of this method for one stage, from a fresh start."""
+        make = resolve_name(self.make) if isinstance(self.make, str) else self.make
+        step: Step = make(objective, config, rate)
+        return step
+
+
+METHODS: Registry[Method] = Registry("optimizer", "harness.methods")
+
+
+def register(method: Method) -> Method:
+    """Make an optimizer known under its name. Raises BadInput when the name is taken."""
+    return METHODS.register(method.name, method)
+
+
+def owners(field: str) -> list[str]:
+    """The methods that have a field of that name."""
+    return [name for name in METHODS.names() if field in METHODS.get(name).config.model_fields]
+
+
+def fields() -> dict[str, Any]:
+    """Every field that some method has, with the declaration of the first that has it."""
+    found: dict[str, Any] = {}
+    for name in METHODS.names():
+        found = {**METHODS.get(name).config.model_fields, **found}
+    return found
+
+
+def configure(optimizer: str, given: Mapping[str, Any]) -> MethodConfig:
+    """The configuration of a method. Raises BadInput for a value that can't be used, and for ``none`` where it needs one."""
+    config = METHODS.get(optimizer).config
+    for name, value in given.items():
+        if none(value) is None and config.model_fields[name].default is not None:
+            raise BadInput(f"{name} = {value!r} can't be used: optimizer={optimizer} needs a number.")
+    try:
+        return config.model_validate(given)
+    except ValidationError as error:
+        raise refusal(error) from error
+
+
+def refuse_fields_of_others(optimizer: str, names: Iterable[tuple[str, Any]]) -> None:
+    """Raise BadInput for the first of these fields and values, all of other methods, that has a value."""
+    for name, value in names:
+        if value is not None:
+            which = " and ".join(f"optimizer={owner}" for owner in owners(name))
+            raise BadInput(f"{name} = {quoted(value)} belongs to {which}, not to optimizer={optimizer}.")
+
+
+# At the end, since they register themselves here.
+from harness.methods import adam, lbfgs, levenberg_marquardt  # noqa: E402, F401

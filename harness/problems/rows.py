@@ -1,0 +1,55 @@
+"""Rows of residuals that a problem declares in place of the fit to its training points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from harness.errors import BadInput
+from harness.registry import check_name
+
+Points = Float[Tensor, "points dimension"]
+
+
+class Jet(NamedTuple):
+    """A function and its derivatives along each axis, in raw units; what is beyond the order asked for is None."""
+
+    value: Float[Tensor, "points outputs"]
+    slopes: Float[Tensor, "points outputs dimension"] | None = None
+    """First derivatives."""
+    curvatures: Float[Tensor, "points outputs dimension"] | None = None
+    """Second derivatives, each twice along the same axis."""
+
+    def detached(self) -> Jet:
+        """Without a graph."""
+        slopes, curvatures = (None if part is None else part.detach() for part in self[1:])
+        return Jet(self.value.detach(), slopes, curvatures)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rows:
+    """A block of residuals: their mean square, times ``weight``, is a part of what a training lowers.
+
+    ``points(generator)`` draws the points, ``(points, dimension)`` in raw units, from the generator only.
+    ``residual(x, jet)`` gives one number a point from the model's :class:`Jet` there, by operations of torch that autograd
+    can follow; row p may depend on the jet at point p only. ``order`` is the highest derivative that it reads, at most 2.
+    """
+
+    name: str
+    points: Callable[[torch.Generator], Points]
+    residual: Callable[[Points, Jet], Float[Tensor, " points"]]
+    order: int = 0
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_name("rows", self.name)
+        if self.order not in (0, 1, 2):
+            raise BadInput(f"rows {self.name!r} have order = {self.order!r}; allowed: 0, 1, 2.")
+        if not (self.weight > 0 and math.isfinite(self.weight)):
+            raise BadInput(f"rows {self.name!r} have weight = {self.weight!r}; allowed: a positive finite number.")

@@ -1,0 +1,218 @@
+"""What a training lowers: blocks of residuals, and the penalty of a stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from harness.data import Sample
+from harness.methods.vectors import Vector, flat
+from harness.models import Regressor, jets
+from harness.models.interface import Inputs, Outputs
+from harness.models.jets import Jacobian, Seeds
+from harness.problems.rows import Jet, Rows
+
+Residuals = Float[Tensor, " rows"]
+
+
+@runtime_checkable
+class Block(Protocol):
+    """Residuals of one kind. ``look`` is the model at the points of the block, from which the rest follows."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def weight(self) -> float:
+        """The factor of its mean square."""
+
+    def __len__(self) -> int: ...
+
+    def look(self) -> Jet:
+        """The jet at the points, in raw units, with a graph in the parameters."""
+
+    def residuals(self, jet: Jet) -> Residuals:
+        """One number a point."""
+
+    def mean_square(self, jet: Jet) -> Tensor:
+        """Of the residuals."""
+
+    def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
+        """Of these residuals, where the parameters are now."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """``r = (u - y) / std``: the error at the training points in the units of the network."""
+
+    model: Regressor
+    train: Sample
+    inputs: Inputs
+    """The training inputs as the network sees them."""
+    predict: Callable[[], Outputs]
+    """The model at the training points, in raw units."""
+    name: str = "fit"
+    weight: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.train.y)
+
+    def look(self) -> Jet:
+        """The predictions."""
+        return Jet(self.predict())
+
+    def residuals(self, jet: Jet) -> Residuals:
+        """Of all training points."""
+        return (jet.value - self.train.y).flatten() / self.model.std
+
+    def mean_square(self, jet: Jet) -> Tensor:
+        """MSE / std^2."""
+        return mse_loss(jet.value, self.train.y) / self.model.std**2
+
+    def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
+        """That of the network itself: the two affine maps cancel."""
+        return jets.jacobian(self.model.network, self.inputs[start:stop], parameters)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The rows that a problem declares, at their points."""
+
+    model: Regressor
+    rows: Rows
+    x: Inputs
+
+    @property
+    def name(self) -> str:
+        """As declared."""
+        return self.rows.name
+
+    @property
+    def weight(self) -> float:
+        """As declared."""
+        return self.rows.weight
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def look(self) -> Jet:
+        """The jet up to the declared order."""
+        return self.model.jet(self.x, self.rows.order)
+
+    def residuals(self, jet: Jet) -> Residuals:
+        """As declared."""
+        return self.rows.residual(self.x, jet)
+
+    def mean_square(self, jet: Jet) -> Tensor:
+        """Of the residuals."""
+        return self.residuals(jet).square().mean()
+
+    def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
+        """By the chain rule: the residual's derivative in the jet, times that of the jet in the parameters."""
+        x = self.x[start:stop]
+        with torch.no_grad():
+            found = self.model.jet(x, self.rows.order)
+        jet = found.detached()
+        given = [part.requires_grad_() for part in jet if part is not None]
+        with torch.enable_grad():
+            total = self.rows.residual(x, jet).sum()
+            seeds = torch.autograd.grad(total, given, materialize_grads=True)
+        return self.model.jacobian(x, parameters, Seeds(*seeds))
+
+
+@dataclass
+class Objective:
+    """``F = sum_b w_b mean(r_b^2) + R``, as :class:`harness.methods.Objective` has it."""
+
+    blocks: Sequence[Block]
+    parameters: list[nn.Parameter]
+    check: Callable[[float], None]
+    """Gets F and may raise, once F and its gradient are there."""
+    count: Callable[[], None]
+    """Add one to the evaluations of the training."""
+    penalised: Callable[[], tuple[Jet, Tensor]] | None = None
+    """The first block's jet and R from one pass over its points; None where there is no penalty."""
+    extra: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> int:
+        """The number of residuals."""
+        return sum(map(len, self.blocks))
+
+    @cached_property
+    def _factors(self) -> list[float]:
+        # With these the blocks, one below the other, have the mean square that F has.
+        return [math.sqrt(block.weight * self.rows / len(block)) for block in self.blocks]
+
+    def evaluate(self) -> Tensor:
+        """F with its gradient in each ``.grad``; one evaluation."""
+        self.count()
+        for parameter in self.parameters:
+            parameter.grad = None
+        looks, penalty = self._look()
+        value = self.blocks[0].mean_square(looks[0])
+        value = value if self.blocks[0].weight == 1 else self.blocks[0].weight * value
+        for block, jet in zip(self.blocks[1:], looks[1:], strict=True):
+            value = value + block.weight * block.mean_square(jet)
+        if penalty is not None:
+            value = value + penalty
+        value.backward()
+        self.check(value.item())
+        return value
+
+    @torch.no_grad()
+    def attempt(self) -> tuple[Residuals, float]:
+        """Residuals and F where the parameters are now, without a gradient; one evaluation. Either may be not finite."""
+        self.count()
+        looks, penalty = self._look()
+        residuals = self._residuals(looks)
+        value = residuals.square().mean()
+        return residuals, (value if penalty is None else value + penalty).item()
+
+    def residuals(self) -> tuple[Residuals, Vector | None]:
+        """Residuals, and the gradient of R where there is one; one evaluation."""
+        self.count()
+        looks, penalty = self._look()
+        slope = None
+        if penalty is not None:
+            slope = flat(torch.autograd.grad(penalty, self.parameters, materialize_grads=True))
+        return self._residuals([jet.detached() for jet in looks]), slope
+
+    def jacobian(self, start: int, stop: int) -> Jacobian:
+        """The derivative of these residuals in the parameters."""
+        parts, first = [], 0
+        for block, factor in zip(self.blocks, self._factors, strict=True):
+            low, high = max(start - first, 0), min(stop - first, len(block))
+            if low < high:
+                part = block.jacobian(self.parameters, low, high)
+                parts.append(part if factor == 1 else factor * part)
+            first += len(block)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    @torch.enable_grad()
+    def pull_back(self, w: Residuals) -> Vector:
+        """``J^T w`` by one gradient."""
+        looks, _ = self._look()
+        return flat(torch.autograd.grad(self._residuals(looks), self.parameters, w, materialize_grads=True))
+
+    def _look(self) -> tuple[list[Jet], Tensor | None]:
+        if self.penalised is None:
+            return [block.look() for block in self.blocks], None
+        first, penalty = self.penalised()
+        return [first, *(block.look() for block in self.blocks[1:])], penalty
+
+    def _residuals(self, looks: Sequence[Jet]) -> Residuals:
+        parts = [
+            block.residuals(jet) if factor == 1 else factor * block.residuals(jet)
+            for block, jet, factor in zip(self.blocks, looks, self._factors, strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -1,0 +1,1 @@
+"""Models and presets held against each other."""

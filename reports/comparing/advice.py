@@ -1,0 +1,73 @@
+"""Which model to use for a problem: at the end of all training, and when time is short."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.comparing.curves import equal_budget, errors_at
+from reports.comparing.groups import Group, chosen, dagger, final_errors, groups_of
+from reports.comparing.recommendations import Cost, Recommendation, recommend
+from reports.comparing.statistics import Estimate, estimate
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.evidence import Evidence
+from reports.reading.targets import in_order
+from reports.verdicts.verdict import median_figure
+
+CLOCK = "time/train_s"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Which model to use for a problem: at the end of all training, and when time is short."""
+
+    final: Recommendation
+    """By the error on the dense grid."""
+    quick: Recommendation | None
+    """By the error on the test points, since no other is known on the way; None where no model is usable by then."""
+    seconds: float | None
+    """The time that ``quick`` is about: the most that every model has spent."""
+    final_on_test: Estimate | None
+    """What ``quick`` is to be held against: the error of the model of ``final`` at its end, on the test points too."""
+
+
+def advice_on(groups: Mapping[str, Group], artifacts: Artifacts) -> tuple[Advice, ...]:
+    """On each problem on which a run has ended; models are named as they are in its group."""
+    found = (_advice(problem, group, artifacts) for problem, group in groups.items())
+    return tuple(each for each in found if each is not None)
+
+
+def advice_over_presets(evidence: Evidence, artifacts: Artifacts) -> tuple[Advice, ...]:
+    """The same over all presets; a model's name has its preset behind it where there are several."""
+    together: dict[str, Group] = {}
+    for preset in evidence.presets:
+        for problem, group in groups_of(evidence, preset).items():
+            for model, cells in chosen(group).items():
+                name = f"{model}, {preset}" if len(evidence.presets) > 1 else model
+                together.setdefault(problem, {})[name + dagger(cells)] = cells
+    return advice_on({problem: together[problem] for problem in in_order(set(together))}, artifacts)
+
+
+def _advice(problem: str, group: Group, artifacts: Artifacts) -> Advice | None:
+    errors = {model: final_errors(cells) for model, cells in group.items()}
+    final = recommend(problem, errors, _costs(group, "model/active_params"))
+    if final is None:
+        return None
+    seconds = equal_budget(group.values(), CLOCK)
+    if seconds is None:
+        return Advice(final, None, None, None)
+    early = {m: [e for e in errors_at(c, artifacts, CLOCK, seconds) if e is not None] for m, c in group.items()}
+    quick = recommend(problem, early, _costs(group, "model/params"))  # what is cut at the end is there on the way
+    at_the_end = estimate(errors_at(group[final.model], artifacts, CLOCK, math.inf))
+    return Advice(final, quick if quick and quick.usable else None, seconds, at_the_end)
+
+
+def _costs(group: Group, parameters: str) -> dict[str, Cost]:
+    return {model: Cost(_median(cells, parameters), _median(cells, CLOCK)) for model, cells in group.items()}
+
+
+def _median(cells: Sequence[Cell], metric: str) -> float:
+    found = median_figure(v for cell in cells if cell.outcome == "completed" and (v := cell.metric(metric)) is not None)
+    return math.inf if found is None else found

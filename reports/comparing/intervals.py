@@ -1,0 +1,146 @@
+"""Several problems and seeds in one figure with its interval: a stratified bootstrap over seeds (Agarwal et al. 2021).
+
+Seeds are drawn anew within each model and problem, problems never: they are the benchmark, no sample of one. Of two seeds or
+fewer such an interval would feign knowledge: the ends are then the least and largest figure that any draw gives, which is
+called a range.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.comparing.statistics import RESAMPLES, Errors
+from reports.reading.histories import Floats
+from reports.reading.targets import FLOOR
+
+RATIOS: tuple[float, ...] = tuple(float(f"{10 ** (k / 8):.4g}") for k in range(65))
+"""Where a profile is drawn: from the best error to 1e8 times it, which is the variance over the floor."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with the ends of its interval; all three NaN where there is nothing to tell."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Band:
+    """Figures at each of ``RATIOS``, with the ends of their intervals."""
+
+    value: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def most_seeds(errors: Errors) -> int:
+    """The largest number of seeds of a model on a problem."""
+    return max((len(seeds) for by_model in errors.values() for seeds in by_model.values()), default=0)
+
+
+def interval_name(seeds: int) -> str:
+    """What intervals of so many seeds are."""
+    return "95% bootstrap interval" if seeds > 2 else "range over the seeds" if seeds == 2 else "one seed, no interval"
+
+
+def profile_bands(errors: Errors) -> dict[str, Band]:
+    """For each model and ratio: on which part of the problems its median error is within the ratio of the best median.
+
+    Dolan and More (2002), eq. 2.1, as :func:`reports.comparing.statistics.performance_profile`. A figure that was not reached,
+    and a model that was not tried on a problem, never is. A draw takes new seeds for all models at once.
+    """
+    models = _models(errors)
+    inside = np.zeros((1 + RESAMPLES, len(models), len(RATIOS)))
+    generator = np.random.default_rng(0)
+    for by_model in errors.values():
+        medians = np.full((1 + RESAMPLES, len(models)), np.inf)
+        for row, model in enumerate(models):
+            seeds = _known(by_model.get(model, ()))
+            if seeds.size:
+                drawn = np.concatenate([np.sort(seeds)[None], np.sort(_draws(seeds, generator), axis=1)])
+                medians[:, row] = drawn[:, seeds.size // 2]
+        best = medians.min(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            ratio = np.where(np.isfinite(medians), (medians + FLOOR) / (best + FLOOR), np.inf)
+            ratio[medians - best <= FLOOR] = 1.0
+        inside += ratio[:, :, None] <= np.array(RATIOS) * (1 + 1e-12)
+    inside /= max(len(errors), 1)
+    low, high = _ends(inside[1:], most_seeds(errors))
+    return {
+        model: Band(tuple(inside[0, row].tolist()), tuple(low[row].tolist()), tuple(high[row].tolist()))
+        for row, model in enumerate(models)
+    }
+
+
+def improvement(errors: Errors, first: str, second: str) -> Interval:
+    """How likely a run of the first model is better than one of the second: over all pairs of seeds, mean over the problems that
+    both were tried on. NaN where there is none.
+    """
+    value, drawn, generator = [], [], np.random.default_rng(0)
+    for by_model in errors.values():
+        x, y = _known(by_model.get(first, ())), _known(by_model.get(second, ()))
+        if x.size and y.size:
+            value.append(_chances(x, y).mean())
+            # How often each seed is drawn is enough to know of a draw: the mean over its pairs is a sum over these weights.
+            a, b = (generator.multinomial(len(z), [1 / len(z)] * len(z), size=RESAMPLES) / len(z) for z in (x, y))
+            drawn.append(((a @ _chances(x, y)) * b).sum(axis=1))
+    if not value:
+        return Interval(math.nan, math.nan, math.nan)
+    low, high = _ends(np.clip(np.mean(drawn, axis=0), 0, 1), most_seeds(errors))  # but for rounding they are within
+    return Interval(float(np.mean(value)), float(low), float(high))
+
+
+def aggregate(errors: Errors, model: str) -> Interval:
+    """Interquartile mean of log10 NMSE over all seeds and problems (Agarwal et al. 2021, section 4.3).
+
+    Errors below the floor count as the floor, 1e-8. Those above 1 count as 1, which is what predicting the mean has, and so do
+    those that were not reached: the mean stays finite, and nothing is left out. NaN for a model without a run.
+    """
+    seeds = [known for by_model in errors.values() if (known := _known(by_model.get(model, ()))).size]
+    if not seeds:
+        return Interval(math.nan, math.nan, math.nan)
+    logs = [np.log10(np.clip(known, FLOOR, 1.0)) for known in seeds]
+    generator = np.random.default_rng(0)
+    value = _interquartile_mean(np.concatenate(logs)[None])[0]
+    drawn = _interquartile_mean(np.concatenate([_draws(each, generator) for each in logs], axis=1))
+    low, high = _ends(drawn, most_seeds(errors))
+    return Interval(float(value), float(low), float(high))
+
+
+def _interquartile_mean(values: Floats) -> Floats:
+    """Of each row, the mean without a quarter at either end (scipy's ``trim_mean``, on all rows at once)."""
+    cut = values.shape[1] // 4
+    middle: Floats = np.sort(values, axis=1)[:, cut : values.shape[1] - cut].mean(axis=1)
+    return middle
+
+
+def _chances(x: Floats, y: Floats) -> Floats:
+    """Of each pair of seeds, as :func:`reports.comparing.statistics.probability_of_improvement`."""
+    with np.errstate(invalid="ignore"):
+        difference = y[None, :] - x[:, None]
+    same = np.isnan(difference) | (np.abs(difference) <= FLOOR)
+    return np.where(same, 0.5, difference > 0)
+
+
+def _models(errors: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
+    return list(dict.fromkeys(model for by_model in errors.values() for model in by_model))
+
+
+def _known(values: Sequence[float]) -> Floats:
+    return np.array([math.inf if math.isnan(value) else value for value in values], dtype=float)
+
+
+def _draws(values: Floats, generator: np.random.Generator) -> Floats:
+    return values[generator.integers(len(values), size=(RESAMPLES, len(values)))]
+
+
+def _ends(drawn: Floats, seeds: int) -> Floats:
+    """Both ends over the first axis."""
+    ends: Floats = np.quantile(drawn, (0.025, 0.975) if seeds > 2 else (0.0, 1.0), axis=0)
+    return ends

@@ -1,0 +1,159 @@
+"""All models and presets of a report held against each other: what came out, in figures and in one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.presets import DAGGER, KNOWS_TARGET
+from reports.comparing.groups import chosen, final_errors, groups_of
+from reports.comparing.intervals import (
+    Band,
+    Interval,
+    aggregate,
+    improvement,
+    interval_name,
+    most_seeds,
+    profile_bands,
+)
+from reports.comparing.recommendations import USABLE
+from reports.comparing.statistics import better
+from reports.reading.evidence import Evidence
+from reports.reading.targets import in_order, target_of
+from reports.verdicts.criteria import HIGH
+from reports.verdicts.verdict import median_figure
+
+GROUPS = ("smooth 1D", "smooth 2D", "high frequency", "not smooth")
+"""Of problems, in the order in which they are shown. The criteria name those of high frequency."""
+
+
+@dataclass(frozen=True, order=True)
+class Pair:
+    """A model trained by a preset."""
+
+    model: str
+    preset: str
+    knows_target: bool = False
+    """Whether its shape was chosen with knowledge of a target."""
+
+    def __str__(self) -> str:
+        return f"{self.model}, {self.preset}{DAGGER if self.knows_target else ''}"
+
+
+@dataclass(frozen=True)
+class Overall:
+    """What the whole report says in a few figures. Pairs are in the order in which they improve on each other, best first."""
+
+    best: Pair
+    leads: int
+    """The problems on which the median of the best pair is the least one, or differs from it by less than the floor."""
+    usable: int
+    """The problems on which any pair's median is small enough to be recommended."""
+    problems: int
+    seeds: int
+    profile: dict[Pair, Band]
+    improvement: dict[Pair, Interval]
+    """How likely the best is better than each other, mean over the problems."""
+    groups: dict[str, dict[Pair, Interval]]
+    """By group of problems, the interquartile mean of log10 NMSE."""
+    sizes: dict[str, int]
+    """Problems of each group."""
+
+    @property
+    def interval(self) -> str:
+        """What the intervals are."""
+        return interval_name(self.seeds)
+
+    @property
+    def noted(self) -> str:
+        """What the dagger means, where there is one."""
+        return f" {KNOWS_TARGET}." if any(pair.knows_target for pair in self.profile) else ""
+
+
+def overall(evidence: Evidence) -> Overall | None:
+    """From the final errors on the dense grid; None where no run has ended."""
+    errors, pairs, groups = _errors(evidence)
+    if not errors:
+        return None
+    medians = [{p: m for p, v in each.items() if (m := median_figure(v)) is not None} for each in errors.values()]
+    usable = [each for each in medians if min(each.values()) <= USABLE]
+    leads = {p: sum(p in each and better(each[p], min(each.values())) == 0.5 for each in usable) for p in pairs}
+    bands = profile_bands(errors)
+    # Of pairs that lead on as many problems, that which is near the best on more.
+    best = max(pairs, key=lambda name: (leads[name], sum(bands[name].value)))
+    against = {name: improvement(errors, best, name) for name in pairs if name != best}
+    order = [best, *sorted(against, key=lambda name: (math.isnan(against[name].value), against[name].value))]
+    by_group = {
+        group: {pairs[name]: aggregate({p: errors[p] for p in names}, name) for name in order}
+        for group, names in groups.items()
+    }
+    return Overall(
+        pairs[best],
+        leads[best],
+        len(usable),
+        len(errors),
+        most_seeds(errors),
+        {pairs[name]: bands[name] for name in order},
+        {pairs[name]: against[name] for name in order[1:]},
+        by_group,
+        {group: len(names) for group, names in groups.items()},
+    )
+
+
+def _errors(evidence: Evidence) -> tuple[dict[str, dict[str, list[float]]], dict[str, Pair], dict[str, list[str]]]:
+    """The seeds' errors by problem and pair, the pairs by what stands for them, and the problems by group."""
+    errors: dict[str, dict[str, list[float]]] = {}
+    knows: dict[str, bool] = {}
+    pairs: dict[str, Pair] = {}
+    groups: dict[str, list[str]] = {}
+    for preset in evidence.presets:
+        for problem, group in groups_of(evidence, preset).items():
+            for model, cells in chosen(group).items():
+                found = final_errors(cells)
+                if found:
+                    name = f"{model}, {preset}"
+                    errors.setdefault(problem, {})[name] = found
+                    knows[name] = knows.get(name, False) or any(cell.knows_target for cell in cells)
+                    pairs[name] = Pair(model, preset, knows[name])
+    for problem in in_order(set(errors)):
+        known = target_of(cell for cell in evidence.cells if cell.problem == problem)
+        if known is not None:
+            kind = (
+                "high frequency" if problem in HIGH else f"smooth {known.dimension}D" if known.smooth else "not smooth"
+            )
+            groups.setdefault(kind, []).append(problem)
+    return errors, pairs, {kind: groups[kind] for kind in GROUPS if kind in groups}
+
+
+def title(
+    found: Overall | None, failed: Sequence[str], unsure: Sequence[str], undecided: Sequence[str], preset: str
+) -> str:
+    """What came out, as a sentence. ``failed``, ``unsure`` and ``undecided`` are the ids of the criteria that are so under the
+    headline's preset.
+    """
+    if found is None:
+        return "No run has ended yet, so nothing is decided"
+    on = f"Of {found.problems} problems" if found.problems > 1 else "On one problem"
+    if not found.usable:
+        first = f"{on}, no model has reached NMSE {USABLE:g}" + (" on any" if found.problems > 1 else "")
+    else:
+        tied = "best or as good as the best"
+        first = (
+            f"{on}, {found.best.model} under {found.best.preset}{DAGGER if found.best.knows_target else ''} is {tied}"
+        )
+        first += f" on {found.leads}" if found.problems > 1 else ""
+    if failed:
+        rest = f"{_listed(failed)} {'do' if len(failed) > 1 else 'does'} not hold under {preset}"
+    elif unsure or undecided:
+        count = len(unsure) + len(undecided)
+        rest = f"no criterion fails under {preset}, {count} {'are' if count > 1 else 'is'} not decided"
+    else:
+        rest = f"every criterion that applies holds under {preset}"
+    return f"{first}; {rest}"
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    if len(names) > most:
+        return f"{len(names)} criteria"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,0 +1,234 @@
+"""Tables 1 to 7 of the original's plan, each for one preset."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.presets import KNOWS_TARGET
+from reports.comparing.curves import CLOCKS, costs_to, equal_budget, errors_at, errors_by_grid
+from reports.comparing.groups import Group, chosen, final_errors, groups_of
+from reports.comparing.statistics import Estimate, estimate, on_front
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.evidence import Evidence
+from reports.reading.targets import target_of
+from reports.verdicts.numbers import number
+from reports.verdicts.problem_verdicts import chosen_variant
+from reports.verdicts.verdict import median_figure
+
+Entry = str | Estimate | None
+REACHED = 1e-4
+"""The NMSE whose cost Table 5 gives: that of criterion B1."""
+ROOM = 1.1
+"""A network of so many times the parameters still counts as equal: sizes are whole units of width."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a report: the first ``heads`` columns say what a row is about, the others hold estimates."""
+
+    number: int
+    title: str
+    preset: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+    heads: int = 2
+
+
+def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]:
+    """All seven."""
+    groups = groups_of(evidence, preset)
+    models = list(dict.fromkeys(cell.model for cell in evidence.cells if cell.preset == preset))
+
+    def section(number: int, title: str, name: str) -> Table:
+        some = {problem: group for problem, group in groups.items() if name in _sections(group)}
+        return _accuracy(number, title, preset, some, models, artifacts)
+
+    found = [
+        section(1, "Function approximation (Section 1.1)", "section1_1"),
+        section(2, "1D Poisson forcings (Section 1.2)", "section1_2"),
+        section(3, "2D Poisson forcings (Section 1.3)", "section1_3"),
+        _parameters(preset, groups),
+        _efficiency(preset, groups, models, artifacts),
+        _grids(preset, groups, artifacts),
+        _depths(preset, groups),
+    ]
+    return [_noted(without_dashes(table)) for table in found]
+
+
+def marked(found: Estimate | None, cells: Iterable[Cell]) -> Estimate | None:
+    """The estimate, marked where it is of runs whose shape was chosen with knowledge of the target."""
+    return replace(found, knows_target=True) if found and any(cell.knows_target for cell in cells) else found
+
+
+def _noted(table: Table) -> Table:
+    """The table, with what the dagger means where there is one."""
+    return replace(table, note=f"{table.note} {KNOWS_TARGET}.") if _has_mark(table) else table
+
+
+def without_dashes(table: Table) -> Table:
+    """The table without the rows that have no entry; the note says how many there were, and why."""
+    rows = tuple(row for row in table.rows if any(entry not in (None, "") for entry in row[table.heads :]))
+    count = len(table.rows) - len(rows)
+    if not count:
+        return table
+    one = "row is" if count == 1 else "rows are"
+    return replace(table, rows=rows, note=f"{table.note} {count} {one} left out: no run of theirs has an entry.")
+
+
+def _has_mark(table: Table) -> bool:
+    return any(isinstance(entry, Estimate) and entry.knows_target for row in table.rows for entry in row)
+
+
+def _sections(group: Group) -> tuple[str, ...]:
+    known = target_of(itertools.chain(*group.values()))
+    return known.sections if known else ()
+
+
+def _accuracy(
+    nth: int, title: str, preset: str, groups: Mapping[str, Group], models: Sequence[str], artifacts: Artifacts
+) -> Table:
+    rows: list[tuple[Entry, ...]] = []
+    alone = 0
+    for problem, group in groups.items():
+        best = chosen(group)
+
+        def row(measure: str, value: Callable[[str], Entry], problem: str = problem) -> None:
+            rows.append((problem, measure, *(value(model) for model in models)))
+
+        def of(model: str, errors: Sequence[float | None], best: Group = best) -> Entry:
+            return marked(estimate(errors), best.get(model, ()))
+
+        row("final", lambda model, best=best, of=of: of(model, final_errors(best.get(model, ()))))  # type: ignore[misc]
+        for clock, unit in CLOCKS.items():
+            budget = equal_budget(best.values(), clock)
+            if budget is not None:
+                at = {model: of(model, errors_at(cells, artifacts, clock, budget)) for model, cells in best.items()}
+                row(f"after {number(budget)} {unit}", at.get)
+        size, small = at_equal_parameters(group)
+        alone += len(small) == 1 < len(group)
+        if size is not None and not len(small) == 1 < len(group):
+            row(f"<= {ROOM * size:.0f} parameters", lambda model, small=small, of=of: of(model, small.get(model, ())))  # type: ignore[misc]
+    note = (
+        "NMSE: final on the dense grid; at equal cost on the test points, read off the curve at the most that every model "
+        "has spent; at equal active parameters on the dense grid, within the smallest of the models' largest sizes (–: a model "
+        "has no network that small)."
+    )
+    if alone:
+        problems = f"{alone} problem{'s' if alone > 1 else ''}"
+        note += f" On {problems} only one model has a network that small, and there is no row at equal parameters."
+    return Table(nth, title, preset, note, ("problem", "at", *models), tuple(rows))
+
+
+def at_equal_parameters(group: Group) -> tuple[float | None, dict[str, list[float]]]:
+    """The largest number of active parameters that every model has a network of, and the final NMSE of those within it.
+
+    A model with several variants within it is seen at that of least validation error.
+    """
+    sizes = {model: _sizes(cells) for model, cells in group.items()}
+    sizes = {model: by_variant for model, by_variant in sizes.items() if by_variant}
+    if not sizes:
+        return None, {}
+    size = min(max(by_variant.values()) for by_variant in sizes.values())
+    found = {}
+    for model, by_variant in sizes.items():
+        small = [cell for cell in group[model] if by_variant.get(cell.variant, float("inf")) <= ROOM * size]
+        if small:
+            found[model] = final_errors(chosen_variant(small)[0])
+    return size, found
+
+
+def _sizes(cells: Iterable[Cell]) -> dict[str, float]:
+    """Median number of active parameters of each variant that has completed."""
+    numbers: dict[str, list[float]] = defaultdict(list)
+    for cell in cells:
+        size = cell.metric("model/active_params")
+        if size is not None:
+            numbers[cell.variant].append(size)
+    return {variant: size for variant, values in numbers.items() if (size := median_figure(values)) is not None}
+
+
+def _parameters(preset: str, groups: Mapping[str, Group]) -> Table:
+    rows: list[tuple[Entry, ...]] = []
+    for problem, group in groups.items():
+        points: list[tuple[str, str, float, Estimate]] = []
+        for model, cells in group.items():
+            for variant, size in _sizes(cells).items():
+                some = [cell for cell in cells if cell.variant == variant]
+                found = marked(estimate(final_errors(some)), some)
+                if found is not None:
+                    points.append((model, variant, size, found))
+        points.sort(key=lambda point: point[2])
+        front = on_front([(size, found.median) for _, _, size, found in points])
+        for (model, variant, size, found), leads in zip(points, front, strict=True):
+            label = f"{model} ({variant})" if variant else model
+            rows.append((problem, label, estimate([size]), found, "on the front" if leads else ""))
+    note = (
+        "Active parameters (median seed) against the final dense NMSE; on the front: no smaller network has an error as small, "
+        "where a difference below 1e-8 is none."
+    )
+    columns = ("problem", "model", "parameters", "NMSE", "Pareto front")
+    return Table(4, "Parameter efficiency", preset, note, columns, tuple(rows))
+
+
+def _efficiency(preset: str, groups: Mapping[str, Group], models: Sequence[str], artifacts: Artifacts) -> Table:
+    rows: list[tuple[Entry, ...]] = []
+    for problem, group in groups.items():
+        best = chosen(group)
+        for clock, unit in CLOCKS.items():
+            spent = {model: estimate([cell.metric(clock) for cell in cells]) for model, cells in best.items()}
+            rows.append((problem, f"{unit}, all", *(spent.get(model) for model in models)))
+        for clock, unit in CLOCKS.items():
+            costs = {
+                model: marked(estimate(costs_to(cells, artifacts, clock, REACHED)), cells)
+                for model, cells in best.items()
+            }
+            rows.append((problem, f"{unit} to NMSE {number(REACHED)}", *(costs.get(model) for model in models)))
+    note = f"Training only. NMSE {number(REACHED)} on the test points; a run that never reached it counts as infinite."
+    return Table(5, "Training efficiency", preset, note, ("problem", "cost", *models), tuple(rows))
+
+
+def _grids(preset: str, groups: Mapping[str, Group], artifacts: Artifacts) -> Table:
+    found = {
+        (problem, model): errors_by_grid(cells, artifacts)
+        for problem, group in groups.items()
+        for model, cells in chosen(group).items()
+        if model.startswith("kan")
+    }
+    grids = sorted({grid for by_grid in found.values() for grid in by_grid})
+    rows = tuple(
+        (problem, model, *(estimate(by_grid.get(grid, ())) for grid in grids))
+        for (problem, model), by_grid in found.items()
+        if by_grid
+    )
+    note = "NMSE on the test points at the end of each grid's stage; one training goes through the grids from left to right."
+    return Table(6, "Grid ablation", preset, note, ("problem", "model", *(f"G = {grid}" for grid in grids)), rows)
+
+
+def _depths(preset: str, groups: Mapping[str, Group]) -> Table:
+    rows, depths = [], set()
+    found: dict[tuple[str, str], dict[int, list[Cell]]] = {}
+    for problem, group in groups.items():
+        for model, cells in group.items():
+            by_depth: dict[int, list[Cell]] = defaultdict(list)
+            for cell in cells:
+                if cell.run is not None and (depth := cell.run.whole("depth")) is not None:
+                    by_depth[depth].append(cell)
+            if len(by_depth) > 1:
+                found[problem, model] = by_depth
+                depths |= set(by_depth)
+    for (problem, model), by_depth in found.items():
+        values = (
+            marked(estimate(final_errors(some := chosen_variant(by_depth[d])[0])), some) if d in by_depth else None
+            for d in sorted(depths)
+        )
+        rows.append((problem, model, *values))
+    note = "Final dense NMSE by hidden layers; of several variants of a depth, that of least validation error."
+    if not rows:
+        note = "No model of this selection was trained at more than one depth; the suite seed_matrix does so."
+    columns = ("problem", "model", *(f"depth {depth}" for depth in sorted(depths)))
+    return Table(7, "Depth ablation", preset, note, columns, tuple(rows))

@@ -1,0 +1,1 @@
+"""What a report shows, and the files that show it."""

@@ -1,0 +1,100 @@
+"""From evidence to a report: everything that its pages show, before anything is written."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+
+from reports.comparing.advice import Advice, advice_over_presets
+from reports.comparing.comparison import Comparison, comparison_of
+from reports.comparing.groups import chosen, groups_of
+from reports.comparing.overall import Overall, overall, title
+from reports.pages.fits import fits
+from reports.pages.forest import forest_picture
+from reports.pages.heatmaps import heatmaps
+from reports.pages.loss_curves import loss_curves
+from reports.pages.nan_timeline import nan_timeline
+from reports.pages.pareto import pareto_front
+from reports.pages.performance_profile import profile_picture
+from reports.pages.pictures import Picture
+from reports.pages.pruning_path import pruning_path
+from reports.reading.artifacts import Artifacts
+from reports.reading.evidence import Evidence
+from reports.reading.targets import target_of
+from reports.verdicts.judgements import Judgement, judgements_of
+from reports.verdicts.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report says."""
+
+    evidence: Evidence
+    judgements: tuple[Judgement, ...]
+    advice: tuple[Advice, ...]
+    """Over all presets; a model's name has its preset behind it where there are several."""
+    comparisons: tuple[Comparison, ...]
+    pictures: tuple[Picture, ...]
+    """Of the headline preset."""
+    summary: Overall | None
+    """All models and presets in a few figures; None where no run has ended."""
+    overview: tuple[Picture, ...]
+    """The pictures of the summary."""
+    made: float
+    """Unix time, in seconds."""
+
+    @property
+    def headline(self) -> str:
+        """The preset that the report is about first: ``tuned``, if it is there; empty without any."""
+        return next(iter(self.evidence.presets), "")
+
+    @property
+    def title(self) -> str:
+        """What came out, as a sentence."""
+        counts = self.counts(self.headline)
+        failed, unsure, undecided = (counts[each.value] for each in (Verdict.FAIL, Verdict.UNSURE, Verdict.NO_DATA))
+        return title(self.summary, failed, unsure, undecided, self.headline)
+
+    def of(self, preset: str | None) -> list[Judgement]:
+        """The verdicts on a preset; those of the rules over presets for None."""
+        return [each for each in self.judgements if each.preset == preset]
+
+    def is_clean(self) -> bool:
+        """Whether no criterion of the headline preset and no rule over presets is FAIL or NO DATA; never without one that
+        was judged.
+        """
+        verdicts = [each.verdict for each in (*self.of(self.headline), *self.of(None))]
+        return bool(verdicts) and not {Verdict.FAIL, Verdict.NO_DATA} & set(verdicts)
+
+    def counts(self, preset: str | None) -> dict[str, list[str]]:
+        """The ids of the criteria by verdict; of the rules over presets for None."""
+        found: dict[str, list[str]] = {verdict.value: [] for verdict in Verdict}
+        for each in self.of(preset):
+            found[each.verdict.value].append(each.criterion.id)
+        return found
+
+
+def contents_of(evidence: Evidence, artifacts: Artifacts) -> Report:
+    """Judge, compare and draw. Pictures are of the headline preset only: those of another are in a report of that preset."""
+    comparisons = tuple(comparison_of(evidence, artifacts, preset) for preset in evidence.presets)
+    pictures = tuple(_pictures_of(evidence, artifacts, evidence.presets[0])) if evidence.presets else ()
+    advice = advice_over_presets(evidence, artifacts)
+    summary = overall(evidence)
+    overview = (profile_picture(summary), forest_picture(summary)) if summary else ()
+    judgements = tuple(judgements_of(evidence, artifacts))
+    return Report(evidence, judgements, advice, comparisons, pictures, summary, overview, time.time())
+
+
+def _pictures_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Picture]:
+    """All pictures of a preset, those over all problems first."""
+    groups = groups_of(evidence, preset)
+    found = [pareto_front(preset, groups), nan_timeline(preset, groups)] if groups else []
+    found += [path] if (path := pruning_path(preset, groups)) is not None else []
+    for group in groups.values():
+        known = target_of(itertools.chain(*group.values()))
+        if known is None:
+            continue
+        found.append(loss_curves(known, preset, chosen(group), artifacts))
+        found.append((fits if known.dimension == 1 else heatmaps)(known, preset, chosen(group), artifacts))
+    return found

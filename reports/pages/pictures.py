@@ -1,0 +1,124 @@
+"""What all pictures share: the colours of the models, the legend that names what is missing, and the PNG."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.escaping import drawn, file_name
+from harness.presets import KNOWS_TARGET
+from reports.comparing.groups import Group, dagger
+from reports.pages.charts import Chart
+from reports.pages.formulas import typeset
+
+# Okabe and Ito 2008, "Color Universal Design": told apart with any kind of colour vision.
+COLOURS = {"mlp": "#0072B2", "mlp_fourier": "#56B4E9", "siren": "#E69F00", "kan": "#009E73", "kan_pruned": "#D55E00"}
+FURTHER = ("#CC79A7", "#8c8c8c", "#000000")
+STYLES = {"mlp": "-", "mlp_fourier": "--", "siren": "-.", "kan": "-", "kan_pruned": "--"}
+DPI = 100
+MOST_COLUMNS = 5
+"""Small panels in a row."""
+LEAST = 1e-30
+"""Where an error of 0 is drawn on a logarithmic axis, as NMSE."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a PNG, with the data of its lines where the page can draw them; or a sentence alone, where there is nothing
+    to see. ``drawn`` is whether it is of lines, which a dark page dims, as it keeps the models' colours.
+    """
+
+    name: str
+    """Of the problem and the preset that it shows; :attr:`file` is one for a file."""
+    title: str
+    description: str
+    png: bytes | None
+    drawn: bool = True
+    chart: Chart | None = None
+    svg: Markup | None = None
+    """What the page shows in its place, in the page's own colours."""
+
+    @property
+    def file(self) -> str:
+        """The name of its file, which is in its folder whatever the names in the store are."""
+        return f"{file_name(self.name)}.png"
+
+
+def colour(model: str, models: Sequence[str]) -> str:
+    """The colour of a model, the same in all pictures."""
+    others = [each for each in models if each not in COLOURS]
+    return COLOURS.get(model) or FURTHER[others.index(model) % len(FURTHER)]
+
+
+def legend(figure: Figure, axes: Axes, missing: Sequence[str]) -> None:
+    """The legend below the panels; what is missing is in it too, with the reason."""
+    handles, labels = axes.get_legend_handles_labels()
+    for each in missing:
+        handles.append(axes.plot([], [], "x", color="#8c8c8c")[0])
+        labels.append(drawn(f"not shown: {each[:110]}"))
+    rows = len(labels) if missing else 1
+    height = figure.get_figheight() + 0.19 * rows
+    figure.set_figheight(height)
+    if handles:
+        figure.legend(handles, labels, loc="lower center", ncols=1 if missing else 6, fontsize=8, frameon=False)
+    # A layout engine would find these margins too, and take twice as long as all the drawing.
+    margins(figure, bottom=0.55 + 0.19 * rows)
+
+
+def panel_grid(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure with a small panel for each of ``count`` problems, five in a row; :func:`label_panels` ends it."""
+    columns = min(MOST_COLUMNS, count)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(max(2.4 * columns, 5), 2.2 * rows + 0.9), dpi=DPI)
+    panels = list(figure.subplots(rows, columns, squeeze=False).flatten())
+    for axes in panels[count:]:
+        axes.axis("off")
+    return figure, panels[:count]
+
+
+def label_panels(figure: Figure, panels: Sequence[Axes], titles: Sequence[str], x: str, y: str) -> None:
+    """The titles of the panels, the names of the axes at the outer ones, and room for a legend below."""
+    columns = min(MOST_COLUMNS, len(panels))
+    for index, (axes, title) in enumerate(zip(panels, titles, strict=True)):
+        axes.minorticks_off()
+        axes.set_title(drawn(title), fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(visible=True, alpha=0.25)
+        if index % columns == 0:
+            axes.set_ylabel(y, fontsize=8)
+        if index + columns >= len(panels):
+            axes.set_xlabel(x, fontsize=8)
+    margins(figure, bottom=0.85, top=0.55)
+    figure.subplots_adjust(hspace=0.55, wspace=0.45)
+
+
+def margins(figure: Figure, left: float = 0.75, right: float = 0.15, top: float = 0.35, bottom: float = 0.55) -> None:
+    """Room around the panels of a figure, in inches."""
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+
+
+def said(sentence: str, missing: Sequence[str]) -> str:
+    """The description of a picture, for those who can't see it."""
+    return f"{sentence} Not shown: {'; '.join(missing)}." if missing else sentence
+
+
+def noted(group: Group) -> str:
+    """What the dagger means, where a model of the group has one."""
+    return f" {KNOWS_TARGET}." if any(map(dagger, group.values())) else ""
+
+
+def png(figure: Figure, title: str, formula: str = "") -> bytes:
+    """The figure with its title, as a PNG. Where the title ends with a formula, that is set as one."""
+    set_as = typeset(formula) if formula and title.endswith(formula) else None
+    text = drawn(title) if set_as is None else f"{drawn(title.removesuffix(formula))}{set_as}"
+    figure.suptitle(text, fontsize=10)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

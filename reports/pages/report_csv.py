@@ -1,0 +1,74 @@
+"""A report as CSV: its verdicts, its runs, its tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+
+from harness.escaping import spreadsheet
+from reports.comparing.statistics import Estimate
+from reports.pages.contents import Report
+
+
+def verdicts_csv(report: Report) -> str:
+    """A line for each run that a verdict was read from, and for each problem that has none."""
+    names = (
+        "criterion",
+        "preset",
+        "problem",
+        "problem_verdict",
+        "model",
+        "variant",
+        "seed",
+        "verdict",
+        "figure",
+        "note",
+        "run",
+    )
+    return _csv(names, _verdict_rows(report))
+
+
+def _verdict_rows(report: Report) -> Iterator[tuple[object, ...]]:
+    for each in report.judgements:
+        head = (each.criterion.id, each.preset or "")
+        if not each.problems:
+            yield (*head, "", each.verdict.value, "", "", "", "", "", each.note, "")
+        for found in each.problems:
+            if not found.witnesses:
+                yield (*head, found.problem, found.verdict.value, "", "", "", "", found.figure, found.note, "")
+            for w in found.witnesses:
+                said = (w.finding.verdict.value, w.finding.figure, w.finding.note)
+                yield (*head, found.problem, found.verdict.value, w.model, w.variant, w.seed, *said, w.run_id)
+
+
+def runs_csv(report: Report) -> str:
+    """A line for each cell. A metric that is absent and one that is NaN are both empty; ``nan_metrics`` tells them apart."""
+    frame = report.evidence.frame()
+    rows = frame.astype(object).where(frame.notna(), "").itertuples(index=False)
+    return _csv(tuple(frame.columns), rows)
+
+
+def tables_csv(report: Report) -> str:
+    """A line for each entry of each table."""
+    names = ("table", "preset", "row", "row_detail", "column", "text", *Estimate.__dataclass_fields__)
+    return _csv(names, _table_rows(report))
+
+
+def _table_rows(report: Report) -> Iterator[tuple[object, ...]]:
+    for table in (table for each in report.comparisons for table in each.tables):
+        for row in table.rows:
+            for column, entry in zip(table.columns[table.heads :], row[table.heads :], strict=True):
+                numbers = tuple(asdict(entry).values()) if isinstance(entry, Estimate) else ()
+                text = entry if isinstance(entry, str) else ""
+                if numbers or text:
+                    yield (table.number, table.preset, *row[: table.heads], column, text, *numbers)
+
+
+def _csv(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([spreadsheet(value) for value in row] for row in rows)
+    return buffer.getvalue()

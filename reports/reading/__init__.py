@@ -1,0 +1,1 @@
+"""What the store and the artifacts of its runs say."""

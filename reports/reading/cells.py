@@ -1,0 +1,86 @@
+"""One cell of a benchmark, and the run that stands for it."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+from reports.reading.run import Run
+
+NOT_A_VARIANT = frozenset({"cfg/model", "cfg/problem", "cfg/preset", "cfg/seed"})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (model, problem, preset, seed) and variant: planned, or found in the store."""
+
+    fingerprint: str
+    model: str
+    problem: str
+    preset: str
+    seed: int
+    epochs: int
+    run: Run | None
+    """The latest ``completed`` or ``diverged`` run, else the latest that ended, else the one at work; None if there is none."""
+    running: bool = False
+    """Whether a run of the cell is at work, or was left open."""
+    facts: str = ""
+    """What its run, or the latest of its problem that says so, has recorded of the problem (tag ``problem.facts``)."""
+    variant: str = ""
+    """The fields, with their values, by which it differs from other cells of its model, problem and preset."""
+
+    @property
+    def outcome(self) -> str:
+        """How its run ended; ``missing`` without one."""
+        return "missing" if self.run is None else self.run.outcome
+
+    @property
+    def knows_target(self) -> bool:
+        """Whether its preset was chosen with knowledge of the target: its numbers are marked wherever they stand."""
+        return self.run is not None and self.run.tags.get("preset.knows_target") == "true"
+
+    def metric(self, name: str) -> float | None:
+        """A final metric of its run: None when it was not logged, NaN when it was logged as NaN."""
+        return None if self.run is None else self.run.metrics.get(name)
+
+    def error(self, name: str = "final/dense_nmse") -> float | None:
+        """A final error of which less is better: infinity if it was not reached (NaN, or the run is not completed), None if
+        no run has ended yet, or a completed one has no record of it.
+        """
+        if self.outcome in ("missing", "running"):
+            return None
+        if self.outcome != "completed":
+            return math.inf
+        value = self.metric(name)
+        return math.inf if value is not None and math.isnan(value) else value
+
+
+def with_facts(cells: list[Cell]) -> list[Cell]:
+    """The cells, each with what its run has recorded of its problem, or the latest run of that problem."""
+    runs = sorted(
+        (cell for cell in cells if cell.run is not None), key=lambda cell: cell.run.started if cell.run else 0
+    )
+    latest = {cell.problem: facts for cell in runs if cell.run and (facts := cell.run.tags.get("problem.facts"))}
+    return [
+        replace(cell, facts=(cell.run.tags if cell.run else {}).get("problem.facts", latest.get(cell.problem, "")))
+        for cell in cells
+    ]
+
+
+def with_variants(cells: list[Cell]) -> list[Cell]:
+    """The cells, each with the fields by which it differs from others of its model, problem and preset."""
+    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[cell.model, cell.problem, cell.preset].append(cell)
+    labels: dict[str, str] = {}
+    for group in groups.values():
+        settings = {cell.fingerprint: cell.run.params for cell in group if cell.run is not None}
+        values: dict[str, set[str | None]] = defaultdict(set)
+        for params in settings.values():
+            for name in {*params, *values} - NOT_A_VARIANT:
+                values[name].add(params.get(name))
+        differing = sorted(name for name, several in values.items() if len(several) > 1)
+        for fingerprint, params in settings.items():
+            labels[fingerprint] = ", ".join(f"{n.removeprefix('cfg/')}={params[n]}" for n in differing if n in params)
+    return [replace(cell, variant=labels.get(cell.fingerprint, "")) for cell in cells]

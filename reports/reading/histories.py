@@ -1,0 +1,83 @@
+"""The history of a run, and other tables among its artifacts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reports.reading.gone import Gone
+
+Floats = npt.NDArray[np.float64]
+CURVES = ("train/mse", "test/mse", "lr", "time/train_s", "evals", "kan/grid")
+MOST_ROWS = 1_000_000
+"""The most epochs that a run can have."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The curves of a run, a value for each epoch that it did; those that it did not reach are left out."""
+
+    epoch: npt.NDArray[np.int64]
+    stage: list[str] = field(repr=False)
+    curves: dict[str, Floats] = field(repr=False)
+    planned: int = 0
+    """Epochs that were planned."""
+
+    def __getitem__(self, name: str) -> Floats:
+        """A curve by the name of its metric; all NaN if the run has none of that name."""
+        return self.curves.get(name, np.full(len(self.epoch), np.nan))
+
+
+def read_history(path: Path) -> History:
+    """The history in a file. Raises Gone when it can't be read, or is not one."""
+    table = _read(path, ["epoch", "stage"], CURVES)
+    try:
+        epoch = table["epoch"].to_numpy().astype(np.int64)
+        stage = table["stage"].to_pylist()
+        curves = {name: _floats(table[name]) for name in CURVES if name in table.column_names}
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise Gone(f"{path.name} can't be read: {str(error).splitlines()[0]}") from error
+    if "train/mse" not in curves:
+        raise Gone("history.parquet has no train/mse")
+    done = np.array([isinstance(name, str) for name in stage], dtype=bool)
+    return History(
+        epoch[done],
+        [sys.intern(name) for name in stage if isinstance(name, str)],  # a name a stage, not one an epoch
+        {name: values[done] for name, values in curves.items()},
+        len(epoch),
+    )
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, Floats]:
+    """Columns of numbers in a file. Raises Gone when it can't be read, or lacks one."""
+    table = _read(path, names)
+    try:
+        return {name: _floats(table[name]) for name in names}
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise Gone(f"{path.name} can't be read: {str(error).splitlines()[0]}") from error
+
+
+def _read(path: Path, names: Sequence[str], further: Sequence[str] = ()) -> pa.Table:
+    """These columns of a file, and of ``further`` ones those that are there."""
+    try:
+        # Not read_table, which sets up a data set of files first: five times the time for one this small.
+        with pq.ParquetFile(path) as file:
+            if file.metadata.num_rows > MOST_ROWS:
+                raise Gone(f"{path.name} has {file.metadata.num_rows} rows, more than any run can have")
+            there = set(file.schema_arrow.names)
+            if lacking := [name for name in names if name not in there]:
+                raise Gone(f"{path.name} has no column {lacking[0]!r}")
+            return file.read(columns=[*names, *(name for name in further if name in there)], use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise Gone(f"{path.name} can't be read: {str(error).splitlines()[0]}") from error
+
+
+def _floats(column: pa.ChunkedArray) -> Floats:
+    return np.asarray(column.to_numpy(), dtype=np.float64)

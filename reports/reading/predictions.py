@@ -1,0 +1,77 @@
+"""What a model of the store predicts on the dense grid, as its run has recorded it: no model is loaded for a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.data import DENSE_POINTS
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.gone import Gone
+from reports.reading.histories import Floats, read_columns
+from reports.reading.targets import target
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Inputs ``(points, dimension)``, target and prediction ``(points,)`` on the dense grid, in raw units."""
+
+    cell: Cell
+    x: Floats
+    target: Floats
+    values: Floats
+
+    @property
+    def mse(self) -> float:
+        """Dense MSE, computed anew."""
+        return float(np.mean((self.values - self.target) ** 2))
+
+
+def median_cell(cells: Sequence[Cell]) -> Cell:
+    """The completed cell whose final error is the median, of two middle ones the worse. Raises Gone, with the reasons why
+    there is none.
+    """
+    done = [
+        (error, cell.seed, cell)
+        for cell in cells
+        if cell.outcome == "completed" and (error := cell.error()) is not None
+    ]
+    if not done:
+        raise Gone(why_missing(cells))
+    return sorted(done, key=lambda entry: entry[:2])[len(done) // 2][2]
+
+
+def why_missing(cells: Sequence[Cell]) -> str:
+    """Why a model can't be shown, from its first cell that says so."""
+    if not cells:
+        return "not planned"
+    said = next((cell for cell in cells if cell.run is not None), cells[0])
+    return f"{said.outcome}{f': {said.run.reason}' if said.run and said.run.reason else ''}"
+
+
+def predict(cell: Cell, artifacts: Artifacts) -> Prediction:
+    """What a cell's run has in ``dense.parquet``. Raises Gone when that is not there or not on the dense grid."""
+    known = target(cell)
+    if cell.run is None or known is None:
+        raise Gone("there is no run" if cell.run is None else "no run says what problem this is")
+    axes = list("xy"[: known.dimension])
+    columns = read_columns(artifacts.path(cell.run, "dense.parquet"), [*axes, "target", "prediction"])
+    if len(columns["target"]) != DENSE_POINTS[known.dimension] ** known.dimension:
+        raise Gone(f"dense.parquet has {len(columns['target'])} points, which is not the dense grid")
+    return Prediction(cell, np.stack([columns[name] for name in axes], 1), columns["target"], columns["prediction"])
+
+
+def predictions_of(
+    models: Mapping[str, Sequence[Cell]], artifacts: Artifacts
+) -> tuple[dict[str, Prediction], dict[str, str]]:
+    """That of the median cell of each model; and of those that have none, why."""
+    found, missing = {}, {}
+    for model, cells in models.items():
+        try:
+            found[model] = predict(median_cell(cells), artifacts)
+        except Gone as gone:
+            missing[model] = str(gone)
+    return found, missing

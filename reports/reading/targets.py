@@ -1,0 +1,86 @@
+"""What the rules need to know of a problem: its dimension, and what its errors are put in relation to."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from harness.errors import BadInput
+from reports.reading.cells import Cell
+
+FLOOR = 1e-8
+"""Part of a target's ``scale2`` below which a difference of two errors is numerical noise; fixed in advance."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A problem as the rules see it."""
+
+    name: str
+    dimension: int
+    scale2: float
+    """Variance of the target on the dense grid, or its mean square if it is constant; squared units of the target."""
+    smooth: bool
+    formula: str
+    sections: tuple[str, ...]
+
+    @property
+    def floor(self) -> float:
+        """What is added to both of two errors before they are compared, in squared units of the target."""
+        return FLOOR * self.scale2
+
+
+def target(cell: Cell) -> Target | None:
+    """The problem of a cell as its run, or another run of it, has recorded it, else as this process declares it.
+
+    None when neither says anything of it.
+    """
+    return _recorded(cell.problem, cell.facts) or _declared(cell.problem)
+
+
+def target_of(cells: Iterable[Cell]) -> Target | None:
+    """The problem of cells that are all about one."""
+    return next((known for cell in cells if (known := target(cell)) is not None), None)
+
+
+@cache
+def _recorded(name: str, facts: str) -> Target | None:
+    """From the tag ``problem.facts``; None where there is none, or it is of another form."""
+    try:
+        known = json.loads(facts)
+        found = Target(
+            name,
+            known["dimension"],
+            float(known["scale2"]),
+            known["smooth"],
+            str(known["formula"]),
+            tuple(map(str, known["sections"])),
+        )
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+    usable = found.dimension in (1, 2) and isinstance(found.smooth, bool) and 0 < found.scale2 < math.inf
+    return found if usable else None
+
+
+@cache
+def _declared(name: str) -> Target | None:
+    from harness import problems  # late: whoever only lists the criteria needs no torch
+    from harness.data import dense_points, scale2
+
+    try:
+        problem = problems.get(name)
+        values = problem.values(dense_points(problem))
+    except BadInput:
+        return None
+    return Target(name, problem.dimension, scale2(values), problem.smooth, problem.formula, problem.sections)
+
+
+def in_order(names: set[str]) -> list[str]:
+    """Names of problems in the order of their declaration, unknown ones last."""
+    from harness import problems  # late: whoever only lists the criteria needs no torch
+
+    known = problems.PROBLEMS.names()
+    return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))

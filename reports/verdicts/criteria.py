@@ -1,0 +1,270 @@
+"""The success criteria, one declaration each. Another one is added by one more, here or in a plug-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.registry import Registry, check_name
+from reports.reading.cells import Cell
+from reports.reading.targets import target
+from reports.verdicts import curve_rules, pruning_rules, record_rules, rules
+from reports.verdicts.family_verdicts import best_family_is_exact, every_family_learns, spectral_bias
+from reports.verdicts.problem_verdicts import Decide, every_run, median_seed
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A success criterion. ``rule``, ``threshold`` and ``evidence`` are for the reader; ``decide`` is the rule itself."""
+
+    id: str
+    group: str
+    """Heading that it stands under."""
+    sentence: str
+    """What it asks for, in the words of the document it comes from."""
+    rule: str
+    threshold: str
+    evidence: str
+    """Metrics, tags and artifacts that it is read from."""
+    decide: Decide
+    applies: Callable[[Cell], bool] = lambda cell: True
+    """Which cells it is about."""
+    all_presets: bool = False
+    """Whether it is a rule over presets: decided once, from the cells of all of them."""
+    bound: float | None = None
+    """The threshold as a number, where figures can be drawn beside it."""
+
+    def __post_init__(self) -> None:
+        check_name("criterion", self.id)
+
+
+CRITERIA: Registry[Criterion] = Registry("criterion", "harness.criteria")
+
+
+def register(criterion: Criterion) -> Criterion:
+    """Make a criterion known under its id. Raises BadInput when the id is taken."""
+    return CRITERIA.register(criterion.id, criterion)
+
+
+def _of(model: str, *problems: str) -> Callable[[Cell], bool]:
+    return lambda cell: cell.model == model and (not problems or cell.problem in problems)
+
+
+def _is_2d(cell: Cell) -> bool:
+    known = target(cell)
+    return known.dimension == 2 if known else cell.metric("final/roughness_ratio") is not None
+
+
+def _is_smooth(cell: Cell) -> bool:
+    known = target(cell)
+    return known is not None and known.smooth
+
+
+SIMPLE = ("poisson_2d_sin", "poisson_2d_poly")
+HIGH = ("poisson_1d_highfreq", "poisson_2d_highfreq")
+
+for _declared in (
+    Criterion(
+        "S1",
+        "SIREN",
+        "Smooth 2D heatmaps (no noise)",
+        "RMS of the 5-point discrete Laplacian of the prediction on the 101 x 101 grid, in relation to the target's; "
+        "only where NMSE <= 0.5, else nothing was learned",
+        "<= 1.5",
+        "final/roughness_ratio, final/dense_nmse",
+        median_seed(rules.of_something_learned(rules.metric_at_most("final/roughness_ratio", 1.5))),
+        lambda cell: cell.model == "siren" and _is_2d(cell),
+        bound=1.5,
+    ),
+    Criterion(
+        "S2",
+        "SIREN",
+        "MSE < 10 for simple functions",
+        "dense MSE on poisson_2d_sin and poisson_2d_poly",
+        "< 10",
+        "final/dense_mse",
+        median_seed(rules.metric_below("final/dense_mse", 10.0)),
+        _of("siren", *SIMPLE),
+        bound=10.0,
+    ),
+    Criterion(
+        "S2+",
+        "SIREN",
+        "MSE < 1.0 for simple functions (Problem 1's outcome)",
+        "dense MSE on poisson_2d_sin and poisson_2d_poly",
+        "< 1",
+        "final/dense_mse",
+        median_seed(rules.metric_below("final/dense_mse", 1.0)),
+        _of("siren", *SIMPLE),
+        bound=1.0,
+    ),
+    Criterion(
+        "S3",
+        "SIREN",
+        "Loss curves monotonically decreasing",
+        "medians of train/mse over 20 equal windows: none exceeds the one before by more than 5% (+ floor); "
+        "only where NMSE <= 0.5, else nothing was learned",
+        "<= 1.05",
+        "history.parquet: train/mse; final/dense_nmse",
+        median_seed(curve_rules.falls_monotonically),
+        _of("siren"),
+        bound=1.05,
+    ),
+    Criterion(
+        "S4",
+        "SIREN",
+        "Learning rate transitions visible in logs",
+        "base rate in the first half of the epochs, base x 0.1 in the second, nothing else; the figure counts other epochs",
+        "0",
+        "history.parquet: lr; cfg/lr",
+        median_seed(curve_rules.changes_rate_once),
+        _of("siren"),
+    ),
+    Criterion(
+        "K1",
+        "KAN + pruning",
+        "No dramatic loss spikes (> 10x)",
+        "(loss + floor) / (least loss before in the stage + floor), every stage; after retraining to before the cut, on the "
+        "grid of the cut; each refinement, from end to end. The largest jump of all is told beside it",
+        "<= 10",
+        "history.parquet: train/mse, stage, kan/grid",
+        median_seed(curve_rules.has_no_spike),
+        _of("kan_pruned"),
+        bound=10.0,
+    ),
+    Criterion(
+        "K2",
+        "KAN + pruning",
+        "Pruned network within 2x of base KAN",
+        "(dense MSE + floor) / (dense MSE of the unpruned twin + floor), same total epochs and seed; beside it the raw ratio, "
+        "and whether it decided or the floor",
+        "<= 2",
+        "prune/mse_final, prune/base_dense_mse",
+        median_seed(pruning_rules.is_near_its_twin),
+        _of("kan_pruned"),
+        bound=2.0,
+    ),
+    Criterion(
+        "K3",
+        "KAN + pruning",
+        "Three stages visible (sparsify, prune, retrain)",
+        "the stages are there in this order, each with its own steps, times and metrics",
+        "in order",
+        "tag stages; history.parquet",
+        median_seed(pruning_rules.has_three_stages),
+        _of("kan_pruned"),
+    ),
+    Criterion(
+        "K4",
+        "KAN + pruning",
+        "20-50% fewer parameters",
+        "part of the active parameters (live edges x (grid + k + 2)) that is gone; more than 50% is marked beyond; "
+        "a greedy cut stops where it was told to, so its figure is no finding about how far one could cut",
+        ">= 0.20",
+        "prune/reduction; cfg/prune_mode, cfg/reduction",
+        median_seed(pruning_rules.is_reduced, larger_is_worse=False),
+        _of("kan_pruned"),
+        bound=0.2,
+    ),
+    Criterion(
+        "E1",
+        "Error handling",
+        "All errors logged with clear messages",
+        "every run that is not completed has outcome and reason, and on exceptions type, message and traceback",
+        "every run",
+        "tags outcome, outcome.reason, error.*; error/traceback.txt",
+        every_run(record_rules.says_why_it_failed),
+    ),
+    Criterion(
+        "E2",
+        "Error handling",
+        "No silent failures",
+        "every planned cell has a run that is over; none is RUNNING, none is missing",
+        "every cell",
+        "plan.json; status and outcome of the runs",
+        every_run(record_rules.is_accounted_for),
+    ),
+    Criterion(
+        "E3",
+        "Error handling",
+        "Partial results saved when training fails",
+        "every run that is not completed and made a step has its history, a last finite checkpoint and a loss figure",
+        "every run",
+        "history.parquet, checkpoint/, figures/loss.png",
+        every_run(record_rules.keeps_what_it_had),
+    ),
+    Criterion(
+        "O1",
+        "Overall",
+        "All models complete training",
+        "every planned cell is completed",
+        "every cell",
+        "tag outcome",
+        every_run(record_rules.completes),
+    ),
+    Criterion(
+        "O2",
+        "Overall",
+        "All visualizations generate",
+        "every figure that the contract names is there, decodes, and is not blank",
+        "every run",
+        "figures/*.png",
+        every_run(record_rules.has_its_pictures),
+    ),
+    Criterion(
+        "O3",
+        "Overall",
+        "No NaN or Inf in any results",
+        "nan/count = inf/count = 0 and every final metric is finite",
+        "0",
+        "nan/count, inf/count, final/*",
+        every_run(record_rules.is_finite_throughout),
+    ),
+    Criterion(
+        "X1",
+        "Expected",
+        "MLPs fail on high frequency (Problem 5)",
+        "median dense NMSE of mlp on the high-frequency problems, beside the other families; where it is no larger the MLP "
+        "does not fail: NOT OBSERVED; shown, not judged",
+        "> 0.01",
+        "final/dense_nmse",
+        spectral_bias,
+        lambda cell: cell.problem in HIGH,
+    ),
+    Criterion(
+        "X2",
+        "Expected",
+        "Small values are not a bug (Problem 6)",
+        "the figure of poisson_1d_poly is drawn on the target's scale, with the residual in its own panel: "
+        "neither panel is more than twice as high as what it has to show",
+        "<= 2, every run",
+        "figures/fit.png and what it says of its axes; dense.parquet",
+        every_run(record_rules.shows_small_values),
+        lambda cell: cell.problem == "poisson_1d_poly",
+    ),
+    Criterion(
+        "B1",
+        "Beyond",
+        "Every family learns every smooth problem",
+        "every family has a preset whose median NMSE of 5 seeds is within 1e-4; the figure is the worst family's",
+        "<= 1e-4",
+        "final/dense_nmse, all presets",
+        every_family_learns,
+        _is_smooth,
+        all_presets=True,
+        bound=1e-4,
+    ),
+    Criterion(
+        "B2",
+        "Beyond",
+        "The best family is exact on high frequency",
+        "the median NMSE of 5 seeds of the best family under its best preset",
+        "<= 1e-8",
+        "final/dense_nmse, all presets",
+        best_family_is_exact,
+        lambda cell: cell.problem in HIGH,
+        all_presets=True,
+        bound=1e-8,
+    ),
+):
+    register(_declared)

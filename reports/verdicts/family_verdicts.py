@@ -1,0 +1,150 @@
+"""How a criterion is decided for one problem from the errors of all families: B1, B2 and X1."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.families import FAMILIES
+from harness.presets import DAGGER
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.verdicts.numbers import number
+from reports.verdicts.problem_verdicts import chosen_variant
+from reports.verdicts.verdict import (
+    BEST_FIRST,
+    ProblemVerdict,
+    Verdict,
+    counted,
+    median_figure,
+    of_every,
+    of_median,
+    seed_holds,
+)
+
+SEEDS = 5
+"""Seeds that B1 and B2 ask for."""
+FAILS_ABOVE = 1e-2
+"""X1: the NMSE above which an MLP has failed."""
+
+
+def median_errors(cells: Iterable[Cell]) -> dict[tuple[str, str], list[float | None]]:
+    """The dense NMSE of each seed, by model and preset, of the chosen variant; infinite for a run that has none."""
+    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[cell.model, cell.preset].append(cell)
+    found: dict[tuple[str, str], list[float | None]] = {}
+    for key, group in groups.items():
+        # What stands in no store yet says nothing; what failed for another reason than its numbers may be tried again.
+        found[key] = [
+            None if cell.outcome in ("error", "timeout", "interrupted", "unknown") else cell.error()
+            for cell in chosen_variant(group)[0]
+        ]
+    return found
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a model under a preset stands to a threshold of the NMSE."""
+
+    model: str
+    preset: str
+    verdict: Verdict
+    """NO DATA of fewer than five seeds."""
+    figure: float | None
+    """That of the median seed; None where no run has ended."""
+    holds: int
+    seeds: int
+    mark: str = ""
+    """A dagger where its shape was chosen with knowledge of the target."""
+
+    def __str__(self) -> str:
+        short = "" if self.seeds >= SEEDS else f"; {SEEDS} seeds are asked for"
+        return f"{self.preset}, {counted(self.holds, self.seeds, seed_holds(self.holds, self.seeds))}{short}"
+
+
+def standings(cells: Iterable[Cell], threshold: float) -> list[Standing]:
+    """That of each model and preset, the best first: by verdict, then by figure."""
+    cells, found = list(cells), []
+    for (model, preset), errors in median_errors(cells).items():
+        knowing = any(cell.knows_target and (cell.model, cell.preset) == (model, preset) for cell in cells)
+        seen = [Verdict.NO_DATA if e is None else Verdict.PASS if e <= threshold else Verdict.FAIL for e in errors]
+        verdict = of_median(seen) if len(seen) >= SEEDS else Verdict.NO_DATA
+        figure = median_figure(e for e in errors if e is not None)
+        found.append(Standing(model, preset, verdict, figure, seen.count(Verdict.PASS), len(seen), DAGGER * knowing))
+
+    def worth(each: Standing) -> tuple[int, float]:
+        return BEST_FIRST.index(each.verdict), math.inf if each.figure is None else each.figure
+
+    return sorted(found, key=worth)
+
+
+def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
+    """B1. Of each family, the best preset's median NMSE is within 1e-4; the figure is that of the worst family."""
+    best = {each.model: each for each in reversed(standings(cells, 1e-4))}
+    families = dict.fromkeys([*FAMILIES.names(), *(cell.model for cell in cells)])
+    verdicts = [best[name].verdict if name in best else Verdict.NO_DATA for name in families]
+    figures = [each.figure for each in best.values() if each.figure is not None]
+    notes = [
+        f"{name}: no run"
+        if name not in best or best[name].figure is None
+        else f"{name} {number(best[name].figure)}{best[name].mark} ({best[name]})"
+        for name in families
+    ]
+    return ProblemVerdict(
+        cells[0].problem,
+        of_every(verdicts),
+        max(figures, default=None),
+        (min(figures), max(figures)) if figures else None,
+        verdicts.count(Verdict.PASS),
+        len(verdicts),
+        note="; ".join(notes),
+    )
+
+
+def best_family_is_exact(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
+    """B2. The median NMSE of the best family, under its best preset, is within 1e-8."""
+    found = standings(cells, 1e-8)
+    figures = [each.figure for each in found if each.figure is not None]
+    best = found[0]
+    if best.figure is None:
+        return ProblemVerdict(cells[0].problem, Verdict.NO_DATA, note="no run has ended")
+    return ProblemVerdict(
+        cells[0].problem,
+        best.verdict,
+        best.figure,
+        (min(figures), max(figures)),
+        best.holds,
+        best.seeds,
+        seed_holds(best.holds, best.seeds),
+        f"{best.model}{best.mark} ({best})",
+    )
+
+
+def spectral_bias(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
+    """X1. Whether the median seed of ``mlp`` fails, as expected, beside the others; shown, not judged."""
+    errors = {model: found for (model, _), found in median_errors(cells).items()}
+    seen = [
+        Verdict.NO_DATA if e is None else Verdict.FAIL if e <= FAILS_ABOVE else Verdict.PASS
+        for e in errors.get("mlp", ())
+    ]
+    medians = {
+        model: figure
+        for model, found in errors.items()
+        if (figure := median_figure(e for e in found if e is not None)) is not None
+    }
+    # A criterion that is shown and not judged has other words for what of_median says.
+    said = {Verdict.PASS: Verdict.EXPECTED, Verdict.UNSURE: Verdict.EXPECTED, Verdict.FAIL: Verdict.NOT_OBSERVED}
+    verdict = said.get(of_median(seen), Verdict.NO_DATA)
+    if verdict is Verdict.NO_DATA:
+        return ProblemVerdict(
+            cells[0].problem, verdict, medians.get("mlp"), note="no run of mlp, or too few, has ended in a result"
+        )
+    failing = seen.count(Verdict.PASS)
+    others = ", ".join(f"{model} {number(value)}" for model, value in medians.items() if model != "mlp")
+    spread = (min(medians.values()), max(medians.values()))
+    note = f"mlp fails in {failing} of {len(seen)} seeds; {others or 'alone'}"
+    interval = seed_holds(failing, len(seen))
+    return ProblemVerdict(cells[0].problem, verdict, medians["mlp"], spread, failing, len(seen), interval, note)

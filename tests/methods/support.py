@@ -1,0 +1,30 @@
+"""An objective that is a function alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+
+class Lowered:
+    """What a method asks that knows no rows: the value with its gradient."""
+
+    rows = 0
+
+    def __init__(self, parameters: list[nn.Parameter], evaluate: Callable[[], Tensor]) -> None:
+        self.parameters = parameters
+        self.evaluate = evaluate
+        self.extra: dict[str, float] = {}
+
+    def attempt(self) -> tuple[Tensor, float]:
+        raise AssertionError("not asked for")
+
+    def residuals(self) -> tuple[Tensor, Tensor | None]:
+        raise AssertionError("not asked for")
+
+    def jacobian(self, start: int, stop: int) -> Tensor:
+        raise AssertionError("not asked for")
+
+    def pull_back(self, w: Tensor) -> Tensor:
+        raise AssertionError("not asked for")

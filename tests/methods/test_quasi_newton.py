@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.methods import METHODS
+from harness.methods.quasi_newton import LBFGS
+from harness.presets import resolve
+from tests.methods.support import Lowered
+
+
+def quadratic(scale: float) -> tuple[Tensor, Tensor]:
+    """Diagonal with eigenvalues from ``scale`` to 1000 ``scale``, and a start."""
+    return scale * torch.logspace(0, 3, 12, dtype=torch.float64), torch.ones(12, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-9, 1e9])
+def test_a_quadratic_is_minimised_whatever_its_scale(scale: float) -> None:
+    eigenvalues, x = quadratic(scale)
+    first = (eigenvalues * x * x / 2).sum().item()
+    method = LBFGS(x, 1.0, 20, 10)
+    for _ in range(10):
+        method.step(lambda: ((eigenvalues * x * x / 2).sum().item(), eigenvalues * x))
+    assert (eigenvalues * x * x / 2).sum().item() < 1e-20 * first
+
+
+def test_rosenbrock_takes_about_as_many_evaluations_as_with_torch() -> None:
+    def evaluate(x: Tensor) -> Tensor:
+        return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+    def run(own: bool) -> tuple[float, int]:
+        x = nn.Parameter(torch.tensor([-1.2, 1.0, -0.5, 0.8], dtype=torch.float64))
+        count = 0
+
+        def closure() -> Tensor:
+            nonlocal count
+            count += 1
+            x.grad = None
+            loss = evaluate(x)
+            loss.backward()
+            return loss
+
+        def loss_and_gradient() -> tuple[float, Tensor]:
+            with torch.enable_grad():
+                loss = closure().item()
+            assert x.grad is not None
+            return loss, x.grad
+
+        method = LBFGS(x.data, 1.0, 20, 10)
+        theirs = torch.optim.LBFGS([x], max_iter=20, history_size=10, line_search_fn="strong_wolfe")
+        while evaluate(x).item() > 1e-12 and count < 1000:
+            if own:
+                method.step(loss_and_gradient)
+            else:
+                theirs.step(closure)
+        return evaluate(x).item(), count
+
+    (own, own_count), (_, their_count) = run(own=True), run(own=False)
+    assert own <= 1e-12
+    assert own_count <= 1.5 * their_count
+
+
+def test_an_epoch_takes_at_most_its_share_of_evaluations_and_returns_the_first_norm() -> None:
+    config = resolve({"model": "mlp", "problem": "poisson_1d_sin", "optimizer": "lbfgs", "iterations": 8})
+    parameters = [nn.Parameter(torch.ones(3, 2, dtype=torch.float64)), nn.Parameter(torch.ones(4, dtype=torch.float64))]
+    count = 0
+
+    def evaluate() -> Tensor:
+        nonlocal count
+        count += 1
+        for parameter in parameters:
+            parameter.grad = None
+        loss = sum((p**4).sum() for p in parameters)
+        assert isinstance(loss, Tensor)
+        loss.backward()
+        return loss
+
+    lowered = Lowered(parameters, evaluate)
+    step = METHODS.get("lbfgs").step(lowered, config.method, lambda: 1.0)
+    assert step() == pytest.approx(4 * 10**0.5)
+    assert 2 <= count <= 10
+    assert all((parameter < 1).all() for parameter in parameters)
+
+
+def test_at_a_minimum_nothing_moves() -> None:
+    x = torch.zeros(3, dtype=torch.float64)
+    LBFGS(x, 1.0, 20, 10).step(lambda: (0.0, 2 * x))
+    assert torch.equal(x, torch.zeros(3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 3])
+def test_few_iterations_move_too(iterations: int) -> None:
+    x = torch.tensor([3.0, -4.0], dtype=torch.float64)
+    method = LBFGS(x, 1.0, iterations, 10)
+    method.step(lambda: (0.5 * x.dot(x).item(), x.clone()))
+    assert x.norm() < 4.9
