@@ -13,6 +13,7 @@ import click
 from harness import __version__
 from harness.addresses import clean
 from harness.errors import MOST_SHOWN, BadInput, Stopped, StoreLost, quoted
+from harness.loading import load
 from harness.streams import let_the_reader_go
 
 HELP = ("-h", "--help")
@@ -188,6 +189,7 @@ def run_command(fields: tuple[str, ...]) -> int:
         from harness.presets import resolve
 
         config = resolve(given)
+        load("harness.run")
         from harness.run import run
     with terminal.watching(config, console) as listener:
         result = run(config, listener)

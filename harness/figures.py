@@ -1,6 +1,7 @@
 """The pictures of a run: data in, a matplotlib figure out. Nothing here touches pyplot, a file or a global setting.
 
-Margins are given, in inches: finding them (matplotlib's constrained layout) draws a figure several times over.
+matplotlib is imported where something is drawn, at the end of a run: half a second that no start waits for. Margins are given,
+in inches: finding them (matplotlib's constrained layout) draws a figure several times over.
 """
 
 from __future__ import annotations
@@ -10,16 +11,11 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,6 +25,11 @@ from harness.models import KAN
 from harness.problems import Problem
 from harness.training import NonFinite
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
 # Okabe and Ito 2008, "Color Universal Design": told apart with any kind of colour vision.
 BLACK, BLUE, ORANGE, GREEN, RED, GREY = "#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8c8c8c"
 DPI = 120
@@ -37,6 +38,8 @@ Float64 = NDArray[np.float64]
 
 
 def _figure(width: float, height: float, title: str) -> Figure:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), dpi=DPI)
     figure.suptitle(title, fontsize=11, y=1 - 0.05 / height)
     return figure
@@ -71,6 +74,8 @@ def _typeset(formula: str) -> str:
 
 def _label_in_units(axis: Axis, largest: float) -> str:
     """Count an axis in the power of ten of its largest value, and give what to say of that beside its name."""
+    from matplotlib.ticker import FuncFormatter
+
     exponent = math.floor(math.log10(largest)) if 0 < largest < math.inf else 0
     exponent = 0 if -3 < exponent < 4 else max(exponent, -307)
     axis.set_major_formatter(FuncFormatter(lambda value, _: _number(value / 10.0**exponent, 6)))
@@ -82,6 +87,8 @@ def loss_figure(history: pd.DataFrame, events: Sequence[NonFinite], title: str) 
 
     ``history`` has a row for each planned epoch (``epoch``, ``stage``, ``train/mse``, ``test/mse``, ``lr``); NaN leaves a gap.
     """
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
     figure = _figure(8, 4.5, title)
     axes = _axes(figure, 0.85, 0.5, 7.0, 3.4 if history["stage"].nunique() > 1 else 3.65)
     epoch = history["epoch"].to_numpy()
@@ -123,6 +130,8 @@ def loss_figure(history: pd.DataFrame, events: Sequence[NonFinite], title: str) 
 
 def _tick_decades(axes: Axes) -> None:
     """Decades only where there are several, else round numbers: the ticks between took a quarter of the drawing."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
     low, high = axes.get_ylim()
     axes.yaxis.set_minor_locator(NullLocator())
     if high > 100 * low:
@@ -221,6 +230,8 @@ def described(figure: Figure) -> str:
 
 def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> Figure:
     """A 1D fit: target and prediction on the target's scale, and the residual in a panel of its own."""
+    from matplotlib.ticker import MaxNLocator
+
     x, y = (tensor.detach().cpu().double().flatten().numpy() for tensor in (data.dense.x, data.dense.y))
     p = prediction.detach().cpu().double().flatten().numpy()
     residual = p - y
@@ -358,6 +369,8 @@ def _draw_layer(
 
     All lines of a layer are one artist: axes of its own for each edge took as long as the rest of the figure.
     """
+    from matplotlib.collections import LineCollection, PolyCollection
+
     scores = scores.nan_to_num(posinf=0.0)  # matplotlib raises at an opacity that is not a number
     strongest = float(scores.max()) or 1.0
     pairs = [(i, j) for j in range(len(right)) for i in range(len(left))]

@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from harness import problems
@@ -33,6 +32,9 @@ from harness.problems import Problem
 from harness.tracking.recorder import Recorder
 from harness.tracking.store import lost_in_one_sentence, run_page
 from harness.training import Diverged, Epoch, Event, Kept, train
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What asks to stop: a batch system, a person at the keyboard, a terminal that is closed."""

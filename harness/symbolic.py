@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sympy
 import torch
 from torch import Tensor, nn
 
@@ -90,6 +89,8 @@ def find_formula(model: Regressor, problem: Problem, data: Data, go_on: Callable
     ``go_on`` is called before each edge and after each step of the training, and may raise to end the search. Whatever
     pykan or the training raise passes through. A training that diverges leaves the last finite numbers.
     """
+    import sympy
+
     assert isinstance(model.network, KAN)
     scaled = model.scaled(data.train.x[:POINTS])
     fitted, val, test, dense = map(_in_double, (data.train, data.val, data.test, data.dense))
@@ -112,6 +113,8 @@ def find_formula(model: Regressor, problem: Problem, data: Data, go_on: Callable
 
 def evaluate_formula(text: str, x: Tensor) -> Tensor:
     """Values of shape ``(points, 1)`` of a printed formula at raw inputs of shape ``(points, dimension)``, in float64."""
+    import sympy
+
     dimension = x.shape[1]
     function = sympy.lambdify(_variables(dimension), _parse(text, dimension), "numpy")
     columns = x.detach().cpu().double().numpy().T
@@ -125,15 +128,21 @@ def _in_double(sample: Sample) -> Sample:
 
 
 def _variables(dimension: int) -> list[Any]:
+    import sympy
+
     return [sympy.Symbol(name) for name in "xy"[:dimension]]
 
 
 def _parse(text: str, dimension: int) -> Any:
+    import sympy
+
     return sympy.sympify(text, locals={symbol.name: symbol for symbol in _variables(dimension)})
 
 
 def _expression(model: Regressor, dimension: int) -> Any:
     """The function of a regressor of a :class:`SymbolicKAN` in sympy, scaling of inputs and output included."""
+    import sympy
+
     centre, half_width, mean, std = (t.item() for t in (model.centre, model.half_width, model.mean, model.std))
     nodes = [(variable - centre) / half_width for variable in _variables(dimension)]
     for layer in model.network.layers:  # type: ignore[union-attr]  # a SymbolicKAN has them
@@ -162,6 +171,7 @@ def _shortest(expression: Any, data: Data) -> str:
 
 def _printed(expression: Any, digits: int) -> str:
     """The expression with its numbers rounded to so many significant digits, those below 10^-digits to zero."""
+    import sympy
 
     def rounded(number: Any) -> Any:
         near = sympy.Float(f"{float(number):.{digits}g}", digits)

@@ -15,8 +15,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "si
 
 def linear(n_in: int, n_out: int) -> nn.Linear:
     """A float64 linear layer with zero bias whose weights wait for their initialisation; no generator is touched."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float64)
-    nn.init.zeros_(layer.bias)
+    layer = nn.Linear(n_in, n_out, device="meta")
+    # Not by nn.utils.skip_init: its to_empty loads sympy, for half a second, to find out the strides of a matrix.
+    layer.weight = nn.Parameter(torch.empty(n_out, n_in, dtype=torch.float64))
+    layer.bias = nn.Parameter(torch.zeros(n_out, dtype=torch.float64))
     return layer
 
 

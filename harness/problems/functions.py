@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from functools import partial
 
-import torch
-
 from harness.problems.problem import Problem, Values, register
 from harness.problems.rows import Points
 
@@ -19,12 +17,12 @@ TOY_FUNCTIONS = (
 
 def sine(x: Points, frequency: int) -> Values:
     """sin(2 pi k x)."""
-    return torch.sin(2 * math.pi * frequency * x)
+    return (2 * math.pi * frequency * x).sin()
 
 
 def sine_gradient(x: Points, frequency: int) -> Points:
     """2 pi k cos(2 pi k x)."""
-    return 2 * math.pi * frequency * torch.cos(2 * math.pi * frequency * x)
+    return 2 * math.pi * frequency * (2 * math.pi * frequency * x).cos()
 
 
 for k in range(1, 6):
@@ -43,9 +41,16 @@ for k in range(1, 6):
 
 def piecewise(x: Points) -> Values:
     """Four constant pieces with jumps at 0.3, 0.6 and 0.8."""
+    import torch
+
     edges = x.new_tensor([0.3, 0.6, 0.8])
     levels = x.new_tensor([-0.5, 0.3, 1.0, -0.2])
     return levels[torch.bucketize(x, edges, right=True)]
+
+
+def piecewise_gradient(x: Points) -> Points:
+    """0, but for the jumps."""
+    return x.new_zeros(x.shape)
 
 
 register(
@@ -53,7 +58,7 @@ register(
         name="piecewise",
         dimension=1,
         target=piecewise,
-        gradient=torch.zeros_like,
+        gradient=piecewise_gradient,
         formula="-0.5 for x < 0.3; 0.3 for x < 0.6; 1.0 for x < 0.8; else -0.2",
         sections=SECTION,
         citation=ORIGINAL,
@@ -64,12 +69,12 @@ register(
 
 def sawtooth(x: Points) -> Values:
     """Eight teeth on [-1, 1], each rising from 0 to 1."""
-    return torch.remainder(x, 0.25) / 0.25
+    return x.remainder(0.25) / 0.25
 
 
 def sawtooth_gradient(x: Points) -> Points:
     """The slope of a tooth, 4, almost everywhere."""
-    return torch.full_like(x, 4.0)
+    return x.new_full(x.shape, 4.0)
 
 
 register(

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import pi
 
-import torch
-
 from harness.problems.problem import Problem, Values, register
 from harness.problems.rows import Points
 
@@ -22,7 +20,7 @@ def sine_product(amplitude: float, frequency: float) -> Callable[[Points], Value
     """X -> amplitude * prod_i sin(frequency x_i), in any dimension."""
 
     def value(x: Points) -> Values:
-        return amplitude * torch.sin(frequency * x).prod(dim=1, keepdim=True)
+        return amplitude * (frequency * x).sin().prod(dim=1, keepdim=True)
 
     return value
 
@@ -31,8 +29,8 @@ def sine_product_gradient(amplitude: float, frequency: float) -> Callable[[Point
     """Gradient of :func:`sine_product` in one or two dimensions."""
 
     def gradient(x: Points) -> Points:
-        own = amplitude * frequency * torch.cos(frequency * x)
-        return own if x.shape[1] == 1 else own * torch.sin(frequency * x).flip(1)
+        own = amplitude * frequency * (frequency * x).cos()
+        return own if x.shape[1] == 1 else own * (frequency * x).sin().flip(1)
 
     return gradient
 
@@ -78,7 +76,12 @@ register(sine_problem("poisson_1d_sin", 1, pi, "pi^2 sin(pi x)", "sin(pi x)", ("
 
 def constant_two(x: Points) -> Values:
     """The forcing of u = x(1 - x)."""
-    return torch.full_like(x, 2.0)
+    return x.new_full(x.shape, 2.0)
+
+
+def constant_two_gradient(x: Points) -> Points:
+    """0."""
+    return x.new_zeros(x.shape)
 
 
 def parabola(x: Points) -> Values:
@@ -91,7 +94,7 @@ register(
         name="poisson_1d_poly",
         dimension=1,
         target=constant_two,
-        gradient=torch.zeros_like,
+        gradient=constant_two_gradient,
         formula="2",
         solution=parabola,
         solution_formula="x(1 - x)",
@@ -148,21 +151,23 @@ register(
 def spec(p: Points) -> Values:
     """-pi^2 (1 + 4y^2) sin(pi x) sin(pi y^2) + 2 pi sin(pi x) cos(pi y^2)."""
     x, y = p[:, :1], p[:, 1:]
-    return torch.sin(pi * x) * (2 * pi * torch.cos(pi * y**2) - pi**2 * (1 + 4 * y**2) * torch.sin(pi * y**2))
+    return (pi * x).sin() * (2 * pi * (pi * y**2).cos() - pi**2 * (1 + 4 * y**2) * (pi * y**2).sin())
 
 
 def spec_gradient(p: Points) -> Points:
     """Gradient of :func:`spec`, by the product rule on its factors in x and in y."""
+    import torch
+
     x, y = p[:, :1], p[:, 1:]
-    sine, cosine = torch.sin(pi * y**2), torch.cos(pi * y**2)
+    sine, cosine = (pi * y**2).sin(), (pi * y**2).cos()
     in_y = 2 * pi * cosine - pi**2 * (1 + 4 * y**2) * sine
     in_y_slope = -4 * pi**2 * y * sine - 8 * pi**2 * y * sine - 2 * pi**3 * y * (1 + 4 * y**2) * cosine
-    return torch.cat([pi * torch.cos(pi * x) * in_y, torch.sin(pi * x) * in_y_slope], dim=1)
+    return torch.cat([pi * (pi * x).cos() * in_y, (pi * x).sin() * in_y_slope], dim=1)
 
 
 def spec_solution(p: Points) -> Values:
     """sin(pi x) sin(pi y^2)."""
-    return torch.sin(pi * p[:, :1]) * torch.sin(pi * p[:, 1:] ** 2)
+    return (pi * p[:, :1]).sin() * (pi * p[:, 1:] ** 2).sin()
 
 
 register(

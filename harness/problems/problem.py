@@ -6,17 +6,19 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
-import numpy as np
-import torch
 from jaxtyping import Float
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from torch import Tensor
 
 from harness.errors import BadInput, in_one_line
 from harness.problems.rows import Points, Rows
 from harness.registry import Registry, check_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
+else:
+    Tensor = Any  # as in harness.problems.rows
 
 Values = Float[Tensor, "points 1"]
 
@@ -99,6 +101,8 @@ class Problem:
         return self._answer("gradient", self.gradient or self._by_autograd, x, self.dimension, where)
 
     def _by_autograd(self, x: Points) -> Points:
+        import torch
+
         try:
             with torch.enable_grad():
                 (slope,) = torch.autograd.grad(self.target(x.requires_grad_(True)).sum(), x)
@@ -110,6 +114,9 @@ class Problem:
         return slope
 
     def _answer(self, what: str, function: Callable[[Points], Any], x: Points, columns: int, where: str) -> Tensor:
+        import numpy as np
+        import torch
+
         points = f"{len(x)} points{f' of {where}' if where else ''}"
         try:
             answer = function(x.clone())  # which a function may write to
@@ -121,7 +128,7 @@ class Problem:
             ) from error
         expected = f"expected: numbers of shape ({len(x)}, {columns})"
         try:
-            numbers = answer if isinstance(answer, Tensor) else torch.from_numpy(np.array(answer))
+            numbers = answer if isinstance(answer, torch.Tensor) else torch.from_numpy(np.array(answer))
         except (TypeError, ValueError) as error:
             raise BadInput(
                 f"problem {self.name!r} has a {what} that gives a {type(answer).__name__} at the {points}; {expected}."

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from harness.errors import BadInput
 from harness.registry import check_name
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    Tensor = (
+        Any  # shape and dtype are checked all the same, and a declaration needs no torch, which takes a second to load
+    )
 
 Points = Float[Tensor, "points dimension"]
 

@@ -12,11 +12,10 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import git
 import pandas as pd
-from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
@@ -48,6 +47,9 @@ from harness.tracking.liveness import Heartbeat, owner_tag
 from harness.tracking.naming import model_name, run_name
 from harness.tracking.store import BATCH, experiment_of, open_store
 from harness.training import BaseStarted, Epoch, Event, Kept, NonFinite, Pruned, StageStarted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FLUSH_S = 10.0
 """Seconds between two writes while the training goes on; one metric costs 0.05 to 0.1 ms on SQLite."""

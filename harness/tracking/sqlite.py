@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Engine, event, make_url
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database while it is at work."""
@@ -107,6 +108,8 @@ def make_whole(file: SqliteFile, make: Callable[[str], None]) -> None:
                 "PRAGMA journal_mode=WAL"
             )  # first: with a journal, making the tables takes five times as long
         make(_address(beside, {}))
+        with beside.open("rb") as made:
+            os.fsync(made)  # what was made :func:`unsynced` is on the disk before it has the name of a store
         # Those of a file that was deleted: SQLite too removes them when it makes a new one.
         for end in COMPANIONS:
             file.path.with_name(file.path.name + end).unlink(missing_ok=True)
@@ -114,6 +117,26 @@ def make_whole(file: SqliteFile, make: Callable[[str], None]) -> None:
     except BaseException:
         _remove(beside)
         raise
+
+
+@contextmanager
+def unsynced(path: Path) -> Iterator[None]:
+    """Connections to this database that begin in here leave it to the system when to write: for a file that nobody has yet.
+
+    MLflow makes its tables in hundreds of transactions, and waiting for the disk after each took a second.
+    """
+
+    def begin(connection: Any, record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            opened = {name for _, _, name in connection.execute("PRAGMA database_list")}
+            if str(path) in opened:
+                connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", begin)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", begin)
 
 
 def _remove(path: Path) -> None:

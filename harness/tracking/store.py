@@ -30,7 +30,7 @@ from harness.errors import BadInput, StoreLost
 from harness.tracking import queries
 from harness.tracking.pages import ANY_RUNS, OF_AN_EXPERIMENT, how_to_read
 from harness.tracking.schema import has_tables
-from harness.tracking.sqlite import SqliteFile, check_place, is_sqlite, make_whole, sqlite_file
+from harness.tracking.sqlite import SqliteFile, check_place, is_sqlite, make_whole, sqlite_file, unsynced
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 """What a store raises that can't be used any more; OSError where artifacts are files."""
@@ -352,8 +352,9 @@ def check_writable(uri: str) -> None:
 
 def _make_tables(address: str) -> None:
     """MLflow's tables and its default experiment in a database that then gets another name: nothing keeps it open."""
-    SqlAlchemyStore(address, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
-    SqlAlchemyStore._engine_map.pop(address).dispose()
+    with unsynced(sqlite_file(address).path):
+        SqlAlchemyStore(address, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
+        SqlAlchemyStore._engine_map.pop(address).dispose()
 
 
 def _index_fingerprints(uri: str) -> None:
