@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
-
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInput
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Real:
 
     def distribution(self) -> BaseDistribution:
         """The same in Optuna's terms."""
+        from optuna.distributions import FloatDistribution
+
         return FloatDistribution(self.low, self.high, log=self.log)
 
     def fields(self, name: str, value: Any) -> dict[str, Any]:
@@ -57,6 +60,8 @@ class Whole:
 
     def distribution(self) -> BaseDistribution:
         """The same in Optuna's terms."""
+        from optuna.distributions import IntDistribution
+
         # Optuna would shorten the range by itself, and warn.
         return IntDistribution(self.low, self.high - (self.high - self.low) % self.step, step=self.step)
 
@@ -85,6 +90,8 @@ class Choice:
 
     def distribution(self) -> BaseDistribution:
         """The same in Optuna's terms."""
+        from optuna.distributions import CategoricalDistribution
+
         return CategoricalDistribution(tuple(self.options))
 
     def fields(self, name: str, value: Any) -> dict[str, Any]:

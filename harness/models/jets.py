@@ -49,6 +49,12 @@ class _Jacobian(Protocol):
     def jacobian(self, x: Inputs) -> Jacobian: ...
 
 
+def load_what_it_takes(network: nn.Module) -> None:
+    """What torch.func loads when it is first used, which takes a second: now, and not while a clock runs."""
+    if not isinstance(network, _Jet | _Jacobian):
+        import torch._dynamo  # noqa: F401
+
+
 def jet(network: nn.Module, x: Inputs, order: int) -> Jet:
     """The network and its derivatives up to ``order`` at ``x``, with a graph in the parameters."""
     if order == 0:

@@ -13,12 +13,10 @@ from harness.errors import BadInput
 from harness.registry import check_name
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+    from torch import Generator, Tensor
 else:
-    Tensor = (
-        Any  # shape and dtype are checked all the same, and a declaration needs no torch, which takes a second to load
-    )
+    # Shapes and dtypes are checked all the same, and a declaration needs no torch, which takes a second to load.
+    Generator = Tensor = Any
 
 Points = Float[Tensor, "points dimension"]
 
@@ -48,7 +46,7 @@ class Rows:
     """
 
     name: str
-    points: Callable[[torch.Generator], Points]
+    points: Callable[[Generator], Points]
     residual: Callable[[Points, Jet], Float[Tensor, " points"]]
     order: int = 0
     weight: float = 1.0

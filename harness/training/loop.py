@@ -16,7 +16,7 @@ from harness.data import Data
 from harness.families import FAMILIES, resolve
 from harness.methods import METHODS, Step
 from harness.methods.vectors import gradient_norm, norm
-from harness.models import Regressor, interface
+from harness.models import Regressor, interface, jets
 from harness.models.interface import Inputs, Outputs
 from harness.problems.rows import Jet
 from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted
@@ -35,6 +35,7 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     """
     most = max(interface.parameters(model.network), config.parameters(data.train.x.shape[1]))
     config.method.check_size(most, data.rows, data.train.y.element_size())
+    jets.load_what_it_takes(model.network)
     return _events(model, data, config)
 
 
