@@ -20,8 +20,8 @@ from noop import noop
 from harness.config import SirenConfig
 from harness.execution.attempt import Task
 from harness.execution.benchmark import BenchmarkState, Cell, compute
-from harness.execution.config import BenchmarkConfig
-from harness.execution.executors import executor
+from harness.execution.executors import ExecutorConfig, executor
+from harness.execution.executors.dask import DaskConfig
 from harness.execution.isolation import Limits, isolated
 from harness.fingerprint import fingerprint_of
 from harness.run import Stop
@@ -53,11 +53,7 @@ def measure(count: int, workers: int, kind: str) -> None:
         f"{kind}, {workers} workers, {client.tracking_uri.partition(':')[0]}: {count} cells planned in {planned:.1f} s"
     )
     state = BenchmarkState(cells)
-    config = (
-        BenchmarkConfig(executor=kind, workers=workers)
-        if kind == "process"
-        else BenchmarkConfig.model_construct(executor="dask", workers=workers, scheduler=None, cluster=None, threads=1)
-    )
+    config = DaskConfig(workers=workers) if kind == "dask" else ExecutorConfig(workers=workers)
     with executor(config) as pool:
 
         def submit(cell: Cell):  # type: ignore[no-untyped-def]

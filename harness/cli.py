@@ -154,9 +154,10 @@ def _bracketed(value: str) -> str:
 
 def _choices(name: str, info: Any) -> str:
     """What a field may be, where that is a list."""
+    from harness.execution.executors import EXECUTORS
     from harness.methods import METHODS
 
-    of_registry = {"optimizer": METHODS.names()}
+    of_registry = {"optimizer": METHODS.names(), "executor": EXECUTORS.names()}
     choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else of_registry.get(name, ())
     return f" One of {', '.join(map(str, choices))}." if choices else ""
 
@@ -253,14 +254,27 @@ class BenchmarkCommand(FieldCommand):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the fields of a benchmark; those of a run are listed by ``run``."""
-        from harness.execution.config import BenchmarkConfig
+        from harness.execution.config import OWN, BenchmarkConfig
 
         with formatter.section("Fields"):
-            formatter.write_dl(_rows({n: f for n, f in BenchmarkConfig.model_fields.items() if n != "fields"}))
+            formatter.write_dl(_rows({n: f for n, f in BenchmarkConfig.model_fields.items() if n in OWN}))
+        _write_executors(formatter)
         formatter.write_paragraph()
         formatter.write_text(
             "Every field that all runs have (harness run --help), such as --epochs, is taken for all cells."
         )
+
+
+def _write_executors(formatter: click.HelpFormatter) -> None:
+    """The fields that say where cells are computed: those of every executor, then those that only one has."""
+    from harness.execution.executors import ExecutorConfig, fields_of_their_own
+
+    with formatter.section("Fields of every executor"):
+        formatter.write_dl(_rows(ExecutorConfig.model_fields))
+    for name, fields in fields_of_their_own().items():
+        if fields:
+            with formatter.section(f"Fields of executor {name}"):
+                formatter.write_dl(_rows(fields))
 
 
 @cli.command("benchmark", cls=BenchmarkCommand)
@@ -387,10 +401,11 @@ class StudyCommand(FieldCommand):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the fields of a study; those of a run are listed by ``run``."""
-        from studies.config import ExportConfig, own_fields
+        from studies.config import OWN, ExportConfig, StudyConfig
 
         with formatter.section("Fields"):
-            formatter.write_dl(_rows(own_fields()))
+            formatter.write_dl(_rows({n: f for n, f in StudyConfig.model_fields.items() if n in OWN}))
+        _write_executors(formatter)
         with formatter.section("Further fields of harness study export, which makes a preset of a study"):
             formatter.write_dl(_rows(ExportConfig.model_fields))
         formatter.write_paragraph()
@@ -465,6 +480,12 @@ def _suites() -> list[Row]:
     return [(name, suites.load(name).summary) for name in suites.names()]
 
 
+def _executors() -> list[Row]:
+    from harness.execution.executors import EXECUTORS
+
+    return [(name, EXECUTORS.get(name).summary) for name in EXECUTORS.names()]
+
+
 def _criteria() -> list[Row]:
     from reports.criteria import CRITERIA
 
@@ -482,6 +503,7 @@ LISTED: dict[str, Callable[[], list[Row]]] = {
     "models": _models,
     "presets": _presets,
     "suites": _suites,
+    "executors": _executors,
     "criteria": _criteria,
     "studies": _studies,
 }
@@ -496,7 +518,7 @@ LISTED: dict[str, Callable[[], list[Row]]] = {
 )
 @option("--plugins", help="Modules or .py files to import first, comma-separated.")
 def list_command(kind: str | None, plugins: str | None) -> None:
-    """What there is: problems, models, presets, suites, criteria and studies."""
+    """What there is: problems, models, presets, suites, executors, criteria and studies."""
     from harness.terminal import busy
 
     with busy("loading"):

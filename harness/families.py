@@ -57,6 +57,11 @@ def register(family: Family) -> Family:
     return FAMILIES.register(family.name, family)
 
 
+def figures_of(model: str) -> list[str]:
+    """The files of the figures that only this family draws; none for a family that is not known here."""
+    return list(FAMILIES.get(model).figures) if model in FAMILIES.names() else []
+
+
 register(Family("mlp", MLPConfig, "harness.models.mlp:mlp", "Fully connected network (tanh, relu or silu)."))
 register(
     Family(

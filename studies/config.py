@@ -11,15 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.addresses import as_typed
 from harness.config import fields_of
 from harness.errors import BadInput, quoted, refusal
-from harness.execution.config import BenchmarkConfig
+from harness.execution.executors import ExecutorConfig, every_field, take
 from harness.families import FAMILIES
 from harness.fields import Names, OrNone, field
 from harness.machine import refuse_unwritable
 from harness.protocol import CONFIRMATION, REPORTING
 from harness.registry import load_plugins, nearest
 
-WHERE = ("workers", "threads", "max_memory", "executor", "scheduler", "cluster", "cluster_config")
-"""Fields of a benchmark that say where runs are computed; a study has them too."""
 SUITE = "poisson"
 
 
@@ -58,7 +56,7 @@ class StudyConfig(BaseModel):
     )
     resume: bool = field(True, "Whether to go on with a study of that name; false refuses one that is there.")
     plugins: Names = field((), "Modules or .py files to import first, comma-separated.")
-    where: BenchmarkConfig = Field(BenchmarkConfig(), description="Where runs are computed.")
+    where: ExecutorConfig = Field(ExecutorConfig(), description="Where runs are computed.")
     fields: dict[str, Any] = Field({}, description="Fields of the run configuration, for every run.")
     given: dict[str, str] = Field({}, description="What the user gave, as it was given.")
 
@@ -92,10 +90,8 @@ class ExportConfig(BaseModel):
     )
 
 
-def own_fields() -> dict[str, Any]:
-    """The fields of a study that the command line takes, with their documentation."""
-    own = {n: f for n, f in StudyConfig.model_fields.items() if n not in ("where", "fields", "given")}
-    return own | {name: BenchmarkConfig.model_fields[name] for name in WHERE}
+OWN = StudyConfig.model_fields.keys() - {"where", "fields", "given"}
+"""The fields that only a study has."""
 
 
 def configure(given: Mapping[str, str]) -> StudyConfig:
@@ -103,12 +99,9 @@ def configure(given: Mapping[str, str]) -> StudyConfig:
 
     Raises BadInput with one sentence.
     """
-    own = own_fields()
-    mine = {name: value for name, value in given.items() if name in own and name not in WHERE}
-    others = {name: value for name, value in given.items() if name not in own}
+    own = {name: value for name, value in given.items() if name in OWN}
     try:
-        where = BenchmarkConfig.model_validate({name: given[name] for name in WHERE if name in given})
-        config = StudyConfig.model_validate({**mine, "where": where, "fields": others, "given": dict(given)})
+        config = StudyConfig.model_validate({**own, "given": dict(given)})
     except ValidationError as error:
         raise refusal(error) from error
     if config.problem and config.suite is not None:
@@ -116,16 +109,19 @@ def configure(given: Mapping[str, str]) -> StudyConfig:
             f"suite = {config.suite!r} can't be used with problem = {','.join(config.problem)!r}; give one of them."
         )
     _refuse_reporting_seeds("first_seed", config.first_seed, config.seeds)
-    load_plugins(config.plugins)
-    for name, value in others.items():
+    load_plugins(config.plugins)  # which may bring the executor
+    of_runs: set[str] = set().union(*(fields_of(FAMILIES.get(model).config) for model in FAMILIES.names()))
+    others = {name: value for name, value in given.items() if name not in OWN}
+    where, fields = take(others, OWN | of_runs)
+    for name, value in fields.items():
         if name in ("model", "seed"):
             raise BadInput(
                 f"{name} = {quoted(value)} is decided by the study; choose with study, seeds and first_seed."
             )
-        known = set().union(*(fields_of(FAMILIES.get(model).config) for model in FAMILIES.names()))
-        if name not in known:
-            raise BadInput(f"{name} = {quoted(value)} is not a field of a study; {nearest(name, {*own, *known})}")
-    return config
+        if name not in of_runs:
+            known = {*OWN, *every_field(), *of_runs}
+            raise BadInput(f"{name} = {quoted(value)} is not a field of a study; {nearest(name, known)}")
+    return config.model_copy(update={"where": where, "fields": fields})
 
 
 def _refuse_reporting_seeds(field: str, first: int, count: int) -> None:

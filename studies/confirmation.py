@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
 from harness.errors import BadInput, Stopped
-from harness.execution.benchmark import BUSY_S, POLL_S
-from harness.execution.isolation import stop_at_work
+from harness.execution.driving import CloseLost, LookAt, Work, drive
 from harness.run import Stop
 from studies.definition import median
 from studies.findings import Findings
 from studies.measures import Measured
 from studies.plan import Plan, Run
-from studies.runs import CloseLost, LookAt, came_of
+from studies.runs import failed
 from studies.trials import RECORD, succeeded
 
 
@@ -117,6 +115,7 @@ def confirm(
     stop: Stop,
     close_lost: CloseLost,
     look_at: LookAt,
+    window: int | None = None,
 ) -> Confirmation:
     """Train the preset, the best trial, and on each problem the trial that was best there, on seeds that are fresh.
 
@@ -133,7 +132,7 @@ def confirm(
         wanted["chosen", problem] = list(_runs(plan, trial.params, problem, seeds))
         if problem in others:
             wanted["own", problem] = list(_runs(plan, others[problem].params, problem, seeds))
-    results = computed((run for runs in wanted.values() for run in runs), submit, stop, close_lost, look_at)
+    results = computed((run for runs in wanted.values() for run in runs), submit, stop, close_lost, look_at, window)
     measured = {
         key: [
             replace(results[run.fingerprint], twin=results.get(run.twin or "")) for run in runs if run.step is not None
@@ -175,42 +174,32 @@ def _runs(plan: Plan, values: Mapping[str, Any] | None, problem: str, seeds: ran
 
 
 def computed(
-    runs: Iterable[Run], submit: Submit, stop: Stop, close_lost: CloseLost, look_at: LookAt
+    runs: Iterable[Run],
+    submit: Submit,
+    stop: Stop,
+    close_lost: CloseLost,
+    look_at: LookAt,
+    window: int | None = None,
 ) -> dict[str, Measured]:
-    """The result of each run by fingerprint: twins first; a lost worker costs a further attempt, and a run that somebody
-    else is at work on is looked at, and asked for again.
+    """The result of each run by fingerprint (:func:`drive`); each begins after its twin. Without ``window`` all at once.
 
     Raises Stopped, once the runs at work had a moment to record what they have, when ``stop`` has a reason.
     """
-    by_fingerprint = {run.fingerprint: run for run in runs}
+    wanted = {run.fingerprint: run for run in runs}
+    waiting = deque(wanted.values())
     results: dict[str, Measured] = {}
-    losses: Counter[str] = Counter()
-    for of_twins in (True, False):
-        ready = deque(run for run in by_fingerprint.values() if (run.step is None) is of_twins)
-        later: deque[tuple[float, Run]] = deque()
-        futures: dict[Future[Measured], Run] = {}
-        while ready or later or futures:
-            if stop.reason is not None:
-                stop_at_work(futures)
-                raise Stopped(stop.reason)
-            while later and later[0][0] <= time.monotonic():
-                ready.append(later.popleft()[1])
-            while ready:
-                run = ready.popleft()
-                futures[submit(run, results)] = run
-            if not futures:
-                time.sleep(POLL_S)
-            done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
-            for future in done:
-                run = futures.pop(future)
-                measured = came_of(future, run, losses, close_lost)
-                if measured is None:
-                    ready.append(run)
-                elif measured.outcome is None:
-                    look_at(measured.run_id)
-                    later.append((time.monotonic() + BUSY_S, run))
-                else:
-                    results[run.fingerprint] = measured
+
+    def take() -> Run | None:
+        ready = (run for run in waiting if run.twin not in wanted or run.twin in results)
+        if (run := next(ready, None)) is not None:
+            waiting.remove(run)
+        return run
+
+    work = Work(take, waiting.append, lambda run: submit(run, results), failed, close_lost, look_at)
+    for now in drive(work, window or len(wanted), stop):
+        results |= {run.fingerprint: measured for run, measured in now.ended}
+    if len(results) < len(wanted):
+        raise Stopped(stop.reason or "Stopped")
     return results
 
 

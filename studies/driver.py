@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,15 +15,15 @@ import optuna
 
 from harness.errors import BadInput
 from harness.escaping import markdown
-from harness.execution.attempt import Task
-from harness.execution.benchmark import BUSY_S, POLL_S, SUMMARY_S, close_ours
-from harness.execution.executors import executor, refuse_unsuitable_store
-from harness.execution.isolation import Limits, stop_at_work
+from harness.execution.benchmark import SUMMARY_S
+from harness.execution.driving import CloseLost, LookAt, Work, close_ours, drive, parent_at_work
+from harness.execution.executors import executor
+from harness.execution.isolation import Limits
 from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close_if_gone
-from harness.tracking.liveness import HEARTBEAT_S, Heartbeat, Watch, owner_tag
-from harness.tracking.parent import child_tags, end_parent, open_parent
+from harness.tracking.liveness import HEARTBEAT_S, Watch, owner_tag
+from harness.tracking.parent import child_tags, end_parent
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 from studies.config import StudyConfig
 from studies.early_stopping import Earlier
@@ -31,7 +31,7 @@ from studies.findings import Findings, findings, write_findings, write_note
 from studies.left_behind import OWNER, hand_over, take_over
 from studies.measures import Measured
 from studies.plan import Plan, Run, make_plan
-from studies.runs import CloseLost, LookAt, Order, came_of, measure_isolated
+from studies.runs import failed, measure_isolated, order_of
 from studies.space import distributions
 from studies.storage import alone, counted, give_sign, look_at_storage, open_storage, open_study, storage_lost
 from studies.trials import RECORD, OpenTrial, Told, refuse, report_run, tell
@@ -74,6 +74,10 @@ class Desk:
     watch: Watch = field(default_factory=Watch)
     undecided: int = 0
     """Trials of other drivers of which it can't be told yet whether these are gone."""
+    none_until: float = 0.0
+    """When it is worth while to ask for a trial again, after there was none."""
+    refused: list[Told] = field(default_factory=list)
+    """Trials that were told when they were asked for, and that nobody has heard of yet."""
 
 
 def tune(config: StudyConfig, listener: Listener = lambda told: None) -> StudyResult:
@@ -85,7 +89,7 @@ def tune(config: StudyConfig, listener: Listener = lambda told: None) -> StudyRe
     """
     plan = make_plan(config)
     look_at_store()
-    refuse_unsuitable_store(config.where, store_address())
+    config.where.refuse_unsuitable_store(store_address())
     look_at_storage(config.storage)
     with lost_in_one_sentence(), storage_lost(), stop_on_signals() as stop:
         return _tune(plan, config, listener, stop)
@@ -103,42 +107,46 @@ def _desk(plan: Plan, config: StudyConfig, study: optuna.Study) -> Desk:
 
 
 def _tune(plan: Plan, config: StudyConfig, listener: Listener, stop: Stop) -> StudyResult:
-    with executor(config.where) as pool, ExitStack() as beating:
-        # Not before the scheduler is there, and the store after the study: what is refused leaves nothing.
-        study = open_study(open_storage(config.storage), plan, config)
-        client = open_store()
-        desk = _desk(plan, config, study)
-        opened = open_parent(
-            client, plan.name, plan.name, {"study": plan.name}, f"Study {markdown(plan.name)}: trials, and their runs."
-        )
-        parent, experiment_id = opened.info.run_id, opened.info.experiment_id
-        beating.enter_context(Heartbeat(client, parent))
-        make = partial(_order, client, experiment_id, {"study": plan.name} | child_tags(parent), desk)
-        written = 0.0
-        limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
+    about = f"Study {markdown(plan.name)}: trials, and their runs."
+    with ExitStack() as at_the_end:
+        with executor(config.where) as pool:
+            # Not before the scheduler is there, and the store after the study: what is refused leaves nothing.
+            study = open_study(open_storage(config.storage), plan, config)
+            client = open_store()
+            desk = _desk(plan, config, study)
+            opened = at_the_end.enter_context(
+                parent_at_work(client, plan.name, plan.name, {"study": plan.name}, about, what="study")
+            ).info
+            submit = _submitter(
+                client, opened.experiment_id, {"study": plan.name} | child_tags(opened.run_id), desk, pool
+            )
 
-        def submit(opened: OpenTrial, run: Run) -> Future[Measured]:
-            return pool.submit(measure_isolated, make(opened, run), limits)
+            def look_at(run_id: str) -> None:
+                close_if_gone(client, client.get_run(run_id), desk.watch)
 
-        def look_at(run_id: str) -> None:
-            close_if_gone(client, client.get_run(run_id), desk.watch)
+            written = 0.0
+            for told in work(desk, submit, config.where.worker_count(), stop, partial(close_ours, client), look_at):
+                listener(told)
+                if time.monotonic() - written > SUMMARY_S:
+                    write_note(client, opened.run_id, plan, config, findings(plan, study))
+                    written = time.monotonic()
+        close_ours(client, Outcome.INTERRUPTED, f"{stop.reason or 'Stopped'}; it did not stop by itself in time.")
+        found = findings(plan, study, weigh=True)
+        write_findings(client, opened.run_id, plan, config, study, found)
+        _conclude(client, opened.run_id, found, stop)
+    return StudyResult(
+        plan.name, opened.run_id, found, stop.reason, *run_page(client, opened.experiment_id, opened.run_id)
+    )
 
-        close_lost = partial(close_ours, client)
-        for told in work(desk, submit, config.where.worker_count(), stop, close_lost, look_at):
-            listener(told)
-            if time.monotonic() - written > SUMMARY_S:
-                write_note(client, parent, plan, config, findings(plan, study))
-                written = time.monotonic()
-    close_ours(client, Outcome.INTERRUPTED, f"{stop.reason or 'Stopped'}; it did not stop by itself in time.")
-    found = findings(plan, study, weigh=True)
-    write_findings(client, parent, plan, config, study, found)
-    outcome, status, reason = Outcome.COMPLETED, "FINISHED", found.sentence()
+
+def _conclude(client: MlflowClient, parent: str, found: Findings, stop: Stop) -> None:
+    """The end of the parent run."""
+    outcome, reason = Outcome.COMPLETED, found.sentence()
     if stop.reason is not None:
-        outcome, status, reason = Outcome.INTERRUPTED, "KILLED", stop.reason
+        outcome, reason = Outcome.INTERRUPTED, stop.reason
     elif not found.has_result:
-        outcome, status = Outcome.ERROR, "FAILED"
-    end_parent(client, parent, outcome.value, reason, status)
-    return StudyResult(plan.name, parent, found, stop.reason, *run_page(client, experiment_id, parent))
+        outcome = Outcome.ERROR
+    end_parent(client, parent, outcome.value, reason, outcome.status)
 
 
 def ask(desk: Desk) -> OpenTrial | Told | None:
@@ -164,55 +172,85 @@ def ask(desk: Desk) -> OpenTrial | Told | None:
 Submit = Callable[[OpenTrial, Run], Future[Measured]]
 
 
-def work(desk: Desk, submit: Submit, slots: int, stop: Stop, close_lost: CloseLost, look_at: LookAt) -> Iterator[Told]:
-    """Ask for trials, have their runs computed, ``slots`` at a time, and tell; yields each trial that was told.
+def _submitter(client: MlflowClient, experiment_id: str, tags: Mapping[str, str], desk: Desk, pool: Executor) -> Submit:
+    """What has a run of a trial computed by the pool."""
+    config = desk.config
+    limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
 
-    A trial has one run at work at a time, so that it can end early, unless there are fewer trials than slots. A run whose
-    worker is lost is tried again, ``RETRIES`` times; of one that somebody else is at work on, ``look_at`` gets the id, and
-    it is asked for again. When ``stop`` has a reason, open trials are handed over.
+    def submit(opened: OpenTrial, run: Run) -> Future[Measured]:
+        looked_at = run.step is not None and desk.plan.prunable and config.pruning
+        bounds = desk.earlier.bounds(run.config) if looked_at else {}
+        of_trial = {**tags, "trial": str(opened.number)}
+        order = order_of(run, desk.twins.get(run.twin or ""), client, experiment_id, of_trial, bounds)
+        return pool.submit(measure_isolated, order, limits)
+
+    return submit
+
+
+@dataclass(frozen=True)
+class Step:
+    """A run of an open trial."""
+
+    opened: OpenTrial
+    run: Run
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the run."""
+        return self.run.fingerprint
+
+
+def work(desk: Desk, submit: Submit, slots: int, stop: Stop, close_lost: CloseLost, look_at: LookAt) -> Iterator[Told]:
+    """Ask for trials, have their runs computed (:func:`drive`), ``slots`` at a time, and tell; yields each trial that was told.
+
+    A trial has one run at work at a time, so that it can end early, unless there are fewer trials than slots. When ``stop``
+    has a reason, open trials are handed over.
     """
-    futures: dict[Future[Measured], tuple[OpenTrial, Run]] = {}
-    later: deque[tuple[float, OpenTrial, Run]] = deque()
-    losses: Counter[str] = Counter()
-    none_until = 0.0
-    while stop.reason is None:
-        while later and later[0][0] <= time.monotonic():
-            _, opened, run = later.popleft()
-            opened.again(run)
-        while len(futures) + len(later) < slots:
-            chosen = _idle(desk)
-            if chosen is None and time.monotonic() >= none_until:
-                asked = ask(desk)
-                if isinstance(asked, OpenTrial):
-                    desk.open.append(asked)
-                elif asked is not None:
-                    yield asked
-                if asked is not None:
-                    continue
-                none_until = time.monotonic() + ASK_S
-            chosen = chosen or _any(desk)
-            if chosen is None:
-                break
-            futures[submit(*chosen)] = chosen
-        if not futures and not later and not desk.open and not desk.undecided:
-            break
-        if not futures:
-            time.sleep(POLL_S)
-        done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
-        for future in done:
-            opened, run = futures.pop(future)
-            measured = came_of(future, run, losses, close_lost)
-            if measured is None:
-                opened.again(run)
-            elif measured.outcome is None:
-                look_at(measured.run_id)
-                later.append((time.monotonic() + BUSY_S, opened, run))
-            elif not opened.closed:
-                yield from _settle(desk, opened, run, measured)
+    to_do = Work(
+        take=partial(_next, desk, slots),
+        again=lambda step: step.opened.again(step.run),
+        submit=lambda step: submit(step.opened, step.run),
+        failed=lambda step, *how: failed(step.run, *how),
+        close_lost=close_lost,
+        look_at=look_at,
+        more=lambda: bool(desk.open or desk.undecided),
+    )
+    for now in drive(to_do, slots, stop):
+        yield from _not_yet_heard_of(desk)
+        for step, measured in now.ended:
+            if not step.opened.closed:
+                yield from _settle(desk, step.opened, step.run, measured)
         if time.monotonic() - desk.signed > HEARTBEAT_S:
             give_sign(desk.study)
             desk.signed = time.monotonic()
-    _stop(desk, futures)
+    yield from _not_yet_heard_of(desk)
+    if stop.reason is not None:
+        with alone(desk.config.storage):
+            for opened in desk.open:
+                hand_over(desk.study, desk.study.trials[opened.number])
+
+
+def _next(desk: Desk, slots: int) -> Step | None:
+    """The next run, of a trial that has none at work or of a new one; of any where there are no more trials.
+
+    Runs that another process is at work on take up a slot too, so that no trial is asked for before it has to be.
+    """
+    if sum(opened.at_work for opened in desk.open) >= slots:
+        return None
+    while (step := _idle(desk)) is None and time.monotonic() >= desk.none_until:
+        asked = ask(desk)
+        if isinstance(asked, OpenTrial):
+            desk.open.append(asked)
+        elif asked is not None:
+            desk.refused.append(asked)
+        else:
+            desk.none_until = time.monotonic() + ASK_S
+    return step or _any(desk)
+
+
+def _not_yet_heard_of(desk: Desk) -> Iterator[Told]:
+    while desk.refused:
+        yield desk.refused.pop(0)
 
 
 def _settle(desk: Desk, opened: OpenTrial, run: Run, measured: Measured) -> Iterator[Told]:
@@ -225,34 +263,11 @@ def _settle(desk: Desk, opened: OpenTrial, run: Run, measured: Measured) -> Iter
         yield tell(desk.plan, desk.study, opened, reason)
 
 
-def _idle(desk: Desk) -> tuple[OpenTrial, Run] | None:
+def _idle(desk: Desk) -> Step | None:
     """The next run of a trial that has none at work."""
-    return next(((o, run) for o in desk.open if not o.at_work and (run := o.next_run()) is not None), None)
+    return next((Step(o, run) for o in desk.open if not o.at_work and (run := o.next_run()) is not None), None)
 
 
-def _any(desk: Desk) -> tuple[OpenTrial, Run] | None:
+def _any(desk: Desk) -> Step | None:
     """The next run of any trial."""
-    return next(((opened, run) for opened in desk.open if (run := opened.next_run()) is not None), None)
-
-
-def _stop(desk: Desk, futures: dict[Future[Measured], tuple[OpenTrial, Run]]) -> None:
-    """Let the runs at work record what they have, for a moment, and hand the open trials over to whoever comes next."""
-    stop_at_work(futures)
-    with alone(desk.config.storage):
-        for opened in desk.open:
-            hand_over(desk.study, desk.study.trials[opened.number])
-
-
-def _order(
-    client: MlflowClient, experiment_id: str, tags: dict[str, str], desk: Desk, opened: OpenTrial, run: Run
-) -> Order:
-    of_trial = tags | {"trial": str(opened.number)}
-    twin = desk.twins.get(run.twin or "")
-    known = None
-    if twin is not None and "final/dense_mse" in twin.metrics:
-        known = (twin.run_id, twin.metrics["final/dense_mse"])
-    task = Task(
-        run.config.model_dump(mode="json"), run.fingerprint, client.tracking_uri, experiment_id, of_trial, twin=known
-    )
-    looked_at = run.step is not None and desk.plan.prunable and desk.config.pruning
-    return Order(task, desk.earlier.bounds(run.config) if looked_at else {})
+    return next((Step(o, run) for o in desk.open if (run := o.next_run()) is not None), None)

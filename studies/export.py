@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import textwrap
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
@@ -16,28 +17,27 @@ import yaml
 from optuna.trial import FrozenTrial
 
 from harness.addresses import masked
-from harness.errors import BadInput, Stopped
+from harness.errors import BadInput
 from harness.escaping import markdown
-from harness.execution.attempt import Task
-from harness.execution.benchmark import close_ours
-from harness.execution.executors import executor, refuse_unsuitable_store
+from harness.execution.driving import close_ours, parent_at_work
+from harness.execution.executors import executor
 from harness.execution.isolation import Limits
 from harness.explanation import comments
 from harness.fingerprint import COMPARABILITY
 from harness.machine import refuse_unwritable
 from harness.outcome import Outcome
 from harness.presets import load, text_of
-from harness.run import stop_on_signals
+from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close_if_gone
-from harness.tracking.liveness import Heartbeat, Watch
-from harness.tracking.parent import child_tags, end_parent, open_parent, write_table
-from harness.tracking.store import STORE_ERRORS, look_at_store, lost_in_one_sentence, open_store, store_address
+from harness.tracking.liveness import Watch
+from harness.tracking.parent import child_tags, end_parent, write_table
+from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, store_address
 from studies.config import ExportConfig, StudyConfig
-from studies.confirmation import Confirmation, best_trial, confirm
-from studies.findings import findings
+from studies.confirmation import Confirmation, Submit, best_trial, confirm
+from studies.findings import Findings, findings
 from studies.measures import Measured
 from studies.plan import Plan, Run, difference, make_plan
-from studies.runs import Order, measure_isolated
+from studies.runs import measure_isolated, order_of
 from studies.space import fields
 from studies.storage import find_study, look_at_storage, open_storage, storage_lost
 
@@ -90,7 +90,7 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
     """
     plan = make_plan(config)
     look_at_store()
-    refuse_unsuitable_store(config.where, store_address())
+    config.where.refuse_unsuitable_store(store_address())
     if not look_at_storage(config.storage, reading=True):
         raise BadInput(f"storage = {masked(config.storage)!r} is not there; name the one that the study is kept in.")
     study = find_study(open_storage(config.storage), plan.name)
@@ -101,71 +101,54 @@ def export(config: StudyConfig, wanted: ExportConfig) -> Exported:
     seeds = range(wanted.first_fresh, wanted.first_fresh + wanted.fresh)
     path = Path(wanted.to or f"{plan.name}.yaml")
     refuse_unwritable("to", path, folder=False)
-    with (
-        lost_in_one_sentence(),
-        storage_lost(),
-        stop_on_signals() as stop,
-        ExitStack() as at_the_end,  # of the workers too
-        executor(config.where) as pool,
-    ):
-        client = open_store()
-        opened = open_parent(
-            client,
-            plan.name,
-            f"{plan.name}-export",
-            {"study_export": plan.name},
-            f"Export of the study {markdown(plan.name)}: fresh seeds of its candidates.",
-        )
-        parent, experiment = opened.info.run_id, opened.info.experiment_id
-        at_the_end.enter_context(_nothing_stays_running(client, parent))
-        at_the_end.enter_context(Heartbeat(client, parent))
-        watch = Watch()
-        tags = {"study": plan.name, "trial": "export"} | child_tags(parent)
-        limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
+    with lost_in_one_sentence(), storage_lost(), stop_on_signals() as stop:
+        return _confirm_and_write(config, wanted, found, trial, seeds, path, stop)
 
-        def submit(run: Run, known: Mapping[str, Measured]) -> Any:
-            twin = known.get(run.twin or "")
-            pair = (
-                (twin.run_id, twin.metrics["final/dense_mse"]) if twin and "final/dense_mse" in twin.metrics else None
-            )
-            task = Task(
-                run.config.model_dump(mode="json"), run.fingerprint, client.tracking_uri, experiment, tags, twin=pair
-            )
-            return pool.submit(measure_isolated, Order(task, {}), limits)
+
+def _confirm_and_write(
+    config: StudyConfig, wanted: ExportConfig, found: Findings, trial: FrozenTrial, seeds: range, path: Path, stop: Stop
+) -> Exported:
+    plan = found.plan
+    about = f"Export of the study {markdown(plan.name)}: fresh seeds of its candidates."
+    with ExitStack() as at_the_end, executor(config.where) as pool:
+        client = open_store()
+        name, identity = f"{plan.name}-export", {"study_export": plan.name}
+        opened = at_the_end.enter_context(
+            parent_at_work(client, plan.name, name, identity, about, what="export")  # until the workers are gone
+        ).info
+        tags = {"study": plan.name, "trial": "export"} | child_tags(opened.run_id)
+        submit, watch = _submitter(config, client, opened.experiment_id, tags, pool), Watch()
 
         def look_at(run_id: str) -> None:
             close_if_gone(client, client.get_run(run_id), watch)
 
-        close_lost = partial(close_ours, client)
-        confirmation = confirm(found, trial, seeds, wanted.margin, submit, stop, close_lost, look_at)
+        close_lost, window = partial(close_ours, client), 2 * config.where.worker_count()
+        confirmation = confirm(found, trial, seeds, wanted.margin, submit, stop, close_lost, look_at, window)
         exported = Exported(path if confirmation.is_better else None, confirmation, plan, config.preset)
-        write_table(client, parent, "confirmation.json", [_plain(row) for row in confirmation.problems])
+        write_table(client, opened.run_id, "confirmation.json", [_plain(row) for row in confirmation.problems])
         if exported.path is not None:
             text = preset_text(plan, confirmation, config.preset, datetime.date.today())
             try:
                 path.write_text(text, encoding="utf-8")
             except OSError as error:
                 raise BadInput(f"to = {str(path)!r} can't be written: {error.strerror}.") from error
-            client.log_text(parent, text, "preset.yaml")
-        client.set_tag(parent, "mlflow.note.content", "\n".join(exported.table()))
-        outcome = Outcome.COMPLETED
-        end_parent(client, parent, outcome.value, f"{exported.sentence()}.", outcome.status)
+            client.log_text(opened.run_id, text, "preset.yaml")
+        client.set_tag(opened.run_id, "mlflow.note.content", "\n".join(exported.table()))
+        end_parent(client, opened.run_id, Outcome.COMPLETED.value, f"{exported.sentence()}.", Outcome.COMPLETED.status)
     return exported
 
 
-@contextmanager
-def _nothing_stays_running(client: MlflowClient, parent: str) -> Iterator[None]:
-    """When an export is left before its end, close what its workers left and the parent run, if the store can be written."""
-    try:
-        yield
-    except BaseException as error:
-        outcome, reason = Outcome.ERROR, f"The export ended by {type(error).__name__}: {error}"
-        if isinstance(error, Stopped | KeyboardInterrupt):
-            outcome, reason = Outcome.INTERRUPTED, str(error) or "Stopped by SIGINT"
-        with suppress(*STORE_ERRORS):
-            close_ours(client, outcome, f"{reason}; the run did not end by itself in time.")
-            end_parent(client, parent, outcome.value, reason, outcome.status)
-        raise
+def _submitter(
+    config: StudyConfig, client: MlflowClient, experiment_id: str, tags: Mapping[str, str], pool: Executor
+) -> Submit:
+    """What has a run computed by the pool."""
+    limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
+
+    def submit(run: Run, known: Mapping[str, Measured]) -> Future[Measured]:
+        order = order_of(run, known.get(run.twin or ""), client, experiment_id, tags, {})
+        return pool.submit(measure_isolated, order, limits)
+
+    return submit
 
 
 def _plain(row: Any) -> dict[str, Any]:

@@ -42,6 +42,11 @@ class Measured:
         """Whether there is an error that may be counted."""
         return self.outcome is Outcome.COMPLETED or self.cut
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was ended from outside, so that it has no result."""
+        return self.outcome is Outcome.INTERRUPTED and not self.cut
+
 
 def log10_nmse(run: Measured) -> float:
     """log10 of the validation MSE over the target's variance, plus FLOOR; at most CAP, also where it is absent or not finite."""

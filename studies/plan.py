@@ -158,7 +158,7 @@ def _refuse_what_can_not_be(plan: Plan, config: StudyConfig) -> None:
             )
         for value in dimension.some():
             found = plan.resolved({**first, name: value}, plan.problems[0], config.first_seed)
-            if config.where.executor == "process":
+            if config.where.here:
                 check(found, room)
     of_first = [plan.resolved(first, problem, seed) for problem in plan.problems for seed in plan.seeds]
     try_networks(of_first)

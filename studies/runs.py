@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from harness.addresses import clean
 from harness.execution.attempt import Task, attempt, isolated_from_errors
-from harness.execution.benchmark import RETRIES
-from harness.execution.executors import is_loss
-from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost
+from harness.execution.isolation import Limits
 from harness.outcome import Outcome
 from studies.measures import CAP, Measured
 from studies.plan import Run
@@ -38,32 +33,24 @@ def measure_isolated(order: Order, limits: Limits) -> Measured:
     return isolated_from_errors(measure, order, limits)
 
 
-CloseLost = Callable[[Outcome, str, str], str]
-"""Closes what the worker of a run left RUNNING, by outcome, reason and fingerprint, and gives its id."""
-LookAt = Callable[[str], object]
-"""Is given the id of a run that another process is at work on, to close it once that is gone."""
+def order_of(
+    run: Run,
+    twin: Measured | None,
+    client: MlflowClient,
+    experiment_id: str,
+    tags: Mapping[str, str],
+    bounds: Mapping[int, float],
+) -> Order:
+    """A run as a worker is given it; ``twin`` is what came of its unpruned twin, where it has one."""
+    fields, known = run.config.model_dump(mode="json"), None
+    if twin is not None and "final/dense_mse" in twin.metrics:
+        known = (twin.run_id, twin.metrics["final/dense_mse"])
+    return Order(Task(fields, run.fingerprint, client.tracking_uri, experiment_id, tags, twin=known), bounds)
 
 
-def came_of(future: Future[Measured], run: Run, losses: Counter[str], close_lost: CloseLost) -> Measured | None:
-    """What came of a run, with its MLflow run closed where its process could not do that; None to try it again.
-
-    A worker that was lost costs an attempt, of which there are ``RETRIES`` more; ``losses`` counts them by fingerprint.
-    """
-    error = future.exception()
-    if error is None:
-        measured = future.result()
-        if measured.outcome is not Outcome.INTERRUPTED or measured.cut:
-            return measured
-        error = WorkerLost(measured.reason)
-    outcome, reason = Outcome.ERROR, clean(f"{type(error).__name__}: {error}")
-    if isinstance(error, DeadlinePassed):
-        outcome, reason = Outcome.TIMEOUT, str(error)
-    elif is_loss(error):
-        losses[run.fingerprint] += 1
-        reason = f"{error} (attempt {losses[run.fingerprint]} of {RETRIES + 1})"
-    run_id = close_lost(outcome, reason, run.fingerprint)
-    if is_loss(error) and losses[run.fingerprint] <= RETRIES:
-        return None
+def failed(run: Run, outcome: Outcome, reason: str, run_id: str) -> Measured:
+    """A run without a result. That it was interrupted, time and again, is no fault of the values that it was to try."""
+    outcome = Outcome.ERROR if outcome is Outcome.INTERRUPTED else outcome
     return Measured(run.config.problem, run.config.seed, outcome, reason, run_id)
 
 

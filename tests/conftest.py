@@ -112,13 +112,14 @@ def any_store(request: pytest.FixtureRequest, outside: Path, monkeypatch: pytest
 @pytest.fixture
 def registries() -> Iterator[None]:
     """What a test registers is forgotten after it."""
+    from harness.execution.executors import EXECUTORS
     from harness.families import FAMILIES
     from harness.methods import METHODS
     from harness.problems import PROBLEMS
     from harness.registry import Registry
     from studies.catalogue import STUDIES
 
-    registries: list[Registry[Any]] = [PROBLEMS, FAMILIES, METHODS, STUDIES]
+    registries: list[Registry[Any]] = [PROBLEMS, FAMILIES, METHODS, EXECUTORS, STUDIES]
     kept = [(registry, dict(registry._things)) for registry in registries]
     yield
     for registry, things in kept:

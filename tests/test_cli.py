@@ -220,11 +220,12 @@ def test_suites_are_listed_with_what_they_are(capsys: Captured) -> None:
 
 
 def test_help_of_a_benchmark_names_every_field(capsys: Captured) -> None:
-    from harness.execution.config import BenchmarkConfig
+    from harness.execution.config import OWN
+    from harness.execution.executors import every_field
 
     assert call("benchmark", "--help") == 0
     out = capsys.readouterr().out
-    assert all(f"--{name}" in out for name in BenchmarkConfig.model_fields if name != "fields")
+    assert all(f"--{name} " in out for name in OWN | every_field())
 
 
 COMMANDS = {
@@ -289,7 +290,7 @@ def test_a_report_on_an_unknown_benchmark_leaves_no_folder(
 def test_a_scheduler_that_can_not_be_used_is_refused_and_leaves_nothing(
     kind: str, scheduler: str, outside: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    monkeypatch.setattr("harness.execution.executors.CONNECT_S", 0.2)
+    monkeypatch.setattr("harness.execution.executors.dask.CONNECT_S", 0.2)
     what = ("--suite", "smoke") if kind == "benchmark" else ("--problem", "poisson_1d_sin")
     assert call(kind, *what, "--executor", "dask", "--scheduler", scheduler) == 2
     err = capsys.readouterr().err
@@ -328,7 +329,11 @@ def test_a_store_that_is_lost_is_one_sentence(
     def lost(*arguments: object, **named: object) -> NoReturn:
         raise MlflowException("the connection to postgresql://me:MARKER@host/db was lost\nat a place in the code")
 
-    for name in ("harness.tracking.recorder._start", "harness.tracking.claims.search", "studies.driver.open_parent"):
+    for name in (
+        "harness.tracking.recorder._start",
+        "harness.tracking.claims.search",
+        "harness.execution.driving.open_parent",
+    ):
         monkeypatch.setattr(name, lost)
     for name in ("reports.report.gather", "reports.compare.gather"):
         monkeypatch.setattr(name, lost)

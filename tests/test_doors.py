@@ -17,10 +17,12 @@ import pytest
 
 from harness import cli
 from harness.config import RunConfig, fields_of
-from harness.execution.config import BenchmarkConfig
+from harness.execution.config import OWN, BenchmarkConfig
+from harness.execution.executors import ExecutorConfig
+from harness.execution.executors.dask import DaskConfig
 from harness.families import FAMILIES
 from harness.methods import owners
-from studies.config import WHERE, ExportConfig, StudyConfig
+from studies.config import ExportConfig, StudyConfig
 from tests.support import MODELS
 
 Captured = pytest.CaptureFixture[str]
@@ -89,10 +91,12 @@ def generated() -> Iterator[Door]:
         fields = FAMILIES.get(model).config.model_fields
         yield from of_fields(("run", "--model", model), {n: f for n, f in fields.items() if n not in seen})
         seen |= set(fields)
-    own = {n: f for n, f in BenchmarkConfig.model_fields.items() if n != "fields"}
-    yield from of_fields(("benchmark",), own)
+    own = {n: f for n, f in BenchmarkConfig.model_fields.items() if n in OWN}
+    yield from of_fields(("benchmark",), own | ExecutorConfig.model_fields)
+    own = {n: f for n, f in DaskConfig.model_fields.items() if n not in ExecutorConfig.model_fields}
+    yield from of_fields(("benchmark", "--executor", "dask"), own)
     own = {n: f for n, f in StudyConfig.model_fields.items() if n not in ("where", "fields", "given")}
-    yield from of_fields(("study",), own | {n: BenchmarkConfig.model_fields[n] for n in WHERE if n == "threads"})
+    yield from of_fields(("study",), own | {n: ExecutorConfig.model_fields[n] for n in ("threads",)})
     yield from of_fields(("study", "export"), ExportConfig.model_fields)
 
 
@@ -237,6 +241,8 @@ WRITTEN = [
     door("benchmark --max_memory 1M", "max_memory = '1M'", "256M"),
     door("benchmark --max_memory -2G", "max_memory = '-2G'"),
     Door(("benchmark", "--max_memory", "9" * 400), ("max_memory = ", "256M")),
+    door("benchmark --executor processx", "executor = 'processx'", "did you mean 'process'"),
+    door("benchmark --executor 0", "executor = '0'", "dask, process"),
     door("benchmark --scheduler tcp://x:1", "scheduler = 'tcp://x:1'", "executor=dask"),
     door("benchmark --cluster pbs", "cluster = 'pbs'", "executor=dask"),
     door("benchmark --cluster_config x.yaml", "cluster_config = 'x.yaml'", "executor=dask"),

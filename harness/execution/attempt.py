@@ -44,6 +44,11 @@ class Attempted:
     reused: bool = False
     """True when the store had the result already."""
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was ended from outside, so that it has no result."""
+        return self.outcome is Outcome.INTERRUPTED
+
 
 @runtime_checkable
 class HasOutcome(Protocol):

@@ -7,42 +7,37 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from harness import suites
-from harness.addresses import clean
 from harness.config import RunConfig
 from harness.errors import BadInput, quoted
-from harness.escaping import in_filter, markdown
+from harness.escaping import markdown
 from harness.execution.attempt import Attempted, Task, attempt_isolated
 from harness.execution.config import BenchmarkConfig
-from harness.execution.executors import executor, is_loss, refuse_unsuitable_store
-from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, stop_at_work
+from harness.execution.driving import Work, close_ours, drive, parent_at_work
+from harness.execution.executors import executor
+from harness.execution.isolation import Limits
 from harness.fingerprint import fingerprint_of
 from harness.machine import memory
 from harness.models import try_networks
 from harness.outcome import Outcome
 from harness.presets import DAGGER, KNOWS_TARGET, digest, knows_target
 from harness.run import Stop, check, stop_on_signals
-from harness.tracking.claims import close, close_if_gone, unfinished
-from harness.tracking.liveness import Heartbeat, Watch
+from harness.tracking.claims import close_if_gone
+from harness.tracking.liveness import Watch
 from harness.tracking.naming import error_name
-from harness.tracking.parent import child_tags, end_parent, open_parent, write_errors, write_progress, write_table
+from harness.tracking.parent import child_tags, end_parent, write_errors, write_progress, write_table
 from harness.tracking.results import Result, results
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-RETRIES = 2
-"""How often a cell whose worker was lost is tried again."""
-POLL_S = 0.5
-BUSY_S = 2.0
-"""Seconds between two looks at a cell that another driver is at work on."""
 ERRORS = "log10 NMSE: median (least to largest, seeds); a run that diverged has none."
 """What the figures of the summary are."""
 SUMMARY_S = 30.0
@@ -188,9 +183,10 @@ class BenchmarkResult:
 def limited(config: BenchmarkConfig) -> tuple[suites.Suite, BenchmarkConfig]:
     """The suite, and the configuration with the suite's plug-ins, and its limits where the user gave none."""
     suite = suites.load(config.suite)
+    memory = config.where.max_memory or suite.max_memory
     limits = {
         "timeout": config.timeout or suite.timeout,
-        "max_memory": config.max_memory or suite.max_memory,
+        "where": config.where.model_copy(update={"max_memory": memory}),
         "plugins": (*(each for each in suite.plugins if each not in config.plugins), *config.plugins),
     }
     return suite, config.model_copy(update=limits)
@@ -203,13 +199,13 @@ def plan(config: BenchmarkConfig) -> dict[str, Cell]:
     can't compute where it is the one to do that.
     """
     suite, config = limited(config)
-    room = min(memory(), config.max_memory or memory())
+    room = min(memory(), config.where.max_memory or memory())
 
     def suitable(cell: RunConfig) -> None:
-        if config.executor == "process" and cell.seed == config.first_seed:
+        if config.where.here and cell.seed == config.first_seed:
             check(cell, room)
 
-    given = {**config.fields, "threads": config.threads, "timeout": config.timeout, "plugins": config.plugins}
+    given = {**config.fields, "threads": config.where.threads, "timeout": config.timeout, "plugins": config.plugins}
     presets = config.preset or (suite.preset,)
     chosen = list(suites.configurations(suite, config.seed_range(), presets, given, config.models, suitable))
     try_networks(chosen)
@@ -233,7 +229,7 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
     """
     cells, (_, config) = plan(config), limited(config)
     look_at_store()
-    refuse_unsuitable_store(config, store_address())
+    config.where.refuse_unsuitable_store(store_address())
     with lost_in_one_sentence(), stop_on_signals() as stop:
         return _compute_what_is_missing(config, cells, listener, stop)
 
@@ -243,40 +239,62 @@ def _compute_what_is_missing(
 ) -> BenchmarkResult:
     name = suites.title(config.suite)
     identity = f"{name}-{_hash(cells)}"
+    tags = {"benchmark": identity, "suite": name}
+    about = f"Benchmarks of the suite {markdown(name)}: {markdown(suites.load(config.suite).summary)}"
     state = BenchmarkState(cells)
+    with ExitStack() as at_the_end:
+        with executor(config.where) as pool:
+            client = open_store()  # not before the scheduler is there: what is refused leaves no store
+            opened = at_the_end.enter_context(
+                parent_at_work(client, name, identity, tags, about, what="benchmark")  # until the workers are gone
+            ).info
+            _begin(client, opened.run_id, config, state)
+            listener(state, None)
+            _summarise(client, opened.run_id, config, state)
+            written = time.monotonic()
+            submit = _submitter(config, client, opened.experiment_id, tags | child_tags(opened.run_id), state, pool)
+            for ended in compute(state, submit, 2 * config.where.worker_count(), stop, client):
+                listener(state, ended)
+                if time.monotonic() - written > SUMMARY_S:
+                    _summarise(client, opened.run_id, config, state)
+                    written = time.monotonic()
+        close_ours(client, Outcome.INTERRUPTED, f"{stop.reason or 'Stopped'}; it did not stop by itself in time.")
+        _summarise(client, opened.run_id, config, state)
+        _conclude(client, opened.run_id, state, stop)
+    page = run_page(client, opened.experiment_id, opened.run_id)
+    return BenchmarkResult(identity, opened.run_id, state, stop.reason, *page)
+
+
+def _begin(client: MlflowClient, parent: str, config: BenchmarkConfig, state: BenchmarkState) -> None:
+    """The plan into the parent run, and into the state what the store has of it."""
+    for preset in sorted({cell.config.preset for cell in state.cells.values()}):
+        client.set_tag(parent, f"preset.digest.{preset}", digest(preset))
+    write_table(client, parent, "plan.json", [_row(cell) for cell in state.cells.values()])
+    if not config.force:
+        found = (each for each in results(client).values() if each.fingerprint in state.cells)
+        state.settled |= {each.fingerprint: _reused(each) for each in found}
+
+
+def _submitter(
+    config: BenchmarkConfig,
+    client: MlflowClient,
+    experiment_id: str,
+    tags: Mapping[str, str],
+    state: BenchmarkState,
+    pool: Executor,
+) -> Callable[[Cell], Future[Attempted]]:
+    """What has a cell computed by the pool."""
     since = time.time() if config.force else 0.0
-    with executor(config) as pool, ExitStack() as beating:
-        client = open_store()  # not before the scheduler is there: what is refused leaves no store
-        tags = {"benchmark": identity, "suite": name}
-        about = f"Benchmarks of the suite {markdown(name)}: {markdown(suites.load(config.suite).summary)}"
-        opened = open_parent(client, name, identity, tags, about)
-        parent, experiment_id = opened.info.run_id, opened.info.experiment_id
-        beating.enter_context(Heartbeat(client, parent))
-        for preset in sorted({cell.config.preset for cell in cells.values()}):
-            client.set_tag(parent, f"preset.digest.{preset}", digest(preset))
-        write_table(client, parent, "plan.json", [_row(cell) for cell in cells.values()])
-        if not config.force:
-            state.settled |= {
-                each.fingerprint: _reused(each) for each in results(client).values() if each.fingerprint in cells
-            }
-        listener(state, None)
-        make = partial(_task, client, experiment_id, tags | child_tags(parent), since, state)
-        limits = Limits(config.threads, config.timeout, config.max_memory)
+    limits = Limits(config.where.threads, config.timeout, config.where.max_memory)
 
-        def submit(cell: Cell) -> Future[Attempted]:
-            return pool.submit(attempt_isolated, make(cell), limits)
+    def submit(cell: Cell) -> Future[Attempted]:
+        twin = state.settled.get(cell.twin or "")
+        known = None if twin is None or twin.dense_mse is None else (twin.run_id, twin.dense_mse)
+        fields = cell.config.model_dump(mode="json")
+        task = Task(fields, cell.fingerprint, client.tracking_uri, experiment_id, tags, since, known)
+        return pool.submit(attempt_isolated, task, limits)
 
-        _summarise(client, parent, config, state)
-        written = time.monotonic()
-        for ended in compute(state, submit, 2 * config.worker_count(), stop, client):
-            listener(state, ended)
-            if time.monotonic() - written > SUMMARY_S:
-                _summarise(client, parent, config, state)
-                written = time.monotonic()
-    close_ours(client, Outcome.INTERRUPTED, f"{stop.reason or 'Stopped'}; it did not stop by itself in time.")
-    _summarise(client, parent, config, state)
-    _conclude(client, parent, state, stop)
-    return BenchmarkResult(identity, parent, state, stop.reason, *run_page(client, experiment_id, parent))
+    return submit
 
 
 def _conclude(client: MlflowClient, parent: str, state: BenchmarkState, stop: Stop) -> None:
@@ -296,11 +314,10 @@ def _conclude(client: MlflowClient, parent: str, state: BenchmarkState, stop: St
 def compute(
     state: BenchmarkState, submit: Callable[[Cell], Future[Attempted]], window: int, stop: Stop, client: MlflowClient
 ) -> Iterator[Attempted]:
-    """Settle every cell that is not, and yield how each ended; ``window`` of them are submitted at a time.
+    """Settle every cell that is not (:func:`drive`), and yield how each ended. A pruned KAN waits for its twin.
 
-    A pruned KAN waits for its twin. A cell whose worker is lost is tried again, ``RETRIES`` times, and so is one that was
-    interrupted although nobody stopped this driver. A cell that somebody else is at work on is asked for again later, and
-    its run closed once that process is gone. Ends early when ``stop`` has a reason.
+    Ends early when ``stop`` has a reason. What that interrupts is yielded and left: it was stopped by what stopped us, for
+    that its worker was asked by a SIGTERM is between us and the worker.
     """
     ready: deque[Cell] = deque()
     held: dict[str, list[Cell]] = {}
@@ -308,91 +325,24 @@ def compute(
         if cell.fingerprint not in state.settled:
             waits = cell.twin is not None and cell.twin not in state.settled
             held.setdefault(str(cell.twin), []).append(cell) if waits else ready.append(cell)
-    futures: dict[Future[Attempted], Cell] = {}
-    later: deque[tuple[float, Cell]] = deque()
-    losses: Counter[str] = Counter()
     watch = Watch()
-    while (ready or futures or later) and stop.reason is None:
-        while later and later[0][0] <= time.monotonic():
-            ready.append(later.popleft()[1])
-        while ready and len(futures) < window:
-            cell = ready.popleft()
-            futures[submit(cell)] = cell
-        state.running = [cell for future, cell in futures.items() if future.running()]
-        done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
-        if not futures:
-            time.sleep(POLL_S)
-        for future in done:
-            cell = futures.pop(future)
-            ended = _ending(future, cell, client, losses)
-            if ended is None:
-                ready.append(cell)
-            elif ended.outcome is None:
-                close_if_gone(client, client.get_run(ended.run_id), watch)
-                later.append((time.monotonic() + BUSY_S, cell))
-            else:
-                state.settled[cell.fingerprint] = ended
-                state.computed += not ended.reused
-                ready.extendleft(held.pop(cell.fingerprint, ()))
-                yield ended
-        state.busy = len(later)
-    yield from _stop(state, futures, stop)
-
-
-def _ending(future: Future[Attempted], cell: Cell, client: MlflowClient, losses: Counter[str]) -> Attempted | None:
-    """How the cell ended, with its run closed where its process could not do that; None if it is to be tried again."""
-    error = future.exception()
-    outcome, reason = Outcome.ERROR, clean(f"{type(error).__name__}: {error}")
-    if error is None:
-        ended = future.result()
-        if ended.outcome is not Outcome.INTERRUPTED:
-            return ended
-        outcome, error = Outcome.INTERRUPTED, WorkerLost(ended.reason)
-    if isinstance(error, DeadlinePassed):
-        outcome, reason = Outcome.TIMEOUT, str(error)
-    elif is_loss(error):
-        losses[cell.fingerprint] += 1
-        reason = f"{error} (attempt {losses[cell.fingerprint]} of {RETRIES + 1})"
-    run_id = close_ours(client, outcome, reason, cell.fingerprint)
-    if is_loss(error) and losses[cell.fingerprint] <= RETRIES:
-        return None
-    return Attempted(cell.fingerprint, outcome, run_id, reason)
-
-
-def _stop(state: BenchmarkState, futures: dict[Future[Attempted], Cell], stop: Stop) -> Iterator[Attempted]:
-    """Let the cells at work record what they have, for a moment. What that interrupts is left, and was stopped by what
-    stopped us: that its worker was asked by a SIGTERM is between us and the worker.
-    """
-    for future in stop_at_work(futures):
-        if future.cancelled() or future.exception() is not None or (ended := future.result()).outcome is None:
-            continue
-        if ended.outcome is Outcome.INTERRUPTED:
-            yield replace(ended, reason=stop.reason or ended.reason)
-        else:
-            state.settled[futures[future].fingerprint] = ended
+    work = Work(
+        take=lambda: ready.popleft() if ready else None,
+        again=ready.append,
+        submit=submit,
+        failed=lambda cell, outcome, reason, run_id: Attempted(cell.fingerprint, outcome, run_id, reason),
+        close_lost=partial(close_ours, client),
+        look_at=lambda run_id: close_if_gone(client, client.get_run(run_id), watch),
+    )
+    for now in drive(work, window, stop):
+        state.running, state.busy = now.running, now.busy
+        for cell, ended in now.ended:
+            state.settled[cell.fingerprint] = ended
+            state.computed += not ended.reused
+            ready.extendleft(held.pop(cell.fingerprint, ()))
             yield ended
-    state.running.clear()
-
-
-def close_ours(client: MlflowClient, outcome: Outcome, reason: str, fingerprint: str | None = None) -> str:
-    """Close what this driver's workers left RUNNING, of one cell or at all, and give the last one's id."""
-    of = f"tags.driver = {in_filter(child_tags('')['driver'])}"
-    if fingerprint is not None:
-        of += f" AND tags.fingerprint = {in_filter(fingerprint)}"
-    run_id = ""
-    for found in unfinished(client, of):
-        run_id = str(found.run.info.run_id)
-        close(client, run_id, reason, outcome)
-    return run_id
-
-
-def _task(
-    client: MlflowClient, experiment_id: str, tags: Mapping[str, str], since: float, state: BenchmarkState, cell: Cell
-) -> Task:
-    twin = state.settled.get(cell.twin or "")
-    known = None if twin is None or twin.dense_mse is None else (twin.run_id, twin.dense_mse)
-    fields = cell.config.model_dump(mode="json")
-    return Task(fields, cell.fingerprint, client.tracking_uri, experiment_id, tags, since, known)
+        for _, ended in now.interrupted:
+            yield replace(ended, reason=stop.reason or ended.reason)
 
 
 def _reused(found: Result) -> Attempted:

@@ -74,7 +74,7 @@ def estimate(cells: Mapping[str, Cell], config: BenchmarkConfig) -> Estimate:
         finished = 0 if config.force else sum(cell.fingerprint in known for cell in group)
         epochs = round(median(cell.config.epochs for cell in group))
         rows.append(Row(model, preset, len(group), finished, _seconds(taken[model, preset], epochs)))
-    return Estimate(tuple(rows), config.worker_count())
+    return Estimate(tuple(rows), config.where.worker_count())
 
 
 def _seconds(taken: Sequence[Result], epochs: int) -> float | None:

@@ -239,29 +239,7 @@ class Recorder:
         metrics, added = metrics or {}, added or Additions()
         self._events += self._not_finite(metrics)
         metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        steps: dict[str, Callable[[], None]] = {
-            "the metrics": self._write_metrics,
-            "history.parquet": lambda: write_history(self.client, self.run, self.history),
-            "nan_events.json": lambda: write_events(self.client, self.run, self._events),
-            "the checkpoint": lambda: write_checkpoint(self.client, self.run, self.config, self.last_finite),
-        }
-        if prediction is not None:
-            steps["dense.parquet"] = lambda: write_dense(self.client, self.run, self._data.dense, prediction())
-        steps |= {f"figures/{name}": partial(self._write_figure, name, draw) for name, draw in (figures or {}).items()}
-        steps |= {path: partial(self._write_text, path, text) for path, text in added.texts.items()}
-        if model is not None and ending.outcome is Outcome.COMPLETED:
-            steps["the model"] = partial(self._write_model, model)
-        steps["the system metrics"] = self._stop_monitor
-        faults = [] if ending.error is None else [ending.error]
-        for what, step in steps.items():
-            if what == "the model" and ending.outcome is not Outcome.COMPLETED:
-                # Not completed after all. And on a full disk torch would end the process, not raise (std::terminate).
-                continue
-            try:
-                step()
-            except Exception as error:
-                faults.append(error)
-                ending = _with_fault(ending, f"Could not write {what}: {_first_line(error)}.", error)
+        ending, faults = self._write_all(self._pieces(figures or {}, prediction, model, added), ending)
         try:
             if faults:
                 text = "\n".join("".join(traceback.format_exception(fault)) for fault in faults)
@@ -278,6 +256,45 @@ class Recorder:
             self.client.set_terminated(self.run_id, ending.outcome.status)
             self._beating.close()
         return ending
+
+    def _pieces(
+        self,
+        figures: Mapping[str, Callable[[], Figure]],
+        prediction: Callable[[], Tensor] | None,
+        model: Regressor | None,
+        added: Additions,
+    ) -> dict[str, Callable[[], None]]:
+        """What writes each piece of the record, by its name, in the order in which they are written."""
+        pieces: dict[str, Callable[[], None]] = {
+            "the metrics": self._write_metrics,
+            "history.parquet": lambda: write_history(self.client, self.run, self.history),
+            "nan_events.json": lambda: write_events(self.client, self.run, self._events),
+            "the checkpoint": lambda: write_checkpoint(self.client, self.run, self.config, self.last_finite),
+        }
+        if prediction is not None:
+            pieces["dense.parquet"] = lambda: write_dense(self.client, self.run, self._data.dense, prediction())
+        pieces |= {f"figures/{name}": partial(self._write_figure, name, draw) for name, draw in figures.items()}
+        pieces |= {path: partial(self._write_text, path, text) for path, text in added.texts.items()}
+        if model is not None:
+            pieces["the model"] = partial(self._write_model, model)
+        pieces["the system metrics"] = self._stop_monitor
+        return pieces
+
+    def _write_all(
+        self, pieces: Mapping[str, Callable[[], None]], ending: Ending
+    ) -> tuple[Ending, list[BaseException]]:
+        """Write each piece, whatever becomes of the others; the ending after that, and every fault."""
+        faults = [] if ending.error is None else [ending.error]
+        for what, write in pieces.items():
+            if what == "the model" and ending.outcome is not Outcome.COMPLETED:
+                # Others load only what is completed. And on a full disk torch would end the process (std::terminate).
+                continue
+            try:
+                write()
+            except Exception as error:
+                faults.append(error)
+                ending = _with_fault(ending, f"Could not write {what}: {_first_line(error)}.", error)
+        return ending, faults
 
     def _not_finite(self, final: Mapping[str, float]) -> list[NonFinite]:
         """An event for each final metric that is not finite, at the last epoch."""

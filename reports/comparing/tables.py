@@ -197,7 +197,6 @@ def _grids(preset: str, groups: Mapping[str, Group], artifacts: Artifacts) -> Ta
         (problem, model): errors_by_grid(cells, artifacts)
         for problem, group in groups.items()
         for model, cells in chosen(group).items()
-        if model.startswith("kan")
     }
     grids = sorted({grid for by_grid in found.values() for grid in by_grid})
     rows = tuple(

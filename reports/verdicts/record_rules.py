@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from harness.families import figures_of
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.gone import Gone
@@ -102,7 +103,7 @@ def completes(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
 def has_its_pictures(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """O2. Every figure that the contract names is there, whole, and not blank."""
     fit = "heatmap.png" if known_target(cell).dimension == 2 else "fit.png"
-    names = ["loss.png", fit, *(["kan.png"] if cell.model.startswith("kan") else [])]
+    names = ["loss.png", fit, *figures_of(cell.model)]
     lacking = []
     for name in names:
         try:

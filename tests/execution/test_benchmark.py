@@ -20,7 +20,6 @@ from harness.errors import BadInput
 from harness.execution.attempt import Attempted
 from harness.execution.benchmark import (
     ERRORS,
-    RETRIES,
     BenchmarkResult,
     BenchmarkState,
     Cell,
@@ -30,6 +29,7 @@ from harness.execution.benchmark import (
     plan,
 )
 from harness.execution.config import BenchmarkConfig, configure
+from harness.execution.driving import RETRIES
 from harness.execution.estimate import duration, estimate
 from harness.execution.isolation import DeadlinePassed, WorkerLost
 from harness.fingerprint import fingerprint_of
@@ -38,7 +38,7 @@ from harness.presets import digest
 from harness.run import Stop, run
 from harness.terminal import results, summarise_benchmark
 from harness.tracking.liveness import owner_tag, this_process
-from tests.support import all_runs
+from tests.support import all_runs, only_run
 
 SUITE = """
 summary: Cells that take a moment.
@@ -143,8 +143,8 @@ def test_other_faults_are_not_tried_again(
 def test_a_cell_that_somebody_else_is_at_work_on_is_asked_for_again_later(
     config: BenchmarkConfig, store: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.execution.benchmark.BUSY_S", 0.05)
-    monkeypatch.setattr("harness.execution.benchmark.POLL_S", 0.02)
+    monkeypatch.setattr("harness.execution.driving.BUSY_S", 0.05)
+    monkeypatch.setattr("harness.execution.driving.POLL_S", 0.02)
 
     theirs = store.create_run("0", tags={"fingerprint": "f", **owner_tag()}).info.run_id
 
@@ -161,7 +161,7 @@ def test_the_run_of_a_process_elsewhere_is_closed_once_that_gives_no_sign_and_it
     config: BenchmarkConfig, store: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"BUSY_S": 0.05, "POLL_S": 0.02}.items():
-        monkeypatch.setattr(f"harness.execution.benchmark.{name}", value)
+        monkeypatch.setattr(f"harness.execution.driving.{name}", value)
     monkeypatch.setattr("harness.tracking.liveness.SILENCE_S", 0.5)
     elsewhere = str(replace(this_process(), host="elsewhere"))
     theirs = store.create_run("0", tags={"fingerprint": "f", "owner": elsewhere}).info.run_id
@@ -336,6 +336,14 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
 
     forced = benchmark(config.model_copy(update={"force": True, "models": ("siren",)}))
     assert forced.state.computed == 1
+
+
+def test_a_fault_in_the_middle_closes_the_benchmark_s_run(config: BenchmarkConfig, store: MlflowClient) -> None:
+    with pytest.raises(ZeroDivisionError):
+        benchmark(config, lambda state, ended: 1 / 0)  # type: ignore[arg-type]  # it is to be wrong
+    run = only_run(store)
+    assert (run.info.status, run.data.tags["outcome"]) == ("FAILED", "error")
+    assert "ZeroDivisionError" in run.data.tags["outcome.reason"]
 
 
 def test_a_twin_trained_in_a_benchmark_is_the_one_that_the_run_would_have_trained(

@@ -14,7 +14,7 @@ from harness.machine import cores
 def test_the_defaults_are_the_whole_of_section_1_on_all_cores() -> None:
     config = configure({})
     assert (config.suite, list(config.seed_range()), config.models) == ("section1", [0, 1, 2, 3, 4], ())
-    assert config.worker_count() == cores()
+    assert config.where.worker_count() == cores()
 
 
 def test_fields_that_every_run_has_are_taken_for_all_cells() -> None:
@@ -27,7 +27,7 @@ def test_fields_that_every_run_has_are_taken_for_all_cells() -> None:
     ("spelled", "bytes_"), [("2G", 2 * 2**30), ("1.5GiB", 3 * 2**29), ("512MB", 2**29), ("none", None)]
 )
 def test_memory_is_given_as_people_write_it(spelled: str, bytes_: int | None) -> None:
-    assert configure({"max_memory": spelled}).max_memory == bytes_
+    assert configure({"max_memory": spelled}).where.max_memory == bytes_
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import yaml
 from mlflow import MlflowClient
 
 from harness import cli
-from harness.execution.config import BenchmarkConfig
+from harness.execution.executors import ExecutorConfig
 from studies.config import StudyConfig
 from tests.studies.support import QUICK
 from tests.support import ROOT, all_runs, as_options
@@ -77,7 +77,7 @@ def test_a_study_says_how_each_trial_ended_what_was_best_and_where_to_look(
 def test_the_entry_point_has_the_fields_with_their_defaults() -> None:
     entry = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]["study"]
     for name, parameter in entry["parameters"].items():
-        field = StudyConfig.model_fields.get(name) or BenchmarkConfig.model_fields[name]
+        field = StudyConfig.model_fields.get(name) or ExecutorConfig.model_fields[name]
         expected = "" if field.default in (None, ()) else str(field.default)
         assert parameter["default"] == expected, name
     words = [word for name in entry["parameters"] for word in (f"--{name}", f"{{{name}}}")]

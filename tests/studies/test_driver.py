@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 
-from harness.execution.benchmark import RETRIES
+from harness.execution.driving import RETRIES
 from harness.execution.isolation import DeadlinePassed, WorkerLost
 from harness.outcome import Outcome
 from harness.run import Stop
 from harness.tracking.liveness import this_process
-from studies.driver import tune
+from studies.driver import tune, work
 from studies.findings import findings
 from studies.measures import CAP, Measured
 from studies.plan import Run
 from studies.trials import RECORD, OpenTrial
 from tests.studies.support import Worker, by_value, desk, done, drive, failed, quick, states
-from tests.support import all_runs
+from tests.support import all_runs, only_run
 
 TWO = "poisson_1d_sin,poisson_1d_poly"
 
@@ -98,8 +100,8 @@ def test_a_run_that_had_to_be_killed_at_its_deadline_counts_with_the_penalty(out
 
 
 def test_a_run_that_is_at_work_elsewhere_is_asked_for_again(outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.driver.BUSY_S", 0.02)
-    monkeypatch.setattr("studies.driver.POLL_S", 0.01)
+    monkeypatch.setattr("harness.execution.driving.BUSY_S", 0.02)
+    monkeypatch.setattr("harness.execution.driving.POLL_S", 0.01)
     seen: Counter[str] = Counter()
 
     def worker(opened: OpenTrial, run: Run) -> Measured:
@@ -214,6 +216,32 @@ def test_a_study_is_a_parent_run_whose_trials_are_children(
     again = tune(quick(any_storage, trials=3, seeds=1))
     assert again.parent == result.parent
     assert len(all_runs(any_store)) == 4
+
+
+def test_a_fault_in_the_middle_closes_the_study_s_run(
+    store: MlflowClient, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studies.driver.work", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tune(quick())
+    run = only_run(store)
+    assert (run.info.status, run.data.tags["outcome"]) == ("FAILED", "error")
+    assert "ZeroDivisionError" in run.data.tags["outcome.reason"]
+
+
+def test_a_run_that_ends_while_the_driver_stops_counts(outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, at = Stop(), desk(quick())
+
+    def submit(opened: OpenTrial, run: Run) -> Future[Measured]:
+        future: Future[Measured] = Future()
+        future.set_running_or_notify_cancel()
+        stop.reason = "Stopped by SIGTERM"
+        threading.Timer(1.0, future.set_result, [done(run)]).start()
+        return future
+
+    told = list(work(at, submit, 1, stop, lambda outcome, reason, fingerprint: "closed", str))
+    assert [each.state for each in told] == [TrialState.COMPLETE]
+    assert list(states(at).values()) == ["COMPLETE"]
 
 
 def test_trials_are_computed_by_dask_workers(store: MlflowClient) -> None:

@@ -208,8 +208,8 @@ def test_a_trial_of_a_driver_on_another_machine_is_taken_over_once_that_is_silen
 def test_a_study_does_not_end_before_it_is_known_whether_another_driver_will_tell_its_trial(
     any_storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"ASK_S": 0.01, "POLL_S": 0.01}.items():
-        monkeypatch.setattr(f"studies.driver.{name}", value)
+    for name in ("studies.driver.ASK_S", "harness.execution.driving.POLL_S"):
+        monkeypatch.setattr(name, 0.01)
     at = left(ELSEWHERE, any_storage)
     at.study.set_user_attr(DRIVER + ELSEWHERE, "600")
     monkeypatch.setattr("harness.tracking.liveness.SILENCE_S", 0.5)

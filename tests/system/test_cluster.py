@@ -17,7 +17,8 @@ from mlflow import MlflowClient
 
 from harness.errors import BadInput
 from harness.execution.config import configure
-from harness.execution.executors import executor, file_system, refuse_unsuitable_store
+from harness.execution.executors import executor
+from harness.execution.executors.dask import file_system
 from tests.postgres import Server
 from tests.support import all_runs, environment
 from tests.system.test_benchmark import QUICK, assert_exactly_the_plan
@@ -102,7 +103,7 @@ def listening() -> set[tuple[str, int]]:
 def test_a_cluster_of_ours_lets_nobody_in_who_lacks_its_key() -> None:
     """Where it listens it is for TLS with a certificate of this very cluster; there is no web server."""
     before = listening()
-    with executor(configure({"executor": "dask", "workers": "1"})) as pool:
+    with executor(configure({"executor": "dask", "workers": "1"}).where) as pool:
         assert pool.submit(os.getpid).result(timeout=60) != os.getpid()
         found = listening() - before
         assert len(found) == 3, "a scheduler, a nanny, a worker"
@@ -118,7 +119,7 @@ def test_a_cluster_of_ours_lets_nobody_in_who_lacks_its_key() -> None:
 
 
 def test_a_scheduler_that_wants_certificates_is_refused_without_them() -> None:
-    asked = configure({"executor": "dask", "scheduler": "tls://127.0.0.1:9"})
+    asked = configure({"executor": "dask", "scheduler": "tls://127.0.0.1:9"}).where
     with pytest.raises(BadInput, match=r"'tls://127.0.0.1:9' can't be used without certificates"), executor(asked):
         pass
 
@@ -144,17 +145,17 @@ def test_settings_that_do_not_fit_are_refused_and_nothing_is_left(
 
 
 def test_sqlite_is_refused_where_other_machines_would_have_to_write_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = configure({"executor": "dask", "cluster": "slurm", "workers": "2"})
+    jobs = configure({"executor": "dask", "cluster": "slurm", "workers": "2"}).where
     with pytest.raises(BadInput, match=r"can't be used with cluster=slurm.*use postgresql"):
-        refuse_unsuitable_store(jobs, "sqlite:////home/me/mlflow.db")
-    refuse_unsuitable_store(jobs, "postgresql+psycopg://me@node/store")
-    refuse_unsuitable_store(jobs, "http://node:5000")
-    local = configure({"executor": "dask"})
-    refuse_unsuitable_store(local, f"sqlite:///{Path.cwd()}/mlflow.db")
-    monkeypatch.setattr("harness.execution.executors.file_system", lambda path: "nfs4")
+        jobs.refuse_unsuitable_store("sqlite:////home/me/mlflow.db")
+    jobs.refuse_unsuitable_store("postgresql+psycopg://me@node/store")
+    jobs.refuse_unsuitable_store("http://node:5000")
+    local = configure({"executor": "dask"}).where
+    local.refuse_unsuitable_store(f"sqlite:///{Path.cwd()}/mlflow.db")
+    monkeypatch.setattr("harness.execution.executors.dask.file_system", lambda path: "nfs4")
     with pytest.raises(BadInput, match=r"network file system \(nfs4\).*use postgresql"):
-        refuse_unsuitable_store(local, "sqlite:////home/me/mlflow.db")
-    refuse_unsuitable_store(configure({}), "sqlite:////home/me/mlflow.db")
+        local.refuse_unsuitable_store("sqlite:////home/me/mlflow.db")
+    configure({}).where.refuse_unsuitable_store("sqlite:////home/me/mlflow.db")
 
 
 def test_the_file_system_of_a_path_is_that_of_its_innermost_mount() -> None:
