@@ -14,6 +14,7 @@ from harness import __version__
 from harness.addresses import clean
 from harness.errors import MOST_SHOWN, BadInput, Stopped, StoreLost, quoted
 from harness.loading import load
+from harness.shadows import refuse_shadows
 from harness.streams import let_the_reader_go
 
 HELP = ("-h", "--help")
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point. Exits with 0 for done, 1 for a run that ended otherwise, 2 for bad input, 3 for a strict report."""
     let_the_reader_go()
     try:
+        refuse_shadows()
         code = cli.main(args=None if arguments is None else list(arguments), prog_name="harness", standalone_mode=False)
     except BadInput as error:
         fail(str(error))
@@ -483,7 +485,7 @@ def _suites() -> list[Row]:
 def _executors() -> list[Row]:
     from harness.execution.executors import EXECUTORS
 
-    return [(name, EXECUTORS.get(name).summary) for name in EXECUTORS.names()]
+    return [(name, each.summary) for name, each in EXECUTORS.usable(tell).items()]
 
 
 def _criteria() -> list[Row]:
