@@ -6,7 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
 import click
 
@@ -16,6 +16,9 @@ from harness.errors import MOST_SHOWN, BadInput, Stopped, StoreLost, quoted
 from harness.loading import load
 from harness.shadows import refuse_shadows
 from harness.streams import let_the_reader_go
+
+if TYPE_CHECKING:
+    from harness.registry import Registry
 
 HELP = ("-h", "--help")
 Row = tuple[str, ...]
@@ -156,12 +159,17 @@ def _bracketed(value: str) -> str:
 
 def _choices(name: str, info: Any) -> str:
     """What a field may be, where that is a list."""
+    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else _registered(name)
+    return f" One of {', '.join(map(str, choices))}." if choices else ""
+
+
+def _registered(field: str) -> list[str]:
+    """What a field may name that plug-ins can add to; each look at the installed ones takes a hundredth of a second."""
     from harness.execution.executors import EXECUTORS
     from harness.methods import METHODS
 
-    of_registry = {"optimizer": METHODS.names(), "executor": EXECUTORS.names()}
-    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else of_registry.get(name, ())
-    return f" One of {', '.join(map(str, choices))}." if choices else ""
+    registry: Registry[Any] | None = {"optimizer": METHODS, "executor": EXECUTORS}.get(field)
+    return registry.names() if registry else []
 
 
 def _default(info: Any) -> str:
