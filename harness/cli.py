@@ -6,7 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
 import click
 
@@ -14,7 +14,11 @@ from harness import __version__
 from harness.addresses import clean
 from harness.errors import MOST_SHOWN, BadInput, Stopped, StoreLost, quoted
 from harness.loading import load
+from harness.shadows import refuse_shadows
 from harness.streams import let_the_reader_go
+
+if TYPE_CHECKING:
+    from harness.registry import Registry
 
 HELP = ("-h", "--help")
 Row = tuple[str, ...]
@@ -24,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point. Exits with 0 for done, 1 for a run that ended otherwise, 2 for bad input, 3 for a strict report."""
     let_the_reader_go()
     try:
+        refuse_shadows()
         code = cli.main(args=None if arguments is None else list(arguments), prog_name="harness", standalone_mode=False)
     except BadInput as error:
         fail(str(error))
@@ -41,11 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def fail(sentence: str, code: int = 2) -> NoReturn:
-    """One sentence on standard error, without anything that a terminal would obey, and the exit code."""
+    """One sentence on standard error, and the exit code."""
+    tell(sentence)
+    sys.exit(code)
+
+
+def tell(sentence: str) -> None:
+    """One sentence on standard error, without anything that a terminal would obey."""
     from harness.escaping import visible
 
     click.echo(f"harness: {visible(clean(sentence))}", err=True)
-    sys.exit(code)
 
 
 @click.group(context_settings={"help_option_names": list(HELP)})
@@ -91,12 +101,10 @@ class RunCommand(FieldCommand):
 
         with formatter.section("Fields of every run"):
             formatter.write_dl(_rows(RunConfig.model_fields))
-        of_optimizers = {f"optimizer {name}": METHODS.get(name).config.model_fields for name in METHODS.names()}
+        of_optimizers = {f"optimizer {name}": each.config.model_fields for name, each in METHODS.usable(tell).items()}
         of_models = {
-            name: {
-                f: info for f, info in FAMILIES.get(name).config.model_fields.items() if f not in RunConfig.model_fields
-            }
-            for name in FAMILIES.names()
+            name: {f: info for f, info in each.config.model_fields.items() if f not in RunConfig.model_fields}
+            for name, each in FAMILIES.usable(tell).items()
         }
         _write_by_owners(formatter, of_optimizers)
         _write_by_owners(formatter, of_models)
@@ -151,12 +159,17 @@ def _bracketed(value: str) -> str:
 
 def _choices(name: str, info: Any) -> str:
     """What a field may be, where that is a list."""
+    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else _registered(name)
+    return f" One of {', '.join(map(str, choices))}." if choices else ""
+
+
+def _registered(field: str) -> list[str]:
+    """What a field may name that plug-ins can add to; each look at the installed ones takes a hundredth of a second."""
     from harness.execution.executors import EXECUTORS
     from harness.methods import METHODS
 
-    of_registry = {"optimizer": METHODS.names(), "executor": EXECUTORS.names()}
-    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else of_registry.get(name, ())
-    return f" One of {', '.join(map(str, choices))}." if choices else ""
+    registry: Registry[Any] | None = {"optimizer": METHODS, "executor": EXECUTORS}.get(field)
+    return registry.names() if registry else []
 
 
 def _default(info: Any) -> str:
@@ -202,7 +215,7 @@ def _explain(given: dict[str, str]) -> int:
     from harness.presets import resolve
 
     if "problem" in given:
-        # Only then: problems need torch, which takes seconds to load.
+        # Only then: problems need numpy, which takes as long to load as all the rest.
         from harness import problems
 
         resolve(given)
@@ -285,6 +298,7 @@ def benchmark_command(fields: tuple[str, ...]) -> int:
         from harness.execution.config import configure
 
         config = configure(given)
+        load("harness.execution.benchmark")
         from harness.execution.benchmark import benchmark, plan
 
         if config.dry_run:
@@ -335,6 +349,7 @@ def report_command(context: click.Context, /, strict: bool, plugins: str | None,
         from harness.registry import load_plugins
 
         load_plugins(part for part in (plugins or "").split(",") if part)
+        load("reports.report")
         from reports.report import report, select, summary
 
         selection = select(given["benchmark"], given["experiment"], given["tag"], given["preset"])
@@ -353,6 +368,7 @@ def compare_command(before: str, after: str, out: str | None, any_version: bool)
     from harness.terminal import busy
 
     with busy("reading the store, comparing"):
+        load("reports.compare")
         from reports.compare import compare
 
         result = compare(before, after, any_version, out)
@@ -371,17 +387,23 @@ def compare_command(before: str, after: str, out: str | None, any_version: bool)
 )
 def publish_command(commands: tuple[str, ...], checks: bool, **given: str | None) -> int:
     """Put a report on the reporting seeds into the pages of this checkout and into the ledger, or check these."""
-    from reports.publishing import check, ledger, publish
+    from harness.terminal import busy
 
-    if checks:
-        faults = check()
-        click.echo("\n".join(faults or [f"{len(ledger())} published results are as the protocol wants them"]))
-        return 1 if faults else 0
-    if given["name"] is None:
+    if not checks and given["name"] is None:
         raise BadInput("name is missing; write --name section1, for the places made by harness publish: section1/...")
-    for path in publish("report" if given["report"] is None else given["report"], given["name"], commands):
-        click.echo(f"written     {path}")
-    return 0
+    with busy("reading the report and the pages"):
+        load("reports.publishing")
+        from reports.publishing import check, ledger, publish
+
+        faults = check() if checks else []
+        if checks:
+            told = faults or [f"{len(ledger())} published results are as the protocol wants them"]
+        else:
+            of = "report" if given["report"] is None else given["report"]
+            told = [f"written     {path}" for path in publish(of, str(given["name"]), commands)]
+    for line in told:
+        click.echo(line)
+    return 1 if faults else 0
 
 
 class StudyCommand(FieldCommand):
@@ -410,6 +432,7 @@ def export_study(fields: tuple[str, ...]) -> int:
             from studies.config import configure_export
 
             config, wanted = configure_export(given)
+            load("studies.export")
             from studies.export import export
 
             exported = export(config, wanted)
@@ -433,6 +456,7 @@ def study_command(fields: tuple[str, ...]) -> int:
         from studies.config import configure
 
         config = configure(given)
+        load("studies.driver")
         from studies import terminal
         from studies.driver import tune
     with terminal.watching_study(config, console) as listener:
@@ -444,14 +468,14 @@ def study_command(fields: tuple[str, ...]) -> int:
 def _problems() -> list[Row]:
     from harness.problems import PROBLEMS
 
-    found = [PROBLEMS.get(name) for name in PROBLEMS.names()]
-    return [(each.name, f"{each.dimension}D", ", ".join(each.sections), each.formula) for each in found]
+    found = PROBLEMS.usable(tell)
+    return [(each.name, f"{each.dimension}D", ", ".join(each.sections), each.formula) for each in found.values()]
 
 
 def _models() -> list[Row]:
     from harness.families import FAMILIES
 
-    return [(name, FAMILIES.get(name).summary) for name in FAMILIES.names()]
+    return [(name, each.summary) for name, each in FAMILIES.usable(tell).items()]
 
 
 def _presets() -> list[Row]:
@@ -469,21 +493,19 @@ def _suites() -> list[Row]:
 def _executors() -> list[Row]:
     from harness.execution.executors import EXECUTORS
 
-    return [(name, EXECUTORS.get(name).summary) for name in EXECUTORS.names()]
+    return [(name, each.summary) for name, each in EXECUTORS.usable(tell).items()]
 
 
 def _criteria() -> list[Row]:
     from reports.criteria import CRITERIA
 
-    found = [CRITERIA.get(name) for name in CRITERIA.names()]
-    return [(each.id, each.threshold, each.sentence) for each in found]
+    return [(each.id, each.threshold, each.sentence) for each in CRITERIA.usable(tell).values()]
 
 
 def _studies() -> list[Row]:
     from studies.catalogue import STUDIES
 
-    found = [STUDIES.get(name) for name in STUDIES.names()]
-    return [(name, each.model, each.summary) for name, each in zip(STUDIES.names(), found, strict=True)]
+    return [(name, each.model, each.summary) for name, each in STUDIES.usable(tell).items()]
 
 
 LISTED: dict[str, Callable[[], list[Row]]] = {

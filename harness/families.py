@@ -49,7 +49,7 @@ def resolve(place: Place) -> Callable[..., Any]:
     return found
 
 
-FAMILIES: Registry[Family] = Registry("model", "harness.models")
+FAMILIES: Registry[Family] = Registry("model", "harness.models", Family)
 
 
 def register(family: Family) -> Family:

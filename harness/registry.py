@@ -12,10 +12,10 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from harness.errors import MOST_SHOWN, BadInput, in_one_line, quoted
 
@@ -46,11 +46,12 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 
 class Registry(Generic[T]):
-    """Things of one kind by name, in the order of their registration."""
+    """Things of one kind by name, in the order of their registration; what a plug-in's entry point names is an ``of``."""
 
-    def __init__(self, kind: str, group: str) -> None:
+    def __init__(self, kind: str, group: str, of: type[T] | type[object] = object) -> None:
         self.kind = kind
         self.group = group
+        self._of = of
         self._things: dict[str, T] = {}
 
     def register(self, name: str, thing: T) -> T:
@@ -68,23 +69,39 @@ class Registry(Generic[T]):
         return [*self._things, *(name for name in self._entry_points() if name not in self._things)]
 
     def get(self, name: str) -> T:
-        """The thing of that name. Raises BadInput, with the nearest known name, when there is none."""
+        """The thing of that name. Raises BadInput, with the nearest known name, when there is none, and when a plug-in's
+        entry point can't be loaded, or is something else.
+        """
         if name not in self._things:
             entry_point = self._entry_points().get(name)
             if entry_point is None:
                 raise BadInput(f"{self.kind} = {quoted(name)} is not known; {nearest(name, self.names())}")
             check_name(self.kind, name)
-            try:
-                self._things[name] = entry_point.load()
-            except BadInput as error:
-                raise BadInput(
-                    f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: {error}"
-                ) from error
-            except (Exception, SystemExit) as error:
-                raise BadInput(
-                    f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}: {in_one_line(error)}."
-                ) from error
+            self._things[name] = self._loaded(name, entry_point)
         return self._things[name]
+
+    def usable(self, tell: Callable[[str], None]) -> dict[str, T]:
+        """Everything that :meth:`get` gives, by name. Of what it can't, ``tell`` is told why, in one sentence each."""
+        found = {}
+        for name in self.names():
+            try:
+                found[name] = self.get(name)
+            except BadInput as error:
+                tell(str(error))
+        return found
+
+    def _loaded(self, name: str, entry_point: Any) -> T:
+        what = f"{self.kind} {name!r} can't be loaded from its plug-in {entry_point.value!r}"
+        try:
+            thing = entry_point.load()
+        except BadInput as error:
+            raise BadInput(f"{what}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise BadInput(f"{what}: {in_one_line(error)}.") from error
+        if not isinstance(thing, self._of):
+            given = f"the class {thing.__name__}" if isinstance(thing, type) else f"of type {type(thing).__name__}"
+            raise BadInput(f"{what}: it is {given}, and should be of type {self._of.__name__}.")
+        return cast(T, thing)
 
     def _entry_points(self) -> dict[str, Any]:
         # Any: once importlib_metadata is imported, as MLflow does, they are of its class instead of the standard one.

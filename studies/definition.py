@@ -72,7 +72,7 @@ def median(figure: Objective | Constraint, runs: Sequence[Measured]) -> float:
     return statistics.median(figure.penalty if value != value else value for value in values)
 
 
-STUDIES: Registry[Study] = Registry("study", "harness.studies")
+STUDIES: Registry[Study] = Registry("study", "harness.studies", Study)
 
 
 def register(study: Study) -> Study:

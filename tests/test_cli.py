@@ -17,7 +17,7 @@ from harness.errors import BadInput
 from harness.families import FAMILIES
 from harness.problems import PROBLEMS
 from tests.support import MODELS, all_runs, as_options, only_run, python, small
-from tests.test_registry import PROBLEM
+from tests.test_registry import PROBLEM, installed  # noqa: F401  (a fixture)
 
 Captured = pytest.CaptureFixture[str]
 
@@ -96,6 +96,17 @@ def test_list_names_every_problem_model_and_preset(capsys: Captured) -> None:
     assert "poisson" not in out
 
 
+@pytest.mark.usefixtures("installed", "registries")
+def test_list_shows_the_rest_and_says_which_entry_point_can_not_be_loaded(capsys: Captured) -> None:
+    assert call("list") == 0
+    out, err = capsys.readouterr()
+    assert "their_cosine" in out
+    assert "S2+" in out
+    assert "broken" not in out
+    assert err.startswith("harness: problem 'broken' can't be loaded from its plug-in 'their_package:nothing': ")
+    assert err.count("\n") == 1
+
+
 def test_list_knows_plugins(outside: Path, registries: None, capsys: Captured) -> None:
     (outside / "mine.py").write_text(PROBLEM.format(name="cosine_listed"))
     assert call("list", "problems", "--plugins", "mine.py") == 0
@@ -168,6 +179,22 @@ heavy = {"torch", "mlflow", "matplotlib", "pandas", "numpy"} & set(sys.modules)
 sys.exit(f"imported: {heavy}" if heavy else 0)
 """
     assert python(["-c", script, *arguments]).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["--help"]], ids=" ".join)
+def test_what_there_is_is_listed_without_torch_mlflow_matplotlib_and_optuna(
+    arguments: list[str], outside: Path
+) -> None:
+    script = """
+import sys
+from harness.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    assert not ended.code
+    print(*{"torch", "mlflow", "matplotlib", "optuna", "pandas", "sqlalchemy"} & set(sys.modules), file=sys.stderr)
+"""
+    assert python(["-c", script, *arguments]).stderr == "\n"
 
 
 def test_a_refused_store_leaves_no_run(store: MlflowClient, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:

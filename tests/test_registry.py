@@ -156,6 +156,37 @@ def test_an_entry_point_that_can_not_be_loaded_is_bad_input(installed: Path, reg
 
 
 @pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("cosine = 5", "it is of type int, and should be of type Problem"),
+        ("class cosine: pass", "it is the class cosine, and should be of type Problem"),
+        ("from harness.problems import Problem as cosine", "it is the class Problem, and should be of type Problem"),
+    ],
+)
+def test_an_entry_point_of_another_type_is_bad_input(
+    installed: Path, registries: None, line: str, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "their_package", raising=False)
+    (installed / "their_package.py").write_text(f"{line}\n")
+    with pytest.raises(
+        BadInput, match=rf"'their_cosine' can't be loaded from .*'their_package:cosine': {complaint}\.$"
+    ):
+        problems.get("their_cosine")
+    assert "their_cosine" not in PROBLEMS._things
+
+
+def test_what_can_not_be_loaded_is_told_and_costs_nothing_else(installed: Path, registries: None) -> None:
+    told: list[str] = []
+    found = PROBLEMS.usable(told.append)
+    assert list(found) == [name for name in PROBLEMS.names() if name != "broken"]
+    assert "their_cosine" in found
+    (sentence,) = told
+    assert sentence.startswith(
+        "problem 'broken' can't be loaded from its plug-in 'their_package:nothing': AttributeError"
+    )
+
+
+@pytest.mark.parametrize(
     ("line", "complaint"), [("raise KeyError('x')", "KeyError: 'x'"), ("raise SystemExit('no')", "SystemExit: no")]
 )
 def test_an_entry_point_that_raises_or_exits_is_bad_input_with_file_and_line(

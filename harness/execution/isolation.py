@@ -18,6 +18,7 @@ from typing import TypeVar
 import psutil
 from pebble import ProcessExpired, ProcessPool
 
+from harness.loading import load
 from harness.streams import let_the_reader_go
 
 T = TypeVar("T")
@@ -129,7 +130,7 @@ def limit_and_follow(parent: int, memory: int | None) -> None:
 def _prepare(parent: int, memory: int | None) -> None:
     """In a fresh child: everything that a cell needs, so that no cell waits for it."""
     limit_and_follow(parent, memory)
-    import harness.run  # noqa: F401
+    load("harness.run")
     from harness.tracking.artifacts import import_what_models_need
 
     import_what_models_need()

@@ -96,7 +96,7 @@ class Method:
         return step
 
 
-METHODS: Registry[Method] = Registry("optimizer", "harness.methods")
+METHODS: Registry[Method] = Registry("optimizer", "harness.methods", Method)
 
 
 def register(method: Method) -> Method:

@@ -149,7 +149,7 @@ def _kinds() -> dict[str, Any]:
     return {field: TypeAdapter(kind, config=config) for field, kind in get_type_hints(Problem).items()}
 
 
-PROBLEMS: Registry[Problem] = Registry("problem", "harness.problems")
+PROBLEMS: Registry[Problem] = Registry("problem", "harness.problems", Problem)
 
 
 def register(problem: Problem) -> Problem:

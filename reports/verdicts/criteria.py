@@ -38,7 +38,7 @@ class Criterion:
         check_name("criterion", self.id)
 
 
-CRITERIA: Registry[Criterion] = Registry("criterion", "harness.criteria")
+CRITERIA: Registry[Criterion] = Registry("criterion", "harness.criteria", Criterion)
 
 
 def register(criterion: Criterion) -> Criterion:

@@ -36,7 +36,8 @@ NETWORK_FILE_SYSTEMS = (
     "fuse.sshfs",
 )
 CONNECT_S = 10.0
-MAY_HAVE_CHILDREN = "export DASK_DISTRIBUTED__WORKER__DAEMON=False"
+OF_A_JOB = ("export DASK_DISTRIBUTED__WORKER__DAEMON=False", "export PYTHONSAFEPATH=1")
+"""A worker may have children; and files in the folder of a job do not stand before installed packages of their name."""
 NODES = "harness.execution.executors.nodes"
 NO_WEB = {"dashboard": False, "dashboard_address": "127.0.0.1:0", "preload": [NODES]}
 """Dask opens a web server all the same; on a port that nobody else has, until the module closes it."""
@@ -153,7 +154,7 @@ def _imported() -> tuple[Any, Any, Any]:
 
         ours = distributed.Security.temporary()
     except ImportError as error:
-        raise BadInput(f"executor = 'dask' can't be used: {error}; pip install 'harness[cluster]'.") from error
+        raise BadInput(f"executor = 'dask' can't be used: {error}; pip install -e \".[cluster]\".") from error
     dask.config.set(
         {
             # A worker that is lost is our business (retries, both attempts on record), and it has to have children.
@@ -218,7 +219,7 @@ def _batch_cluster(config: DaskConfig, security: Any) -> Any:
             shared_temp_directory=given("shared-temp-directory") or str(Path.cwd()),
             scheduler_options={**NO_WEB, **(given("scheduler-options") or {})},
             worker_extra_args=[*NO_WEB_OF_A_JOB, *(given("worker-extra-args") or [])],
-            job_script_prologue=[MAY_HAVE_CHILDREN, *(given("job-script-prologue") or [])],
+            job_script_prologue=[*OF_A_JOB, *(given("job-script-prologue") or [])],
         )
     except (ImportError, OSError, ValueError, TypeError) as error:
         why = str(error).splitlines()[0].removesuffix(", for example:")

@@ -85,7 +85,7 @@ class ExecutorKind:
         check_name("executor", self.name)
 
 
-EXECUTORS: Registry[ExecutorKind] = Registry("executor", "harness.executors")
+EXECUTORS: Registry[ExecutorKind] = Registry("executor", "harness.executors", ExecutorKind)
 
 
 def register(kind: ExecutorKind) -> ExecutorKind:
