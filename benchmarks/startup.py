@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -74,7 +75,7 @@ def _with_stores(checkouts: list[Path], folder: Path) -> Iterator[dict[Path, Pat
     yield stores
 
 
-QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def command_line(checkout: Path, arguments: tuple[str, ...]) -> list[str]:

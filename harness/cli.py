@@ -168,8 +168,8 @@ def _registered(field: str) -> list[str]:
     from harness.execution.executors import EXECUTORS
     from harness.methods import METHODS
 
-    registry: Registry[Any] | None = {"optimizer": METHODS, "executor": EXECUTORS}.get(field)
-    return registry.names() if registry else []
+    registries: dict[str, Registry[Any]] = {"optimizer": METHODS, "executor": EXECUTORS}
+    return registries[field].names() if field in registries else []
 
 
 def _default(info: Any) -> str:

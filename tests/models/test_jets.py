@@ -42,6 +42,12 @@ def seeds_like(jet: Jet) -> Seeds:
     return Seeds(*(torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in jet if p is not None))
 
 
+def combined(seeds: Seeds, jet: Jet) -> Tensor:
+    """The combination that the seeds say, summed over the points."""
+    parts = [(s * p).sum() for s, p in zip(seeds, jet, strict=True) if s is not None and p is not None]
+    return torch.stack(parts).sum()
+
+
 def assert_near(found: Tensor, expected: Tensor) -> None:
     assert (found - expected).norm() <= 1e-12 * (1e-3 + expected.norm())
 
@@ -61,9 +67,7 @@ def test_what_is_written_out_is_what_torch_func_finds(fields: dict[str, Any], or
     parameters, seeds = list(network.parameters()), seeds_like(expected)
     by_points = jacobian_of_any(network, x, parameters, seeds)
     assert_near(jacobian(network, x, parameters, seeds), by_points)
-    total = sum((s * p).sum() for s, p in zip(seeds, jets.jet(network, x, order), strict=True) if s is not None)
-    assert isinstance(total, Tensor)
-    gradients = torch.autograd.grad(total, parameters, materialize_grads=True)
+    gradients = torch.autograd.grad(combined(seeds, jets.jet(network, x, order)), parameters, materialize_grads=True)
     assert_near(torch.cat([each.flatten() for each in gradients]), by_points.sum(dim=0))
 
 
@@ -93,7 +97,6 @@ def test_derivatives_are_in_raw_units() -> None:
         assert torch.allclose(jet.curvatures[..., axis], (ahead - 2 * model(x) + behind) / h**2, rtol=1e-4, atol=1e-4)
     seeds = seeds_like(jet)
     parameters = list(network.parameters())
-    total = sum((s * p).sum() for s, p in zip(seeds, jet, strict=True) if s is not None)
-    assert isinstance(total, Tensor)
-    expected = torch.cat([each.flatten() for each in torch.autograd.grad(total, parameters)])
+    gradients = torch.autograd.grad(combined(seeds, jet), parameters)
+    expected = torch.cat([each.flatten() for each in gradients])
     assert_near(model.jacobian(x, parameters, seeds).sum(dim=0), expected)

@@ -75,8 +75,9 @@ def _draw(path: Path, count: int, seed: int) -> tuple[int, int]:
     with closing(sqlite3.connect(path)) as database:
         found = database.execute("SELECT job_id, operator_name FROM mutation_specs ORDER BY job_id").fetchall()
         ids = [job for job, operator in found if not any(each in operator for each in NO_FAULTS)]
-        places = database.execute("SELECT job_id, module_path, start_pos_row, start_pos_col, operator_name, occurrence FROM mutation_specs")
-        order = {job: place for job, *place in places}
+        place = "module_path, start_pos_row, start_pos_col, operator_name, occurrence"
+        places = database.execute(f"SELECT job_id, {place} FROM mutation_specs")
+        order = {job: at for job, *at in places}
         ids.sort(key=lambda job: order[job])  # job ids are random themselves
         kept = random.Random(seed).sample(ids, min(count, len(ids)))
         for table in ("mutation_specs", "work_items"):
