@@ -164,7 +164,7 @@ def _choices(name: str, info: Any) -> str:
 
 
 def _registered(field: str) -> list[str]:
-    """What a field may name that plug-ins can add to; each look at the installed ones takes a hundredth of a second."""
+    """What a field may name that plug-ins can add to."""
     from harness.execution.executors import EXECUTORS
     from harness.methods import METHODS
 

@@ -12,7 +12,8 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -103,9 +104,17 @@ class Registry(Generic[T]):
             raise BadInput(f"{what}: it is {given}, and should be of type {self._of.__name__}.")
         return cast(T, thing)
 
-    def _entry_points(self) -> dict[str, Any]:
-        # Any: once importlib_metadata is imported, as MLflow does, they are of its class instead of the standard one.
-        return {entry_point.name: entry_point for entry_point in entry_points(group=self.group)}
+    def _entry_points(self) -> Mapping[str, Any]:
+        return _installed(self.group, tuple(sys.path))
+
+
+@cache
+def _installed(group: str, path: tuple[str, ...]) -> Mapping[str, Any]:
+    """The entry points of a group by name. Looked up anew only where ``path``, Python's own, is another one: a look reads a
+    file of each installed package.
+    """
+    # Any: once importlib_metadata is imported, as MLflow does, they are of its class instead of the standard one.
+    return {entry_point.name: entry_point for entry_point in entry_points(group=group)}
 
 
 def load_plugins(plugins: Iterable[str]) -> None:
