@@ -16,7 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -41,14 +44,20 @@ def main() -> None:
     heads = [f"{what}{of}" for of in ("", " before")[: len(checkouts)] for what in ("wall", "CPU", "screen")]
     heads += ["ratio of walls", "of CPU"] if options.against else []
     print(f"| command | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 1)}")
-    with tempfile.TemporaryDirectory() as folder:
-        stores = [with_store(of, Path(folder, str(number))) for number, of in enumerate(checkouts)]
+    with tempfile.TemporaryDirectory() as name, _with_stores(checkouts, Path(name)) as stores:
         for command, arguments in COMMANDS.items():
             rounds = []
             for _ in range(options.repeats):
-                with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-                    folders = stores if command == "harness run" else [Path(one), Path(other)]
-                    rounds.append([measure(of, arguments, at) for of, at in zip(checkouts, folders, strict=False)])
+                with tempfile.TemporaryDirectory() as empty:
+                    folders = {of: Path(empty, str(n)) for n, of in enumerate(checkouts)}
+                    for folder in folders.values():
+                        folder.mkdir()
+                    rounds.append(
+                        [
+                            measure(of, arguments, (stores if command == "harness run" else folders)[of])
+                            for of in checkouts
+                        ]
+                    )
             middle = np.median(np.array(rounds), axis=0)
             shown = [f"{seconds:.2f} s" for seconds in middle.flatten()]
             if options.against:
@@ -56,16 +65,20 @@ def main() -> None:
             print(f"| `{command}` | {' | '.join(shown)} |", flush=True)
 
 
-def with_store(checkout: Path, folder: Path) -> Path:
-    """The folder, in which a run was made; byte code is compiled then, too."""
-    folder.mkdir()
-    with Path(os.devnull).open("w") as nowhere:
-        command = command_line(("run", "--epochs", "1"))
-        subprocess.run(command, cwd=folder, env=environment(checkout), check=True, stdout=nowhere, stderr=nowhere)
-    return folder
+@contextmanager
+def _with_stores(checkouts: list[Path], folder: Path) -> Iterator[dict[Path, Path]]:
+    """For each checkout a folder in which a run was made; its byte code is compiled then, too."""
+    stores = {of: folder / str(number) for number, of in enumerate(checkouts)}
+    for of, store in stores.items():
+        store.mkdir()
+        subprocess.run(command_line(of, ("run", "--epochs", "1")), cwd=store, env=environment(of), check=True, **QUIET)
+    yield stores
 
 
-def command_line(arguments: tuple[str, ...]) -> list[str]:
+QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def command_line(checkout: Path, arguments: tuple[str, ...]) -> list[str]:
     """``python -m harness`` with these arguments."""
     return [sys.executable, "-m", "harness", *arguments]
 
@@ -79,7 +92,7 @@ def measure(checkout: Path, arguments: tuple[str, ...], folder: Path) -> tuple[f
     """Wall and CPU seconds of a command, of a run until its first epoch, and wall seconds until a terminal shows anything."""
     started = time.perf_counter()
     process = subprocess.Popen(
-        command_line(arguments), cwd=folder, env=environment(checkout), stdout=subprocess.PIPE, text=True
+        command_line(checkout, arguments), cwd=folder, env=environment(checkout), stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     if arguments is RUN:
@@ -100,7 +113,7 @@ def first_sign(checkout: Path, arguments: tuple[str, ...], folder: Path) -> floa
     ours, theirs = pty.openpty()
     started = time.perf_counter()
     process = subprocess.Popen(
-        command_line(arguments), cwd=folder, env=environment(checkout), stdout=theirs, stderr=theirs
+        command_line(checkout, arguments), cwd=folder, env=environment(checkout), stdout=theirs, stderr=theirs
     )
     os.close(theirs)
     os.read(ours, 1)

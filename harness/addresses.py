@@ -49,7 +49,7 @@ _known: set[str] = set()
 
 
 def masked(address: str) -> str:
-    """The address with ``***`` for its password, for a token in the place of the user, and for settings not known to be
+    """The address with ``***`` for its password, for a token instead of the user, and for settings not known to be
     harmless. Never raises: malformed addresses are shown too, and may hold a password all the same.
     """
     scheme, mark, rest = address.partition("://")

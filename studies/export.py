@@ -156,7 +156,7 @@ def _plain(row: Any) -> dict[str, Any]:
 
 
 def preset_text(plan: Plan, confirmation: Confirmation, base: str, today: datetime.date) -> str:
-    """The preset ``base`` with the study's values in the place of its own, each with its comment.
+    """The preset ``base`` with the study's values instead of its own, each with its comment.
 
     The other values stay, with the comments that they had on their line or above it, and so does what stood on top.
     """

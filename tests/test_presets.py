@@ -126,6 +126,13 @@ def test_only_shapes_of_the_problem_s_own_are_chosen_with_knowledge_of_the_targe
     assert not knows(width="14", depth="2", omega0="10")
 
 
+@pytest.mark.parametrize("model", sorted(set(MODELS) - {"siren"}))
+def test_lm_plain_is_lm_for_all_but_siren_so_that_lm_s_results_are_its_own(model: str) -> None:
+    for problem in PROBLEMS.names():
+        plain, own = (resolve({"model": model, "problem": problem, "preset": p}).values() for p in ("lm_plain", "lm"))
+        assert {**plain, "preset": "lm"} == own
+
+
 @pytest.mark.parametrize("preset", sorted(set(names()) - {"seed"}))  # there the two have steps of their own
 def test_a_pruned_kan_starts_from_the_preset_s_kan_on_every_problem(preset: str) -> None:
     for problem in PROBLEMS.names():

@@ -39,4 +39,4 @@ class Trained:
 
 
 After = Callable[[Trained], tuple[Ending | None, Additions]]
-"""What is added to the run; an ending in the place of the training's, where it changes that. An exception is the run's error."""
+"""What is added to the run; an ending instead of the training's, where it changes that. An exception is the run's error."""

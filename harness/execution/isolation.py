@@ -1,4 +1,4 @@
-"""A warm child process for each thread that asks for one, whose death costs nobody else anything."""
+"""A warm child process for each thread that asks for one, which may crash without harm to the rest."""
 
 from __future__ import annotations
 

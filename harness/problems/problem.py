@@ -52,7 +52,7 @@ class Problem:
     smooth: bool = True
     """False for jumps and for frequencies that the original calls high: criterion B1 leaves these out."""
     rows: tuple[Rows, ...] = ()
-    """What a training lowers in the place of the fit to its training points; ``target`` is what it is judged by then."""
+    """What a training lowers instead of the fit to its training points; ``target`` is what it is judged by then."""
 
     def __post_init__(self) -> None:
         check_name("problem", self.name)

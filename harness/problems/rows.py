@@ -1,4 +1,4 @@
-"""Rows of residuals that a problem declares in place of the fit to its training points."""
+"""Rows of residuals that a problem declares instead of the fit to its training points."""
 
 from __future__ import annotations
 

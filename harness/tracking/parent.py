@@ -95,7 +95,7 @@ def child_tags(parent: str) -> dict[str, str]:
 
 
 def write_table(client: MlflowClient, run_id: str, name: str, rows: Table) -> None:
-    """A table that MLflow's UI opens, in the place of an earlier one of that name (MLflow's ``log_table`` appends)."""
+    """A table that MLflow's UI opens, instead of an earlier one of that name (MLflow's ``log_table`` appends)."""
     columns = list(rows[0]) if rows else []
     table = {"columns": columns, "data": [[row[column] for column in columns] for row in rows]}
     client.log_text(run_id, clean(json.dumps(table)), name)
