@@ -206,7 +206,7 @@ def test_a_formula_that_is_not_finite_on_the_dense_grid_is_told_and_not_measured
     def overflowing(*args: Any, **how: Any) -> Any:
         return replace(find_formula(*args, **how), dense_mse=math.inf, dense_nmse=math.inf)
 
-    monkeypatch.setattr("harness.run.find_formula", overflowing)
+    monkeypatch.setattr("harness.after.formula.find_formula", overflowing)
     result = run(brief())
     tracked = only_run(store)
     assert tracked.data.tags["outcome"] == "completed"
@@ -222,7 +222,7 @@ def test_a_request_to_stop_ends_the_search_and_not_the_run(
         os.kill(os.getpid(), signal.SIGTERM)
         return find_formula(*args, **how)
 
-    monkeypatch.setattr("harness.run.find_formula", interrupted)
+    monkeypatch.setattr("harness.after.formula.find_formula", interrupted)
     run(brief())
     tags = only_run(store).data.tags
     assert tags["outcome"] == "completed"
