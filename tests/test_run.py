@@ -371,7 +371,7 @@ def test_a_twin_that_diverges_leaves_the_run_completed_and_says_so(
                 next(model.parameters()).fill_(math.nan)
         return model
 
-    monkeypatch.setattr("harness.run.build", poisoned_twin)
+    monkeypatch.setattr("harness.after.twin.build", poisoned_twin)
     result = run(small("kan_pruned", epochs=4))
     tracked = only_run(store)
     assert tracked.data.tags["outcome"] == "completed"
