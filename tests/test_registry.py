@@ -138,6 +138,7 @@ line = Family("their_line", RunConfig, lambda config, dimension, generator: nn.L
     (info / "entry_points.txt").write_text(
         "[harness.problems]\ntheir_cosine = their_package:cosine\nbroken = their_package:nothing\n"
         "[harness.models]\ntheir_line = their_package:line\n"
+        "[harness.methods]\nbroken = their_package:nothing\n"
     )
     monkeypatch.syspath_prepend(str(outside))
     return outside
@@ -184,6 +185,12 @@ def test_what_can_not_be_loaded_is_told_and_costs_nothing_else(installed: Path, 
     assert sentence.startswith(
         "problem 'broken' can't be loaded from its plug-in 'their_package:nothing': AttributeError"
     )
+
+
+def test_a_method_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:
+    assert resolve({"model": "mlp", "optimizer": "adam", "lr": "1e-2"}).values()["lr"] == 1e-2
+    with pytest.raises(BadInput, match="optimizer 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
+        resolve({"model": "mlp", "optimizer": "broken"})
 
 
 @pytest.mark.parametrize(

@@ -106,15 +106,20 @@ def register(method: Method) -> Method:
 
 def owners(field: str) -> list[str]:
     """The methods that have a field of that name."""
-    return [name for name in METHODS.names() if field in METHODS.get(name).config.model_fields]
+    return [name for name, method in _usable().items() if field in method.config.model_fields]
 
 
 def fields() -> dict[str, Any]:
     """Every field that some method has, with the declaration of the first that has it."""
     found: dict[str, Any] = {}
-    for name in METHODS.names():
-        found = {**METHODS.get(name).config.model_fields, **found}
+    for method in _usable().values():
+        found = {**method.config.model_fields, **found}
     return found
+
+
+def _usable() -> dict[str, Method]:
+    # A plug-in that can't be loaded is no fault of a run that does not ask for it; who asks is told.
+    return METHODS.usable(lambda fault: None)
 
 
 def configure(optimizer: str, given: Mapping[str, Any]) -> MethodConfig:

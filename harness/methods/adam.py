@@ -58,8 +58,7 @@ def adam(objective: Objective, config: AdamConfig, rate: Rate) -> Step:
         if config.clip is not None:
             clip_grad_norm_(parameters, config.clip)
         moved = [i for i, p in enumerate(parameters) if p.grad is not None]  # of the others torch forms no moments
-        of_these = ([each[i] for i in moved] for each in (parameters, first, second, steps))
-        p, m, v, t = of_these
+        p, m, v, t = ([each[i] for i in moved] for each in (parameters, first, second, steps))
         with torch.no_grad():
             update(
                 p, [each.grad for each in p if each.grad is not None], m, v, [], t,
