@@ -16,7 +16,7 @@ import psutil
 import yaml
 from pydantic import field_validator, model_validator
 
-from harness.addresses import fault, masked
+from harness.addresses import fault, guard, masked
 from harness.errors import BadInput
 from harness.execution.executors.executor import ExecutorConfig, ExecutorKind, register
 from harness.fields import OrNone, field
@@ -66,6 +66,7 @@ class DaskConfig(ExecutorConfig):
         if scheduler is None:
             return None
         scheme, mark, _ = scheduler.partition("://")
+        guard(scheduler if mark else f"tcp://{scheduler}")  # Dask quotes it without its scheme
         if mark and scheme not in SCHEDULERS:
             raise ValueError(f"scheduler = {masked(scheduler)!r} can't be used: it begins with none of {SCHEDULERS}")
         if (wrong := fault(scheduler if mark else f"tcp://{scheduler}")) is not None:
