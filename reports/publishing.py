@@ -25,7 +25,7 @@ from harness.registry import check_name
 from reports.pages.published_tables import published_tables
 
 LEDGER = Path("docs/results/ledger.json")
-PACKAGES = ("harness", "mlflow", "torch", "numpy", "scipy")
+PACKAGES = ("sciml-harness", "mlflow", "torch", "numpy", "scipy")
 """Whose versions the ledger has."""
 MADE = re.compile(r"<!-- made by harness publish: (?P<name>\S+) -->\n(?P<text>.*?)<!-- end -->", re.DOTALL)
 MEASURED = re.compile(

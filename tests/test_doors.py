@@ -426,7 +426,7 @@ WRITTEN = [
     suite(HEAD + "fields: {epochs: null}\n", 3, "epochs = None", "integer"),
     suite(HEAD + "fields: {sigma: .nan}\nvariants: [{models: [mlp_fourier]}]\n", 3, "sigma = nan", "finite"),
     suite(HEAD + "fields: {standardise: maybe}\n", 3, "standardise = 'maybe'", "true or false"),
-    suite(HEAD + "fields: {optimizer: sgd}\n", 3, "optimizer = 'sgd'", "'lbfgs'"),
+    suite(HEAD + "fields: {optimizer: sgd}\n", 3, "optimizer = 'sgd'", "allowed: adam, lbfgs, lm"),
     suite(HEAD + "fields: {optimizer: lm, clip: 1}\n", 3, "clip = 1", "optimizer=adam"),
     suite(HEAD + "fields: {omega0: 3}\n", 3, "omega0 = 3", "siren"),
     suite(HEAD + "fields: {seed: 3}\n", 3, "seed", "decided"),
