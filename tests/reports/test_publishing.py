@@ -101,7 +101,7 @@ def test_a_report_goes_into_every_place_that_is_made_for_it_with_its_trail(check
         (COMMAND,),
         {name: list(REPORTING) for name in ("lm", "tuned")},
     )
-    assert {"python", "torch", "mlflow", "harness"} <= set(row.versions)
+    assert {"python", "torch", "mlflow", "sciml-harness"} <= set(row.versions)
     assert "cores" in row.machine
     assert check(checkout) == []
 
