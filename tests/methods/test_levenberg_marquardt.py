@@ -203,7 +203,17 @@ def test_a_jacobian_in_chunks_gives_the_same_step(monkeypatch: pytest.MonkeyPatc
     lowered = objective(regressor, data)
     whole = primal(lowered)(1e-3)
     monkeypatch.setattr(least_squares, "CHUNK", 7 * 8 * len(flat(lowered.parameters)))
+    asked: list[int] = []
+    made = lowered.jacobian
+
+    def counting(start: int, stop: int) -> Tensor:
+        asked.append(stop - start)
+        return made(start, stop)
+
+    monkeypatch.setattr(lowered, "jacobian", counting)
     chunked = primal(lowered)(1e-3)
+    assert max(asked) == 7
+    assert sum(asked) == lowered.rows
     assert whole is not None
     assert chunked is not None
     w = data.train.y.flatten()

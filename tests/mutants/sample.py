@@ -18,7 +18,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 AREAS = {
-    "training": (["harness/training", "harness/methods"], "tests/training tests/methods"),
+    "training": (
+        ["harness/training", "harness/methods"],
+        "tests/training/test_rows.py tests/methods tests/training tests/test_machine.py",
+    ),
     "models": (["harness/models"], "tests/models tests/methods/test_levenberg_marquardt.py"),
     "verdicts": (["reports/verdicts"], "tests/reports/verdicts tests/reports/test_hostile.py"),
     "claims": (["harness/tracking/claims.py"], "tests/tracking/test_claims.py tests/execution/test_benchmark.py"),

@@ -1,0 +1,105 @@
+"""Blocks of residuals, one below the other: the objective is their weighted mean squares, and the Jacobian is theirs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.methods.vectors import flat
+from harness.problems import Jet, Rows
+from harness.training.loop import Training
+from harness.training.rows import Objective
+from tests.support import MODELS, parts, small
+
+
+def values(x: Tensor, jet: Jet) -> Tensor:
+    return (jet.value - x[:, :1] ** 2)[:, 0]
+
+
+def nonlinear(x: Tensor, jet: Jet) -> Tensor:
+    """Of a value, a slope and a curvature together."""
+    assert jet.slopes is not None
+    assert jet.curvatures is not None
+    return jet.value[:, 0] * jet.slopes[:, 0, 0] - 0.1 * jet.curvatures[:, 0, 1] + x[:, 1]
+
+
+def points(count: int) -> Any:
+    return lambda generator: 1.8 * torch.rand(count, 2, generator=generator, dtype=torch.float64) - 0.9
+
+
+ROWS = (
+    Rows(name="values", points=points(7), residual=values, weight=10.0),
+    Rows(name="nonlinear", points=points(20), residual=nonlinear, order=2),
+)
+
+
+def lowered(model: str, rows: tuple[Rows, ...] = ROWS) -> Objective:
+    config = small(model)
+    regressor, data = parts(config)
+    at = tuple(each.points(torch.Generator().manual_seed(i)) for i, each in enumerate(rows))
+    return Training(regressor, replace(data, declared=rows, at_declared=at), config)._objective(None)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_objective_is_the_weighted_sum_of_mean_squares(model: str) -> None:
+    objective = lowered(model)
+    first, second = objective.blocks
+    assert (first.name, len(first), second.name, len(second), objective.rows) == ("values", 7, "nonlinear", 20, 27)
+    expected = sum(b.weight * b.residuals(b.look()).square().mean().item() for b in objective.blocks)
+    assert objective.evaluate().item() == pytest.approx(expected, rel=1e-12)
+    residuals, value = objective.attempt()
+    assert value == pytest.approx(expected, rel=1e-12)
+    assert residuals.square().mean().item() == pytest.approx(expected, rel=1e-12)
+    assert torch.allclose(objective.residuals()[0], residuals, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_jacobian_is_that_of_differences_and_any_part_of_it_is_a_part(model: str) -> None:
+    objective = lowered(model)
+    j, w = objective.jacobian(0, 27), torch.linspace(-1, 1, 27, dtype=torch.float64)
+    pulled = objective.pull_back(w)
+    assert (j.T @ w - pulled).norm() <= 1e-11 * pulled.norm()
+    for start, stop in [(0, 7), (7, 27), (0, 3), (5, 9), (6, 8), (20, 27)]:
+        assert torch.allclose(objective.jacobian(start, stop), j[start:stop], rtol=1e-10, atol=1e-12)
+    theta, h = flat(objective.parameters), 1e-6
+    direction = torch.randn(len(theta), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    from harness.methods.vectors import move
+
+    ends = []
+    for step in (h, -h):
+        move(objective.parameters, theta + step * direction)
+        ends.append(objective.attempt()[0])
+    difference = (ends[0] - ends[1]) / (2 * h)
+    assert (j @ direction - difference).norm() <= 1e-6 * difference.norm()
+
+
+def test_a_fit_is_mse_over_the_variance_and_its_gradient() -> None:
+    config = small("mlp")
+    regressor, data = parts(config)
+    objective = Training(regressor, data, config)._objective(None)
+    assert objective.rows == len(data.train.y)
+    expected = (regressor(data.train.x) - data.train.y).square().mean() / regressor.std**2
+    assert objective.evaluate().item() == pytest.approx(expected.item(), rel=1e-12)
+    gradient = torch.cat([g.flatten() for g in torch.autograd.grad(expected, objective.parameters)])
+    found = torch.cat([p.grad.flatten() for p in objective.parameters if p.grad is not None])
+    assert torch.allclose(found, gradient, rtol=1e-9, atol=1e-12)
+    residuals, _ = objective.residuals()
+    j = objective.jacobian(0, objective.rows)
+    assert torch.allclose(2 * j.T @ residuals / objective.rows, gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_every_look_is_counted_once() -> None:
+    objective = lowered("siren")
+    counted: list[int] = []
+    objective.count = lambda: counted.append(1)
+    objective.evaluate()
+    objective.attempt()
+    objective.residuals()
+    assert len(counted) == 3
+    objective.jacobian(0, 27)
+    objective.pull_back(torch.ones(27, dtype=torch.float64))
+    assert len(counted) == 3
