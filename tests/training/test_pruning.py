@@ -170,14 +170,14 @@ def test_edges_are_judged_by_the_scores_that_they_have_when_the_nodes_are_gone()
     network = KAN([2, 2, 1], 3, 3, 1.0, torch.Generator().manual_seed(0))
     x = 2 * torch.rand(200, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 1
     (_, hidden), (before, _) = network.attribute(x)
-    weak, strong = hidden.argmin().item(), hidden.argmax().item()
+    weak, strong = int(hidden.argmin()), int(hidden.argmax())
     masks = network.masks()
     masks[0][:, weak] = 0
     masks[1][weak] = 0
     network.set_masks(masks)
     _, (after, _) = network.attribute(x)
     network.set_masks([torch.ones_like(mask) for mask in masks])
-    side = before[strong].argmin().item()  # the edge that the strongest path does not take
+    side = int(before[strong].argmin())  # the edge that the strongest path does not take
     assert abs(after[strong, side] - before[strong, side]) > 1e-3
     threshold = ((after + before)[strong, side] / 2).item()
     cut = prune(network, x, node_th=hidden.mean().item(), edge_th=threshold)
