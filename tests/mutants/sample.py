@@ -24,7 +24,7 @@ AREAS = {
     ),
     "models": (["harness/models"], "tests/models tests/methods/test_levenberg_marquardt.py"),
     "verdicts": (["reports/verdicts"], "tests/reports/verdicts tests/reports/test_hostile.py"),
-    "claims": (["harness/tracking/claims.py"], "tests/tracking/test_claims.py tests/execution/test_benchmark.py"),
+    "claims": (["harness/tracking/claims.py"], "tests/tracking/test_claims.py tests/tracking/test_liveness.py"),
 }
 """Where mutants are set, and the tests that should find them."""
 NO_FAULTS = ("ReplaceBinaryOperator_BitOr", "ReplaceUnaryOperator_Delete_Not")
