@@ -1,7 +1,7 @@
 """Value, first and second derivatives of a network along each axis, and the Jacobian of their combinations.
 
 A network may have them written out, as two methods: ``jet(x, order)`` with a graph in its parameters, and
-``jet_jacobian(x, seeds)``, for all its parameters in their order. For any other torch.func gets them, which takes 5 to 40
+``jet_jacobian(x, seeds)``, for all its parameters in their order. For any other torch.func gets them, which takes 2 to 60
 times as long (benchmarks/jets.py). A network that knows only its plain Jacobian has ``jacobian(x)``.
 
 The derivatives are those of forward mode (Griewank and Walther 2008, "Evaluating Derivatives", chapters 3 and 13): each
