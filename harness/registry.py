@@ -81,8 +81,10 @@ class Registry(Generic[T]):
             self._things[name] = self._loaded(name, entry_point)
         return self._things[name]
 
-    def usable(self, tell: Callable[[str], None]) -> dict[str, T]:
-        """Everything that :meth:`get` gives, by name. Of what it can't, ``tell`` is told why, in one sentence each."""
+    def usable(self, tell: Callable[[str], None] = lambda fault: None) -> dict[str, T]:
+        """Everything that :meth:`get` gives, by name. Of what it can't, ``tell`` is told why, in one sentence each: a plug-in
+        that can't be loaded is no fault of those who do not ask for it.
+        """
         found = {}
         for name in self.names():
             try:

@@ -11,6 +11,7 @@ import pytest
 
 from harness import presets, problems, suites
 from harness.errors import BadInput
+from harness.execution.config import configure as benchmark_of
 from harness.families import FAMILIES
 from harness.presets import resolve
 from harness.problems import PROBLEMS
@@ -138,7 +139,7 @@ line = Family("their_line", RunConfig, lambda config, dimension, generator: nn.L
     (info / "entry_points.txt").write_text(
         "[harness.problems]\ntheir_cosine = their_package:cosine\nbroken = their_package:nothing\n"
         "[harness.models]\ntheir_line = their_package:line\n"
-        "[harness.methods]\nbroken = their_package:nothing\n"
+        "[harness.methods]\nbroken = their_package:nothing\n[harness.executors]\nbroken = their_package:nothing\n"
     )
     monkeypatch.syspath_prepend(str(outside))
     return outside
@@ -185,6 +186,12 @@ def test_what_can_not_be_loaded_is_told_and_costs_nothing_else(installed: Path, 
     assert sentence.startswith(
         "problem 'broken' can't be loaded from its plug-in 'their_package:nothing': AttributeError"
     )
+
+
+def test_an_executor_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:
+    assert benchmark_of({"suite": "smoke", "workers": "1"}).where.executor == "process"
+    with pytest.raises(BadInput, match="executor 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
+        benchmark_of({"suite": "smoke", "executor": "broken"})
 
 
 def test_a_method_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:

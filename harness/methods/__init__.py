@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -79,21 +78,15 @@ Step = Callable[[], float]
 
 @dataclass(frozen=True)
 class Method:
-    """An optimizer. ``make(objective, config, rate)`` gives its :data:`Step` for a stage; it may be a ``module:name``."""
+    """An optimizer. ``make(objective, config, rate)`` gives its :data:`Step` for a stage, from a fresh start."""
 
     name: str
     config: type[MethodConfig]
-    make: str | Callable[[Objective, Any, Rate], Step]
+    make: Callable[[Objective, Any, Rate], Step]
     summary: str
 
     def __post_init__(self) -> None:
         check_name("optimizer", self.name)
-
-    def step(self, objective: Objective, config: MethodConfig, rate: Rate) -> Step:
-        """The step of this method for one stage, from a fresh start."""
-        make = resolve_name(self.make) if isinstance(self.make, str) else self.make
-        step: Step = make(objective, config, rate)
-        return step
 
 
 METHODS: Registry[Method] = Registry("optimizer", "harness.methods", Method)
@@ -106,20 +99,15 @@ def register(method: Method) -> Method:
 
 def owners(field: str) -> list[str]:
     """The methods that have a field of that name."""
-    return [name for name, method in _usable().items() if field in method.config.model_fields]
+    return [name for name, method in METHODS.usable().items() if field in method.config.model_fields]
 
 
 def fields() -> dict[str, Any]:
     """Every field that some method has, with the declaration of the first that has it."""
     found: dict[str, Any] = {}
-    for method in _usable().values():
+    for method in METHODS.usable().values():
         found = {**method.config.model_fields, **found}
     return found
-
-
-def _usable() -> dict[str, Method]:
-    # A plug-in that can't be loaded is no fault of a run that does not ask for it; who asks is told.
-    return METHODS.usable(lambda fault: None)
 
 
 def configure(optimizer: str, given: Mapping[str, Any]) -> MethodConfig:

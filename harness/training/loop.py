@@ -116,7 +116,7 @@ class Training:
         if self._stage == 0:
             self._look_at_start()
         take_step: Step | None = None
-        method, config = METHODS.get(self.config.optimizer), self.config.method
+        method = METHODS.get(self.config.optimizer)
         for number in range(epochs):
             self.epoch += 1
             started = time.perf_counter()
@@ -124,7 +124,7 @@ class Training:
                 prepare()
             if take_step is None or (adapt is not None and adapt(number)):
                 objective = self._objective(penalised)
-                take_step = make(objective) if make else method.step(objective, config, self._rate)
+                take_step = make(objective) if make else method.make(objective, self.config.method, self._rate)
                 self._extra = objective.extra
             self._grad_norm = take_step()
             self.train_s += time.perf_counter() - started

@@ -42,7 +42,7 @@ def quadratic(scale: float = 1.0) -> tuple[nn.Parameter, Callable[[], Tensor], l
 
 def stepper(parameter: nn.Parameter, evaluate: Callable[[], Tensor], config: RunConfig) -> Step:
     method = METHODS.get(config.optimizer)
-    return method.step(Lowered([parameter], evaluate), config.method, lambda: config.method.rate(1, config.epochs))
+    return method.make(Lowered([parameter], evaluate), config.method, lambda: config.method.rate(1, config.epochs))
 
 
 @pytest.mark.parametrize(("epochs", "first"), [(10, 5), (11, 6), (1, 1), (2, 1), (200, 100)])
@@ -124,7 +124,7 @@ def test_adam_is_torch_s_bit_for_bit_and_leaves_a_parameter_without_a_gradient_a
 
         config = siren(lr=1e-2, clip=0.5)
         lowered = Lowered(made, evaluate)
-        step = METHODS.get("adam").step(lowered, config.method, lambda: 1e-2)
+        step = METHODS.get("adam").make(lowered, config.method, lambda: 1e-2)
         theirs = torch.optim.Adam(made, lr=1e-2)
         for _ in range(6):
             if own:

@@ -77,7 +77,7 @@ def test_an_epoch_takes_at_most_its_share_of_evaluations_and_returns_the_first_n
         return loss
 
     lowered = Lowered(parameters, evaluate)
-    step = METHODS.get("lbfgs").step(lowered, config.method, lambda: 1.0)
+    step = METHODS.get("lbfgs").make(lowered, config.method, lambda: 1.0)
     assert step() == pytest.approx(4 * 10**0.5)
     assert 2 <= count <= 10
     assert all((parameter < 1).all() for parameter in parameters)

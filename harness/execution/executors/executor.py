@@ -133,8 +133,10 @@ def take(given: Mapping[str, str], taken: Collection[str]) -> tuple[ExecutorConf
 def fields_of_their_own() -> dict[str, dict[str, Any]]:
     """The fields that only some executors have, by the executor's name."""
     common = ExecutorConfig.model_fields
-    configs = {name: EXECUTORS.get(name).config for name in EXECUTORS.names()}
-    return {name: {n: f for n, f in each.model_fields.items() if n not in common} for name, each in configs.items()}
+    return {
+        name: {n: f for n, f in kind.config.model_fields.items() if n not in common}
+        for name, kind in EXECUTORS.usable().items()
+    }
 
 
 def every_field() -> set[str]:
