@@ -92,6 +92,6 @@ register(
         "KAN: sparsify, prune, retrain (Liu et al. 2024).",
         "harness.training.plans:sparsify_prune_retrain",
         figures={"kan.png": "harness.figures:kan_figure"},
-        after=("harness.after.twin:compare_with_twin", "harness.after.formula:find"),
+        after=("harness.after.twin:compare_with_twin", "harness.after.formula:look_for_formula"),
     )
 )

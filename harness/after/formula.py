@@ -12,7 +12,7 @@ from harness.outcome import Additions
 from harness.symbolic import find_formula
 
 
-def find(trained: Trained) -> tuple[None, Additions]:
+def look_for_formula(trained: Trained) -> tuple[None, Additions]:
     """The formula, or why there is none: the run is complete without it, so nothing here costs it."""
     if not cast(PrunedKANConfig, trained.config).symbolic:
         return None, Additions()

@@ -62,10 +62,13 @@ class Problem:
                 kind.validate_python(value)
             except ValidationError as error:
                 complaint = error.errors()[0]["msg"].removeprefix("Input ")
-                complaint = complaint.replace("a valid tuple", "a tuple of names, such as ('mine',)")
+                of_what = "Rows" if field == "rows" else "names, such as ('mine',)"
+                complaint = complaint.replace("a valid tuple", f"a tuple of {of_what}")
                 raise BadInput(f"problem {self.name!r} has {field} = {value!r}; it {complaint}.") from error
         for section in self.sections:
             check_name("section", section)
+        if len({rows.name for rows in self.rows}) < len(self.rows):
+            raise BadInput(f"problem {self.name!r} has two rows of one name; give each a name of its own.")
         if self.dimension not in (1, 2):
             raise BadInput(
                 f"problem {self.name!r} has dimension = {self.dimension}; "

@@ -20,7 +20,7 @@ from harness.models import Regressor, interface, jets
 from harness.models.interface import Inputs, Outputs
 from harness.problems.rows import Jet
 from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted
-from harness.training.rows import Block, Declared, Fit, Objective
+from harness.training.rows import Block, Fit, Objective, declared
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite."""
@@ -31,11 +31,14 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
 
     Stopping is the caller's: it stops iterating. When a number turns out not to be finite, that is yielded as NonFinite,
     the model is put back into its last finite state, and Diverged is the last event. An exception of the model passes
-    through. Raises BadInput at once, before any event, for a network that the optimizer has no memory for.
+    through. Raises BadInput at once, before any event, for a network that the optimizer has no memory for, and for declared
+    rows whose residual is no number a point.
     """
     most = max(interface.parameters(model.network), config.parameters(data.train.x.shape[1]))
     config.method.check_size(most, data.rows, data.train.y.element_size())
     jets.load_what_it_takes(model.network)
+    for block in declared(model, data):
+        block.check()
     return _events(model, data, config)
 
 
@@ -86,8 +89,8 @@ class Training:
         """The network at them, for many evaluations."""
         self._points = model.at(torch.cat([sample.x for sample in self._samples]))
         self._bound = math.inf
-        declared = [Declared(model, rows, x) for rows, x in zip(data.declared, data.at_declared, strict=True)]
-        self._blocks: list[Block] = [*declared] if declared else [Fit(model, data.train, self.inputs, self.at_train)]
+        fit = Fit(model, data.train, self.inputs, self.at_train)
+        self._blocks: list[Block] = [*declared(model, data)] or [fit]
 
     def at_train(self) -> Outputs:
         """The model at the training points."""

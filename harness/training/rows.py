@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from harness.data import Sample
+from harness.data import Data, Sample
+from harness.errors import BadInput, in_one_line
 from harness.methods.vectors import Vector, flat
 from harness.models import Regressor, jets
 from harness.models.interface import Inputs, Outputs
@@ -104,17 +105,32 @@ class Declared:
     def __len__(self) -> int:
         return len(self.x)
 
+    @torch.no_grad()
+    def check(self) -> None:
+        """Raise BadInput for a residual that fails, or gives anything but a number a point."""
+        what = f"rows {self.name!r} have a residual that"
+        try:
+            answer = self.residuals(self.look())
+        except Exception as error:
+            raise BadInput(f"{what} fails at their {len(self)} points: {in_one_line(error)}.") from error
+        shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        if shape != (len(self),):
+            raise BadInput(
+                f"{what} gives {shape} at their {len(self)} points; expected: numbers of shape ({len(self)},)."
+            )
+
     def look(self) -> Jet:
         """The jet up to the declared order."""
         return self.model.jet(self.x, self.rows.order)
 
-    def residuals(self, jet: Jet) -> Residuals:
-        """As declared."""
+    def residuals(self, jet: Jet) -> Any:
+        """As declared, and as :meth:`check` has found them: a plug-in may give anything."""
         return self.rows.residual(self.x, jet)
 
     def mean_square(self, jet: Jet) -> Tensor:
         """Of the residuals."""
-        return self.residuals(jet).square().mean()
+        mean: Tensor = self.residuals(jet).square().mean()
+        return mean
 
     def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
         """By the chain rule: the residual's derivative in the jet, times that of the jet in the parameters."""
@@ -127,6 +143,11 @@ class Declared:
             total = self.rows.residual(x, jet).sum()
             seeds = torch.autograd.grad(total, given, materialize_grads=True)
         return self.model.jacobian(x, parameters, Seeds(*seeds))
+
+
+def declared(model: Regressor, data: Data) -> list[Declared]:
+    """The blocks that the problem declares; none for a fit."""
+    return [Declared(model, rows, x) for rows, x in zip(data.declared, data.at_declared, strict=True)]
 
 
 @dataclass
@@ -143,12 +164,12 @@ class Objective:
     """The first block's jet and R from one pass over its points; None where there is no penalty."""
     extra: dict[str, float] = field(default_factory=dict)
 
-    @cached_property
+    @functools.cached_property
     def rows(self) -> int:
         """The number of residuals."""
         return sum(map(len, self.blocks))
 
-    @cached_property
+    @functools.cached_property
     def _factors(self) -> list[float]:
         # With these the blocks, one below the other, have the mean square that F has.
         return [math.sqrt(block.weight * self.rows / len(block)) for block in self.blocks]
@@ -159,12 +180,9 @@ class Objective:
         for parameter in self.parameters:
             parameter.grad = None
         looks, penalty = self._look()
-        value = self.blocks[0].mean_square(looks[0])
-        value = value if self.blocks[0].weight == 1 else self.blocks[0].weight * value
-        for block, jet in zip(self.blocks[1:], looks[1:], strict=True):
-            value = value + block.weight * block.mean_square(jet)
-        if penalty is not None:
-            value = value + penalty
+        pairs = zip(self.blocks, looks, strict=True)
+        parts = [_times(block.weight, block.mean_square(jet)) for block, jet in pairs]
+        value = functools.reduce(torch.add, parts if penalty is None else [*parts, penalty])
         value.backward()
         self.check(value.item())
         return value
@@ -193,8 +211,7 @@ class Objective:
         for block, factor in zip(self.blocks, self._factors, strict=True):
             low, high = max(start - first, 0), min(stop - first, len(block))
             if low < high:
-                part = block.jacobian(self.parameters, low, high)
-                parts.append(part if factor == 1 else factor * part)
+                parts.append(_times(factor, block.jacobian(self.parameters, low, high)))
             first += len(block)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -212,7 +229,12 @@ class Objective:
 
     def _residuals(self, looks: Sequence[Jet]) -> Residuals:
         parts = [
-            block.residuals(jet) if factor == 1 else factor * block.residuals(jet)
+            _times(factor, block.residuals(jet))
             for block, jet, factor in zip(self.blocks, looks, self._factors, strict=True)
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _times(factor: float, x: Tensor) -> Tensor:
+    """Without an operation for the factor of a fit alone, which is 1."""
+    return x if factor == 1 else factor * x

@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.methods.vectors import flat
+from harness.errors import BadInput
+from harness.methods.vectors import flat, move
 from harness.problems import Jet, Rows
+from harness.training import train
 from harness.training.loop import Training
 from harness.training.rows import Objective
 from tests.support import MODELS, parts, small
@@ -67,8 +69,6 @@ def test_the_jacobian_is_that_of_differences_and_any_part_of_it_is_a_part(model:
         assert torch.allclose(objective.jacobian(start, stop), j[start:stop], rtol=1e-10, atol=1e-12)
     theta, h = flat(objective.parameters), 1e-6
     direction = torch.randn(len(theta), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    from harness.methods.vectors import move
-
     ends = []
     for step in (h, -h):
         move(objective.parameters, theta + step * direction)
@@ -103,3 +103,23 @@ def test_every_look_is_counted_once() -> None:
     objective.jacobian(0, 27)
     objective.pull_back(torch.ones(27, dtype=torch.float64))
     assert len(counted) == 3
+
+
+@pytest.mark.parametrize(
+    ("residual", "order", "complaint"),
+    [
+        (lambda x, jet: jet.value, 0, r"gives \(7, 1\) at their 7 points; expected: numbers of shape \(7,\)"),
+        (lambda x, jet: 0.0, 0, "gives float at their 7 points"),
+        (lambda x, jet: jet.slopes[:, 0, 0], 0, r"fails at their 7 points: TypeError"),
+        (lambda x, jet: jet.slopes[:, 0, 5], 1, r"fails at their 7 points: IndexError"),
+    ],
+)
+def test_a_residual_that_is_no_number_a_point_is_refused_before_anything_happens(
+    residual: Any, order: int, complaint: str
+) -> None:
+    config = small("siren")
+    regressor, data = parts(config)
+    rows = Rows(name="mine", points=points(7), residual=residual, order=order)
+    at = rows.points(torch.Generator().manual_seed(0))
+    with pytest.raises(BadInput, match=f"rows 'mine' have a residual that {complaint}"):
+        train(regressor, replace(data, declared=(rows,), at_declared=(at,)), config)
