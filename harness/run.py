@@ -128,9 +128,7 @@ def run(
             added.tags["kept"] = recorder.kept.stage
         prediction = cache(partial(predict, model, data, recorder))
         figures = draw(model, problem, data, config, recorder, ending, prediction)
-        ending = recorder.conclude(
-            ending, metrics=added.metrics, figures=figures, prediction=prediction, model=model, added=added
-        )
+        ending = recorder.conclude(ending, figures=figures, prediction=prediction, model=model, added=added)
         page = run_page(recorder.client, recorder.run.info.experiment_id, recorder.run_id)
         finite = {name: value for name, value in added.metrics.items() if math.isfinite(value)}
         return RunResult(recorder.run_id, ending, finite, *page, added.tags)

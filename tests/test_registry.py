@@ -189,7 +189,7 @@ def test_what_can_not_be_loaded_is_told_and_costs_nothing_else(installed: Path, 
 
 
 def test_an_executor_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:
-    with pytest.raises(BadInput, match="workres = .1. is not a field of a benchmark"):
+    with pytest.raises(BadInput, match=r"workres = .1. is not a field of a benchmark"):
         benchmark_of({"suite": "smoke", "workres": "1"})
     with pytest.raises(BadInput, match="executor 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
         benchmark_of({"suite": "smoke", "executor": "broken"})

@@ -219,7 +219,6 @@ class Recorder:
         self,
         ending: Ending,
         *,
-        metrics: Mapping[str, float] | None = None,
         figures: Mapping[str, Callable[[], Figure]] | None = None,
         prediction: Callable[[], Tensor] | None = None,
         model: Regressor | None = None,
@@ -227,18 +226,18 @@ class Recorder:
     ) -> Ending:
         """Write everything that exists, then how it ended, and close the run.
 
-        ``metrics`` are final ones; one that is not finite becomes an event. ``figures`` draws each picture by its file
-        name, ``prediction`` gives the values ``(points, 1)`` of the last finite state on the dense grid, ``model`` is logged
-        for others to load if the run is completed; tags and texts of ``added`` are written, its metrics belong into
-        ``metrics``. What fails here is recorded: a fault turns ``completed`` into ``error``, and the rest is still written.
+        The metrics of ``added`` are final ones; one that is not finite becomes an event. Its tags and texts are written.
+        ``figures`` draws each picture by its file name, ``prediction`` gives the values ``(points, 1)`` of the last finite
+        state on the dense grid, ``model`` is logged for others to load if the run is completed. What fails here is recorded:
+        a fault turns ``completed`` into ``error``, and the rest is still written.
         Gives the ending that the run got.
         """
         self._concluded = True
         if self.client.get_run(self.run_id).info.status != "RUNNING":
             ending = Ending(Outcome.INTERRUPTED, f"Closed by somebody else while it was at work. {ending.reason}")
-        metrics, added = metrics or {}, added or Additions()
-        self._events += self._not_finite(metrics)
-        metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        added = added or Additions()
+        self._events += self._not_finite(added.metrics)
+        metrics = {name: value for name, value in added.metrics.items() if math.isfinite(value)}
         ending, faults = self._write_all(self._pieces(figures or {}, prediction, model, added), ending)
         try:
             if faults:

@@ -15,7 +15,7 @@ import harness.tracking.recorder as module
 from harness import problems
 from harness.config import RunConfig
 from harness.errors import BadInput
-from harness.outcome import Ending, Outcome
+from harness.outcome import Additions, Ending, Outcome
 from harness.tracking.recorder import Recorder
 from harness.training import BaseStarted, Diverged, Epoch, NonFinite, Pruned, StageStarted
 from tests.support import all_runs, only_run, parts, small
@@ -237,7 +237,7 @@ def test_the_first_step_that_was_not_finite_is_told_whichever_came_last(store: M
         recording.record(StageStarted(0, "train"))
         for event in (epoch(1), epoch(2), epoch(3), nan(4), BaseStarted(), nan(2, math.inf)):
             recording.record(event)
-        recording.conclude(DONE, metrics={"final/linf": math.nan})
+        recording.conclude(DONE, added=Additions({"final/linf": math.nan}))
     metrics = only_run(store).data.metrics
     assert (metrics["nan/count"], metrics["inf/count"], metrics["nan/first_step"]) == (2, 1, 2)
 
@@ -246,7 +246,9 @@ def test_final_metrics_that_are_not_finite_are_events_and_not_written(store: Mlf
     with recorder() as recording:
         recording.record(StageStarted(0, "train"))
         recording.record(epoch(1, mse=0.25))
-        recording.conclude(DONE, metrics={"final/linf": math.nan, "final/h1_rel": math.inf, "final/rel_l2": 0.5})
+        recording.conclude(
+            DONE, added=Additions({"final/linf": math.nan, "final/h1_rel": math.inf, "final/rel_l2": 0.5})
+        )
     run = only_run(store)
     metrics = run.data.metrics
     assert metrics["final/rel_l2"] == 0.5
@@ -268,7 +270,7 @@ def test_a_model_is_found_by_its_final_metrics_and_params_which_the_run_has_once
     model, _ = parts(config)
     final = {"final/dense_nmse": 1e-4, "final/linf": math.inf, "final/h1_rel": math.nan, "model/params": 67.0}
     with recorder(config) as recording:
-        assert recording.conclude(DONE, metrics=final, model=model).outcome is Outcome.COMPLETED
+        assert recording.conclude(DONE, added=Additions(final), model=model).outcome is Outcome.COMPLETED
     run = only_run(any_store)
     where = "metrics.`final/dense_nmse` < 1e-3 AND params.`cfg/width` = '6'"
     (found,) = any_store.search_logged_models([run.info.experiment_id], where)
@@ -293,7 +295,7 @@ def test_the_final_metrics_are_there_where_the_model_can_not_be_written(
 
     monkeypatch.setattr(module, "write_model", full)
     with recorder() as recording:
-        ending = recording.conclude(DONE, metrics={"final/dense_nmse": 1e-4}, model=parts(small("siren"))[0])
+        ending = recording.conclude(DONE, added=Additions({"final/dense_nmse": 1e-4}), model=parts(small("siren"))[0])
     assert ending.reason == "Could not write the model: [Errno 28] No space left on device."
     run = only_run(store)
     assert curve(store, "final/dense_nmse") == [(0, 1e-4)]
