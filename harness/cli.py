@@ -496,6 +496,12 @@ def _executors() -> list[Row]:
     return [(name, each.summary) for name, each in EXECUTORS.usable(tell).items()]
 
 
+def _optimizers() -> list[Row]:
+    from harness.methods import METHODS
+
+    return [(name, each.summary) for name, each in METHODS.usable(tell).items()]
+
+
 def _criteria() -> list[Row]:
     from reports.criteria import CRITERIA
 
@@ -511,6 +517,7 @@ def _studies() -> list[Row]:
 LISTED: dict[str, Callable[[], list[Row]]] = {
     "problems": _problems,
     "models": _models,
+    "optimizers": _optimizers,
     "presets": _presets,
     "suites": _suites,
     "executors": _executors,
@@ -528,7 +535,7 @@ LISTED: dict[str, Callable[[], list[Row]]] = {
 )
 @option("--plugins", help="Modules or .py files to import first, comma-separated.")
 def list_command(kind: str | None, plugins: str | None) -> None:
-    """What there is: problems, models, presets, suites, executors, criteria and studies."""
+    """What there is: problems, models, optimizers, presets, suites, executors, criteria and studies."""
     from harness.terminal import busy
 
     with busy("loading"):

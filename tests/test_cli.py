@@ -15,6 +15,7 @@ from harness import __version__, cli
 from harness.config import RunConfig, fields_of
 from harness.errors import BadInput
 from harness.families import FAMILIES
+from harness.methods import METHODS
 from harness.problems import PROBLEMS
 from tests.support import MODELS, all_runs, as_options, only_run, python, small
 from tests.test_registry import PROBLEM, installed  # noqa: F401  (a fixture)
@@ -88,7 +89,15 @@ def test_given_fields_reads_pairs_in_both_spellings() -> None:
 def test_list_names_every_problem_model_and_preset(capsys: Captured) -> None:
     assert call("list") == 0
     out = capsys.readouterr().out
-    for name in (*PROBLEMS.names(), *MODELS, "seed", "tuned", "section1_2", "2 pi^2 sin(pi x) sin(pi y)"):
+    for name in (
+        *PROBLEMS.names(),
+        *MODELS,
+        *METHODS.names(),
+        "seed",
+        "tuned",
+        "section1_2",
+        "2 pi^2 sin(pi x) sin(pi y)",
+    ):
         assert name in out
     assert call("list", "models") == 0
     out = capsys.readouterr().out
@@ -103,8 +112,11 @@ def test_list_shows_the_rest_and_says_which_entry_point_can_not_be_loaded(capsys
     assert "their_cosine" in out
     assert "S2+" in out
     assert "broken" not in out
-    assert err.startswith("harness: problem 'broken' can't be loaded from its plug-in 'their_package:nothing': ")
-    assert err.count("\n") == 1
+    said = [line.partition(": Attr")[0] for line in err.splitlines()]
+    kinds = ("problem", "optimizer", "executor")
+    assert said == [
+        f"harness: {kind} 'broken' can't be loaded from its plug-in 'their_package:nothing'" for kind in kinds
+    ]
 
 
 def test_list_knows_plugins(outside: Path, registries: None, capsys: Captured) -> None:
