@@ -141,6 +141,15 @@ def test_a_fingerprint_that_another_process_is_at_work_on_is_busy(store: MlflowC
     assert isinstance(claim(store, "f2", "0", "x", {}), Claimed)
 
 
+def test_runs_that_have_no_result_hide_no_process_that_is_at_work(store: MlflowClient) -> None:
+    """Whatever the order in which the store gives them."""
+    rival = at_work(store, "f1")
+    for _ in range(8):
+        run_id = store.create_run("0", tags={"owner": str(gone()), "fingerprint": "f1"}).info.run_id
+        close(store, run_id, "It failed.")
+    assert claim(store, "f1", "0", "x", {}) == Busy(rival)
+
+
 @pytest.mark.parametrize(
     ("outcome", "is_result"),
     [("completed", True), ("diverged", True), ("error", False), ("timeout", False), ("interrupted", False)],
