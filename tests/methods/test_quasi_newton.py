@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.methods import METHODS
-from harness.methods.quasi_newton import LBFGS
+from harness.methods.quasi_newton import C1, C2, LBFGS, Trial, line_search
 from harness.presets import resolve
 from tests.methods.support import Lowered
 
@@ -81,6 +81,31 @@ def test_an_epoch_takes_at_most_its_share_of_evaluations_and_returns_the_first_n
     assert step() == pytest.approx(4 * 10**0.5)
     assert 2 <= count <= 10
     assert all((parameter < 1).all() for parameter in parameters)
+
+
+@pytest.mark.parametrize("first", [0.01, 1.0, 5.0, 40.0])
+@pytest.mark.parametrize("lowest", [0.37, 0.99, 4.6])
+def test_a_line_search_ends_where_the_strong_wolfe_conditions_hold_and_knows_no_unit(first: float, lowest: float) -> None:
+    none = torch.zeros(0)
+
+    def searched(unit: float) -> tuple[Trial, list[float]]:
+        tried = []
+
+        def at(t: float) -> Trial:
+            tried.append(t / unit)
+            x = t / unit - lowest
+            size = (x * x + 1e-3) ** 0.5  # a kink, nearly
+            return Trial(t, size, x / size / unit, none)
+
+        found, used = line_search(at, at(0.0), first * unit, 25, 1e-9 * unit)
+        assert used == len(tried) - 1
+        return found, tried
+
+    found, tried = searched(1.0)
+    start_loss, start_slope = (lowest**2 + 1e-3) ** 0.5, -lowest / (lowest**2 + 1e-3) ** 0.5
+    assert found.loss <= start_loss + C1 * found.t * start_slope
+    assert abs(found.slope) <= C2 * abs(start_slope)
+    assert searched(2.0**10)[1] == tried == searched(2.0**-10)[1]
 
 
 def test_at_a_minimum_nothing_moves() -> None:

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -32,9 +33,9 @@ NO_FAULTS = ("ReplaceBinaryOperator_BitOr", "ReplaceUnaryOperator_Delete_Not")
 CONFIG = """
 [cosmic-ray]
 module-path = {modules}
-timeout = 400.0
+timeout = {timeout}
 excluded-modules = ["**/__init__.py"]
-test-command = "{python} -B -m pytest -x -q -p no:cacheprovider {tests}"
+test-command = "{command}"
 
 [cosmic-ray.distributor]
 name = "local"
@@ -47,7 +48,9 @@ def main(area: str, count: int, seed: int) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / "copy"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(copy)], check=True)
-        (copy / "cr.toml").write_text(CONFIG.format(modules=modules, tests=tests, python=sys.executable))
+        command = f"{sys.executable} -B -m pytest -x -q -p no:cacheprovider {tests}"
+        longest = 30 + 3 * _seconds(copy, command)
+        (copy / "cr.toml").write_text(CONFIG.format(modules=modules, command=command, timeout=longest))
         _cosmic_ray(copy, "init", "cr.toml", "cr.sqlite")
         drawn, of = _draw(copy / "cr.sqlite", count, seed)
         _cosmic_ray(copy, "exec", "cr.toml", "cr.sqlite")
@@ -63,9 +66,19 @@ def main(area: str, count: int, seed: int) -> int:
     return 0 if killed >= 0.85 * drawn else 1
 
 
+def _seconds(copy: Path, command: str) -> float:
+    """How long the tests take without a mutant. Raises where they fail: each mutant would count as killed then."""
+    started = time.monotonic()
+    subprocess.run(command.split(), cwd=copy, env=_environment(copy), check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - started
+
+
 def _cosmic_ray(copy: Path, *arguments: str) -> None:
-    environment = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
-    subprocess.run([_program(), *arguments], cwd=copy, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([_program(), *arguments], cwd=copy, env=_environment(copy), check=True, stdout=subprocess.DEVNULL)
+
+
+def _environment(copy: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
 
 
 def _program() -> str:

@@ -59,6 +59,15 @@ def test_the_objective_is_the_weighted_sum_of_mean_squares(model: str) -> None:
     assert torch.allclose(objective.residuals()[0], residuals, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("weight", [1.0, 4.0])
+def test_a_weight_is_the_factor_of_its_block_when_it_is_alone_too(weight: float) -> None:
+    objective = lowered("mlp", (replace(ROWS[0], weight=weight),))
+    (block,) = objective.blocks
+    expected = weight * block.residuals(block.look()).square().mean().item()
+    assert objective.evaluate().item() == pytest.approx(expected, rel=1e-12)
+    assert objective.attempt()[0].square().mean().item() == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_the_jacobian_is_that_of_differences_and_any_part_of_it_is_a_part(model: str) -> None:
     objective = lowered(model)
