@@ -85,7 +85,9 @@ def test_an_epoch_takes_at_most_its_share_of_evaluations_and_returns_the_first_n
 
 @pytest.mark.parametrize("first", [0.01, 1.0, 5.0, 40.0])
 @pytest.mark.parametrize("lowest", [0.37, 0.99, 4.6])
-def test_a_line_search_ends_where_the_strong_wolfe_conditions_hold_and_knows_no_unit(first: float, lowest: float) -> None:
+def test_a_line_search_ends_where_the_strong_wolfe_conditions_hold_and_knows_no_unit(
+    first: float, lowest: float
+) -> None:
     none = torch.zeros(0)
 
     def searched(unit: float) -> tuple[Trial, list[float]]:
