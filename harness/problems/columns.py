@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -57,7 +58,7 @@ def read_columns(path: str | Path) -> Columns:
             raise BadInput(f"{what} is a folder or a device; it should be a file, such as points.csv.")
         stem, extension, zipped = _parted(path.name)
         with path.open("rb") as opened, gzip.open(opened) if zipped else opened as file:
-            data, image = READERS[extension](cast(BinaryIO, file), what)
+            data, image = READERS[extension](file, what)
     except BadInput:
         raise
     except OSError as error:
@@ -118,10 +119,13 @@ def refuse_too_large(what: str, size: int) -> None:
         raise BadInput(f"{what} needs at least {gib(COPIES * size)} of memory, and there is {gib(room)}.")
 
 
-def _text(file: BinaryIO, what: str, separators: str) -> tuple[Any, None]:
+def _text(file: BufferedIOBase, what: str, separators: str) -> tuple[Any, None]:
     """Columns of a text file; where semicolons or tabs separate them, a number may have a decimal comma."""
     import pyarrow as pa
 
+    if not isinstance(file, gzip.GzipFile):
+        refuse_too_large(what, file.seek(0, 2))
+        file.seek(0)
     room = memory() // COPIES
     raw = file.read(room + 1)  # what a .gz becomes is known only then
     if len(raw) > room:
@@ -181,7 +185,7 @@ def _matches(column: Any, pattern: str) -> bool:
     return pa.types.is_string(column.type) and bool(pc.any(pc.match_substring_regex(column, pattern)).as_py())
 
 
-def _parquet(file: BinaryIO, what: str) -> tuple[Any, None]:
+def _parquet(file: BufferedIOBase, what: str) -> tuple[Any, None]:
     from pyarrow.parquet import ParquetFile
 
     opened = ParquetFile(file)
@@ -189,7 +193,7 @@ def _parquet(file: BinaryIO, what: str) -> tuple[Any, None]:
     return _without_index(opened.read()), None
 
 
-def _arrow(file: BinaryIO, what: str) -> tuple[Any, None]:
+def _arrow(file: BufferedIOBase, what: str) -> tuple[Any, None]:
     """An Arrow file (Feather, version 2), or a stream."""
     import pyarrow as pa
 
@@ -209,7 +213,7 @@ def _without_index(data: Any) -> Any:
     )
 
 
-def _npz(file: BinaryIO, what: str) -> tuple[Any, None]:
+def _npz(file: BufferedIOBase, what: str) -> tuple[Any, None]:
     """An array of shape ``(rows,)`` is a column of its name; one of ``(rows, k)`` is k columns, their names numbered."""
     import pyarrow as pa
 
@@ -238,7 +242,7 @@ def _of_array(what: str, name: str, array: Any) -> list[tuple[str, Any]]:
     return [(f"{name}{number}", np.ascontiguousarray(array[:, number - 1])) for number in range(1, array.shape[1] + 1)]
 
 
-def _picture(file: BinaryIO, what: str) -> tuple[Any, tuple[int, int]]:
+def _picture(file: BufferedIOBase, what: str) -> tuple[Any, tuple[int, int]]:
     """A row a pixel: its centre ``x``, ``y`` (upwards), and ``grey``, or ``r``, ``g``, ``b``, in [0, 1].
 
     The longer side of the picture is [-1, 1], and the other as much shorter as it is.
@@ -247,7 +251,7 @@ def _picture(file: BinaryIO, what: str) -> tuple[Any, tuple[int, int]]:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        picture: Image.Image = Image.open(file, formats=("PNG", "JPEG"))
+        picture: Image.Image = Image.open(cast(BinaryIO, file), formats=("PNG", "JPEG"))
         refuse_too_large(what, 8 * 5 * picture.width * picture.height)
         picture = ImageOps.exif_transpose(picture)
     except UnidentifiedImageError as error:
@@ -280,11 +284,11 @@ def _channels(picture: Any, what: str) -> Any:
     return np.asarray(picture.convert("RGB"), dtype=np.float64) / 255
 
 
-TEXT: dict[str, Callable[[BinaryIO, str], tuple[Any, None]]] = {
+TEXT: dict[str, Callable[[BufferedIOBase, str], tuple[Any, None]]] = {
     ".csv": partial(_text, separators="\t;,"),
     ".tsv": partial(_text, separators="\t"),
 }
-READERS: dict[str, Callable[[BinaryIO, str], tuple[Any, tuple[int, int] | None]]] = {
+READERS: dict[str, Callable[[BufferedIOBase, str], tuple[Any, tuple[int, int] | None]]] = {
     **TEXT,
     ".parquet": _parquet,
     ".arrow": _arrow,

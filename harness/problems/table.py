@@ -29,7 +29,7 @@ LARGEST_INTEGER = 2**53
 MOST_NAMED = 12
 """Columns that a sentence lists."""
 
-RowNumbers = Int64[np.ndarray, " rows"]
+RowNumbers = Int64[np.ndarray, " _"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -180,7 +180,7 @@ def _drawn(table: Table, units: int, seed: int, shares: Sequence[float]) -> Any:
     return parts
 
 
-def _spread(y: Float64[np.ndarray, "rows outputs"], equal: RowNumbers) -> tuple[float, ...]:
+def _spread(y: Float64[np.ndarray, "rows outputs"], equal: Int64[np.ndarray, " rows"]) -> tuple[float, ...]:
     """Pooled variance of each output within the blocks of rows that ``equal`` numbers."""
     counts = np.bincount(equal)
     freedom = len(y) - len(counts)
@@ -288,11 +288,12 @@ def _labels(columns: Columns, name: str) -> Shaped[np.ndarray, " rows"]:
 
     column = columns.data.column(name)
     try:
-        return np.array(column.cast(pa.string()).fill_null("").to_pylist(), dtype=str)
+        labels = np.array(column.cast(pa.string()).fill_null("").to_pylist(), dtype=str)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadInput(
             f"data = {quoted(columns.file)} has {column.type} in column {quoted(name)}; it should be text or numbers."
         ) from error
+    return np.where(labels == "nan", "", labels) if pa.types.is_floating(column.type) else labels
 
 
 def _refuse_missing(columns: Columns, names: Sequence[str], there: Any) -> None:
