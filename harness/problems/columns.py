@@ -1,42 +1,32 @@
-"""The columns of a user's file by name, whatever its format: CSV, TSV, Parquet, Arrow, NPZ, or a picture.
-
-Nothing in a file is executed or guessed: pickles are refused, and so are numbers that could be read in two ways.
-"""
+"""The columns of a user's file by name, as numbers or as labels, and one sentence for whatever can't be used."""
 
 from __future__ import annotations
 
 import gzip
-import re
-import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 
 from harness.errors import BadInput, quoted
 from harness.machine import gib, memory
+from harness.problems.formats import PLAIN, READERS, SEPARATED, TEXT, first_line
+from harness.registry import nearest
 
-COPIES = 3
-"""Bytes that reading a byte takes at the least: the file, its columns, and the numbers in the order of a table."""
-BLOCK = 2**24
-"""Bytes that one line of a text file may have."""
-MISSING = ["", "#N/A", "#NA", "-NaN", "-nan", "<NA>", "?", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
-"""What stands for no value in a text file."""
-PLAIN = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
-DECIMAL_COMMA = r"^\s*[+-]?(0*,\d+|\d+,\d{1,2}|\d+,\d{4,}|\d{4,},\d+|0\d*,\d+|\d*,\d+[eE][+-]?\d+)\s*$"
-"""A number with a decimal comma, and not one that could be a thousands separator: 1,5 and not 1,500."""
-SEPARATED = "^\\s*[+-]?(\\d{1,3}([ ,.'\u00a0\u202f]\\d{3})+([.,]\\d+)?|\\d*,\\d+([eE][+-]?\\d+)?)\\s*$"
-"""A number as people write it, with a decimal comma or with separators between thousands."""
+LARGEST_INTEGER = 2**53
+"""Beyond it two integers can be the same float64."""
+MOST_NAMED = 12
+"""Columns that a sentence lists."""
 
 
 @dataclass(frozen=True)
 class Columns:
     """What a file holds. ``file`` is its name without folders, as sentences quote it; ``stem`` that without extensions."""
 
+    field: str
+    """Which field of a command names the file."""
     file: str
     stem: str
     data: Any
@@ -44,19 +34,29 @@ class Columns:
     image: tuple[int, int] | None = None
     """Height and width where the rows are the pixels of a picture, row by row from its upper left corner."""
 
+    @property
+    def what(self) -> str:
+        """How a sentence about the file begins."""
+        return f"{self.field} = {quoted(self.file)}"
 
-def read_columns(path: str | Path) -> Columns:
+    @property
+    def names(self) -> list[str]:
+        """Those of the columns, in the order of the file."""
+        return list(self.data.schema.names)
+
+
+def read_columns(path: str | Path, field: str = "data") -> Columns:
     """All columns of a file, whose format its extension tells: ``READERS``, text files also as ``.gz``.
 
     Raises BadInput, in one sentence with the file's name and no folder, for a file that is not there, is of another
-    format, has no columns, two of one name or one without a name, or does not fit into memory.
+    format, has two columns of one name or one without a name, or does not fit into memory.
     """
     path = Path(path)
-    what = f"data = {quoted(path.name)}"
+    what = f"{field} = {quoted(path.name)}"
     try:
         if path.exists() and not path.is_file():
             raise BadInput(f"{what} is a folder or a device; it should be a file, such as points.csv.")
-        stem, extension, zipped = _parted(path.name)
+        stem, extension, zipped = _parted(path.name, what)
         with path.open("rb") as opened, gzip.open(opened) if zipped else opened as file:
             data, image = READERS[extension](file, what)
     except BadInput:
@@ -68,7 +68,35 @@ def read_columns(path: str | Path) -> Columns:
     except Exception as error:  # a damaged file makes its reader raise anything
         raise BadInput(f"{what} can't be read: {first_line(error)}.") from error
     _check_names(what, data.schema.names)
-    return Columns(path.name, stem, _plain(data), image)
+    return Columns(field, path.name, stem, _plain(data), image)
+
+
+def _parted(name: str, what: str) -> tuple[str, str, bool]:
+    """A file's name without extensions, the extension that tells its format, and whether it is zipped."""
+    zipped = name.lower().endswith(".gz")
+    stem, dot, extension = (name[:-3] if zipped else name).rpartition(".")
+    extension = dot + extension.lower()
+    if not stem or extension not in (TEXT if zipped else READERS):
+        raise BadInput(
+            f"{what} has an extension that is not known; allowed: {', '.join(READERS)}, "
+            f"{', '.join(f'{each}.gz' for each in TEXT)}."
+        )
+    return stem, extension, zipped
+
+
+def _check_names(what: str, names: list[str]) -> None:
+    seen: set[str] = set()
+    for number, name in enumerate(names, 1):
+        if not name:
+            raise BadInput(
+                f"{what} has no name for column {number}; give it one, or leave it out (pandas writes its index so, "
+                "unless index=False)."
+            )
+        if name in seen:
+            raise BadInput(f"{what} has two columns {quoted(name)}; give each a name of its own.")
+        if not name.isprintable():
+            raise BadInput(f"{what} has a column {quoted(name)}; a name should have no control characters.")
+        seen.add(name)
 
 
 def _plain(data: Any) -> Any:
@@ -82,219 +110,105 @@ def _plain(data: Any) -> Any:
     return data.cast(pa.schema([(field.name, plain(field.type)) for field in data.schema]))
 
 
-def _parted(name: str) -> tuple[str, str, bool]:
-    """A file's name without extensions, the extension that tells its format, and whether it is zipped."""
-    zipped = name.lower().endswith(".gz")
-    stem, dot, extension = (name[:-3] if zipped else name).rpartition(".")
-    extension = dot + extension.lower()
-    if not stem or extension not in (TEXT if zipped else READERS):
-        raise BadInput(
-            f"data = {quoted(name)} has an extension that is not known; allowed: {', '.join(READERS)}, "
-            f"{', '.join(f'{each}.gz' for each in TEXT)}."
-        )
-    return stem, extension, zipped
+def check_column(columns: Columns, name: str, field: str) -> None:
+    """Raise BadInput, with the nearest name, for a column that is not there; ``field`` has asked for it."""
+    if name in columns.names:
+        return
+    near = nearest(name, columns.names)
+    if len(columns.names) > MOST_NAMED and not near.startswith("did you"):
+        near = f"allowed: {listed(columns)}."
+    raise BadInput(f"{field} = {quoted(name)} is no column of {quoted(columns.file)}; {near}")
 
 
-def first_line(error: Exception) -> str:
-    """What another's code says of a file."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def listed(columns: Columns) -> str:
+    """The columns of a file; of many the first ones."""
+    more = len(columns.names) - MOST_NAMED
+    of_more = f" and {more} more" if more > 0 else ""
+    return f"the columns of {quoted(columns.file)}: {', '.join(columns.names[:MOST_NAMED])}{of_more}"
 
 
-def _check_names(what: str, names: list[str]) -> None:
-    for number, name in enumerate(names, 1):
-        if not name:
-            raise BadInput(
-                f"{what} has no name for column {number}; give it one, or leave it out (pandas writes its index so, "
-                "unless index=False)."
-            )
-        if name in names[: number - 1]:
-            raise BadInput(f"{what} has two columns {quoted(name)}; give each a name of its own.")
-        if not name.isprintable():
-            raise BadInput(f"{what} has a column {quoted(name)}; a name should have no control characters.")
-
-
-def refuse_too_large(what: str, size: int) -> None:
-    """Raise BadInput for ``size`` bytes of numbers or text that can't be read in the memory that there is."""
-    if COPIES * size > (room := memory()):
-        raise BadInput(f"{what} needs at least {gib(COPIES * size)} of memory, and there is {gib(room)}.")
-
-
-def _text(file: BufferedIOBase, what: str, separators: str) -> tuple[Any, None]:
-    """Columns of a text file; where semicolons or tabs separate them, a number may have a decimal comma."""
-    import pyarrow as pa
-
-    if not isinstance(file, gzip.GzipFile):
-        refuse_too_large(what, file.seek(0, 2))
-        file.seek(0)
-    room = memory() // COPIES
-    raw = file.read(room + 1)  # what a .gz becomes is known only then
-    if len(raw) > room:
-        refuse_too_large(what, len(raw))
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    try:
-        raw.decode()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise BadInput(f"{what} is not text in UTF-8, first in line {line}; save it in that encoding.") from error
-    first = re.search(rb"[^\r\n]+", raw)
-    if first is None:
-        raise BadInput(f"{what} is empty; its first line should name the columns, and each other be a row.")
-    header = first[0].decode()
-    bare = re.sub('"[^"]*"', "", header)
-    separator = next((each for each in separators if each in bare), separators[-1])
-    data = _parsed(raw, what, separator, ".")
-    if separator != "," and any(_matches(column, DECIMAL_COMMA) for column in data.columns):
-        data = _parsed(raw, what, separator, ",")
-    names = [name.strip() for name in data.schema.names]
-    if all(re.match(PLAIN, name) or re.match(SEPARATED, name) for name in names):
-        raise BadInput(f"{what} begins with the row {quoted(header)}; its first line should name the columns.")
-    return pa.table(data.columns, names=names), None
-
-
-def _parsed(raw: bytes, what: str, separator: str, decimal: str) -> Any:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    odd = []
-
-    def keep(row: Any) -> str:
-        odd.append(row)
-        return "error"
-
-    try:
-        return csv.read_csv(
-            pa.BufferReader(raw),
-            csv.ReadOptions(use_threads=False, block_size=min(len(raw) + 1, BLOCK)),  # threads don't number the rows
-            csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=keep),
-            csv.ConvertOptions(decimal_point=decimal, null_values=MISSING, strings_can_be_null=True),
-        )
-    except pa.ArrowInvalid as error:
-        if odd:
-            row = odd[0]
-            raise BadInput(
-                f"{what} has {row.actual_columns} values in row {row.number - 1}, and {row.expected_columns} columns; a value "
-                "in which a separator stands needs quotes."
-            ) from error
-        raise BadInput(f"{what} can't be read as a table: {first_line(error)}.") from error
-
-
-def _matches(column: Any, pattern: str) -> bool:
+def has_numbers(columns: Columns, name: str) -> bool:
+    """Whether a column is one of numbers, or of text in which some cells are numbers, which :func:`numbers` refuses."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pa.types.is_string(column.type) and bool(pc.any(pc.match_substring_regex(column, pattern)).as_py())
+    column = columns.data.column(name)
+    if pa.types.is_string(column.type):
+        return any(pc.any(pc.match_substring_regex(column, pattern)).as_py() for pattern in (PLAIN, SEPARATED))
+    kinds = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
+    return any(kind(column.type) for kind in kinds)
 
 
-def _parquet(file: BufferedIOBase, what: str) -> tuple[Any, None]:
-    from pyarrow.parquet import ParquetFile
+def numbers(columns: Columns, name: str, way_out: str = "") -> Float64[np.ndarray, " rows"]:
+    """A column in float64, NaN where a value is missing; true and false are 1 and 0.
 
-    opened = ParquetFile(file)
-    refuse_too_large(what, 8 * opened.metadata.num_rows * len(opened.schema_arrow.names))
-    return _without_index(opened.read()), None
-
-
-def _arrow(file: BufferedIOBase, what: str) -> tuple[Any, None]:
-    """An Arrow file (Feather, version 2), or a stream."""
-    import pyarrow as pa
-
-    refuse_too_large(what, file.seek(0, 2))
-    file.seek(0)
-    try:
-        return _without_index(pa.ipc.open_file(file).read_all()), None
-    except pa.ArrowInvalid:
-        file.seek(0)
-        return _without_index(pa.ipc.open_stream(file).read_all()), None
-
-
-def _without_index(data: Any) -> Any:
-    """Without the row labels that pandas has written under names of its own."""
-    return data.select(
-        [i for i, name in enumerate(data.schema.names) if not re.fullmatch(r"__index_level_\d+__", name)]
-    )
-
-
-def _npz(file: BufferedIOBase, what: str) -> tuple[Any, None]:
-    """An array of shape ``(rows,)`` is a column of its name; one of ``(rows, k)`` is k columns, their names numbered."""
-    import pyarrow as pa
-
-    with zipfile.ZipFile(file) as members:
-        refuse_too_large(what, sum(member.file_size for member in members.infolist()))
-    file.seek(0)
-    columns: list[tuple[str, Any]] = []
-    with np.load(file, allow_pickle=False) as arrays:
-        for name in arrays.files:
-            columns += _of_array(what, name, arrays[name])
-    if len({len(column) for _, column in columns}) > 1:
-        lengths = ", ".join(f"{name} {len(column)}" for name, column in columns)
-        raise BadInput(f"{what} has arrays of different lengths: {lengths}; each should have a number for every row.")
-    return pa.table([column for _, column in columns], names=[name for name, _ in columns]), None
-
-
-def _of_array(what: str, name: str, array: Any) -> list[tuple[str, Any]]:
-    if not isinstance(array, np.ndarray) or array.ndim not in (1, 2) or array.dtype.kind not in "biufUS":
-        found = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "no array"
-        raise BadInput(
-            f"{what} has {quoted(name)}, which is {found}; allowed: real numbers or text of shape (rows,) or (rows, columns)."
-        )
-    array = array.astype(str if array.dtype.kind == "S" else array.dtype.newbyteorder("="))
-    if array.ndim == 1 or array.shape[1] == 1:
-        return [(name, array.reshape(-1))]
-    return [(f"{name}{number}", np.ascontiguousarray(array[:, number - 1])) for number in range(1, array.shape[1] + 1)]
-
-
-def _picture(file: BufferedIOBase, what: str) -> tuple[Any, tuple[int, int]]:
-    """A row a pixel: its centre ``x``, ``y`` (upwards), and ``grey``, or ``r``, ``g``, ``b``, in [0, 1].
-
-    The longer side of the picture is [-1, 1], and the other as much shorter as it is.
+    Raises BadInput, with the row (counted from 1, without the line of names), for text, for an infinite value, and for an
+    integer that float64 can't hold. ``way_out`` ends these sentences, and is what to do besides correcting the file.
     """
     import pyarrow as pa
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    import pyarrow.compute as pc
 
-    try:
-        picture: Image.Image = Image.open(cast(BinaryIO, file), formats=("PNG", "JPEG"))
-        refuse_too_large(what, 8 * 5 * picture.width * picture.height)
-        picture = ImageOps.exif_transpose(picture)
-    except UnidentifiedImageError as error:
-        raise BadInput(f"{what} is no picture in PNG or JPEG.") from error
-    channels = _channels(picture, what)
-    height, width = channels.shape[:2]
-    pixel = 2 / max(height, width)
-    x = (np.arange(width) + 0.5 - width / 2) * pixel
-    y = (height / 2 - np.arange(height) - 0.5) * pixel
-    names = ["x", "y", *(("grey",) if channels.shape[2] == 1 else ("r", "g", "b"))]
-    grid = [np.tile(x, height), np.repeat(y, width), *channels.reshape(-1, channels.shape[2]).T]
-    return pa.table([np.ascontiguousarray(column) for column in grid], names=names), (height, width)
-
-
-def _channels(picture: Any, what: str) -> Any:
-    """The brightness of each pixel, ``(height, width, 1 or 3)`` in [0, 1]."""
-    if picture.has_transparency_data:
-        clear = int((np.asarray(picture.convert("RGBA"))[..., 3] < 255).sum())
-        if clear:
+    column = columns.data.column(name)
+    if not has_numbers(columns, name) or pa.types.is_string(column.type):
+        raise BadInput(f"{columns.what} has {_no_number(column, name)}{way_out}.")
+    if pa.types.is_integer(column.type):
+        beyond = pc.or_(pc.greater(column, LARGEST_INTEGER), pc.less(column, -LARGEST_INTEGER))
+        row = pc.index(beyond, True).as_py()
+        if row >= 0:
             raise BadInput(
-                f"{what} has {clear} transparent pixels, which have no colour of their own; put it on a background."
+                f"{columns.what} has {column[row]} in column {quoted(name)}, row {row + 1}, an integer beyond 2^53, which "
+                f"float64 would round; make it smaller{way_out}."
             )
-        picture = picture.convert("L" if picture.mode == "LA" else "RGB")
-    if picture.mode.startswith("I;16") or picture.mode == "I":
-        return np.asarray(picture, dtype=np.float64)[..., None] / 65535
-    if picture.mode in ("1", "L"):
-        return np.asarray(picture.convert("L"), dtype=np.float64)[..., None] / 255
-    if picture.mode not in ("RGB", "P"):
-        raise BadInput(f"{what} has the colours {picture.mode}; allowed: grey or RGB.")
-    return np.asarray(picture.convert("RGB"), dtype=np.float64) / 255
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
+    found = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    if np.isinf(found).any():
+        row = int(np.isinf(found).argmax())
+        raise BadInput(
+            f"{columns.what} has {found[row]} in column {quoted(name)}, row {row + 1}; each value should be a finite number."
+        )
+    return found
 
 
-TEXT: dict[str, Callable[[BufferedIOBase, str], tuple[Any, None]]] = {
-    ".csv": partial(_text, separators="\t;,"),
-    ".tsv": partial(_text, separators="\t"),
-}
-READERS: dict[str, Callable[[BufferedIOBase, str], tuple[Any, tuple[int, int] | None]]] = {
-    **TEXT,
-    ".parquet": _parquet,
-    ".arrow": _arrow,
-    ".feather": _arrow,
-    ".npz": _npz,
-    ".png": _picture,
-    ".jpg": _picture,
-    ".jpeg": _picture,
-}
+def _no_number(column: Any, name: str) -> str:
+    """What is in a column that is not one of numbers, and what is to be done."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_string(column.type):
+        return f"{column.type} in column {quoted(name)}, and not numbers; write them as numbers"
+    separated = pc.index(pc.match_substring_regex(column, SEPARATED), True).as_py()
+    other = pc.index(pc.match_substring_regex(column, PLAIN), False).as_py()
+    row = max(other if separated < 0 else separated, 0)
+    cell = f"{quoted(column[row].as_py())} in column {quoted(name)}, row {row + 1}"
+    if separated >= 0:
+        return f"{cell}; write numbers with a decimal point and with nothing between thousands"
+    if other < 0:
+        return f"{cell}, beside numbers with decimal commas; write all of them alike"
+    return f"{cell}, which is no number; correct it"
+
+
+def labels(columns: Columns, name: str) -> Shaped[np.ndarray, " rows"]:
+    """A column as text, empty where a value is missing. Raises BadInput for one of lists or other structures."""
+    import pyarrow as pa
+
+    column = columns.data.column(name)
+    try:
+        found = np.array(column.cast(pa.string()).fill_null("").to_pylist(), dtype=str)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise BadInput(
+            f"{columns.what} has {column.type} in column {quoted(name)}; it should be text or numbers."
+        ) from error
+    return np.where(found == "nan", "", found) if pa.types.is_floating(column.type) else found
+
+
+def refuse_missing(columns: Columns, names: list[str], there: Any, way_out: str = "") -> None:
+    """Raise BadInput where ``there``, of shape ``(rows, names)``, is false: a value is missing."""
+    if there.all():
+        return
+    row, column = np.argwhere(~there)[0]
+    count = int((~there.all(axis=1)).sum())
+    raise BadInput(
+        f"{columns.what} has no value in column {quoted(names[column])}, row {row + 1}"
+        f"{f', and {count} such rows' if count > 1 else ''}; fill it in{way_out}."
+    )

@@ -18,16 +18,22 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
 from harness.errors import BadInput, quoted
-from harness.problems.columns import PLAIN, SEPARATED, Columns, read_columns
-from harness.registry import nearest
+from harness.problems.columns import (
+    MOST_NAMED,
+    Columns,
+    check_column,
+    has_numbers,
+    labels,
+    listed,
+    numbers,
+    read_columns,
+    refuse_missing,
+)
 
 PARTS = ("train", "val", "test")
 LEAST = 2
 """Rows that each part needs: one has no spread to put an error in relation to."""
-LARGEST_INTEGER = 2**53
-"""Beyond it two integers can be the same float64."""
-MOST_NAMED = 12
-"""Columns that a sentence lists."""
+OTHER_COLUMNS = ", or name inputs and outputs without it"
 
 RowNumbers = Int64[np.ndarray, " _"]
 
@@ -74,21 +80,21 @@ def read(
     """
     columns = read_columns(path)
     if columns.image:
-        inputs, outputs = inputs or ("x", "y"), outputs or columns.data.schema.names[2:]
+        inputs, outputs = inputs or ("x", "y"), outputs or columns.names[2:]
     inputs, outputs = _roles(columns, inputs, outputs, split_column, group_column)
-    numbers = np.stack([_numbers(columns, name) for name in (*inputs, *outputs)], axis=1)
-    parts, groups = (_labels(columns, name) if name else None for name in (split_column, group_column))
-    labels = {name: column for name, column in ((split_column, parts), (group_column, groups)) if column is not None}
-    there = np.column_stack([~np.isnan(numbers), *(column != "" for column in labels.values())])
+    found = np.stack([numbers(columns, name, OTHER_COLUMNS) for name in (*inputs, *outputs)], axis=1)
+    parts, groups = (labels(columns, name) if name else None for name in (split_column, group_column))
+    named = {name: each for name, each in ((split_column, parts), (group_column, groups)) if each is not None}
+    there = np.column_stack([~np.isnan(found), *(each != "" for each in named.values())])
     if missing == "refuse":
-        _refuse_missing(columns, (*inputs, *outputs, *labels), there)
+        refuse_missing(columns, [*inputs, *outputs, *named], there, ", or leave such rows out by missing=drop")
     rows = there.all(axis=1)
-    numbers = numbers[rows]
+    found = found[rows]
     parts, groups = (None if each is None else each[rows] for each in (parts, groups))
-    x, y = numbers[:, : len(inputs)], numbers[:, len(inputs) :]
-    _refuse_what_can_not_be_learned(columns.file, inputs, x, rows.size)
+    x, y = found[:, : len(inputs)], found[:, len(inputs) :]
+    _refuse_what_can_not_be_learned(columns, inputs, x, rows.size)
     if parts is not None:
-        _check_parts(columns.file, split_column, parts, rows, groups)
+        _check_parts(columns, split_column, parts, rows, groups)
     image = columns.image if columns.image and tuple(inputs) == ("x", "y") else None
     return of_numbers(columns.stem, inputs, outputs, x, y, parts, groups, int((~rows).sum()), image)
 
@@ -196,124 +202,32 @@ def _roles(
     columns: Columns, inputs: Sequence[str], outputs: Sequence[str], split_column: str, group_column: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The inputs and the outputs, each a column that has no other role."""
-    names = columns.data.schema.names
     if not outputs:
-        raise BadInput(f"outputs is not given; it should name what is to be learned of {_listed(columns, names)}.")
+        raise BadInput(f"outputs is not given; it should name what is to be learned of {listed(columns)}.")
     taken: dict[str, str] = {}
     given = {"inputs": inputs, "outputs": outputs, "split_column": [split_column], "group_column": [group_column]}
     for field, name in ((field, name) for field, named in given.items() for name in named):
         if not name and field.endswith("_column"):
             continue
-        if name not in names:
-            near = nearest(name, names)
-            if len(names) > MOST_NAMED and not near.startswith("did you"):
-                near = f"allowed: {_listed(columns, names)}."
-            raise BadInput(f"{field} = {quoted(name)} is no column of {quoted(columns.file)}; {near}")
+        check_column(columns, name, field)
         if name in taken:
             raise BadInput(
                 f"{field} = {quoted(name)} has a role already, in {taken[name]}; a column can have only one."
             )
         taken[name] = field
-    found = tuple(inputs) or tuple(name for name in names if name not in taken and _is_number(columns, name))
+    found = tuple(inputs) or tuple(name for name in columns.names if name not in taken and has_numbers(columns, name))
     if not found:
-        raise BadInput(f"data = {quoted(columns.file)} has no column of numbers left for the inputs.")
+        raise BadInput(f"{columns.what} has no column of numbers left for the inputs.")
     return found, tuple(outputs)
 
 
-def _listed(columns: Columns, names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"the columns of {quoted(columns.file)}: {', '.join(map(str, names[:MOST_NAMED]))}{more}"
-
-
-def _is_number(columns: Columns, name: str) -> bool:
-    """Whether an unnamed column is an input; one of text in which some cells are numbers is refused, in :func:`_numbers`."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column = columns.data.column(name)
-    if pa.types.is_string(column.type):
-        return any(pc.any(pc.match_substring_regex(column, pattern)).as_py() for pattern in (PLAIN, SEPARATED))
-    kinds = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
-    return any(kind(column.type) for kind in kinds)
-
-
-def _numbers(columns: Columns, name: str) -> Float64[np.ndarray, " rows"]:
-    """A column in float64, NaN where a value is missing; true and false are 1 and 0."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column, what = columns.data.column(name), f"data = {quoted(columns.file)}"
-    if not _is_number(columns, name) or pa.types.is_string(column.type):
-        raise BadInput(f"{what} has {_no_number(column, name)}, or name inputs and outputs without it.")
-    if pa.types.is_integer(column.type):
-        beyond = pc.or_(pc.greater(column, LARGEST_INTEGER), pc.less(column, -LARGEST_INTEGER))
-        row = pc.index(beyond, True).as_py()
-        if row >= 0:
-            raise BadInput(
-                f"{what} has {column[row]} in column {quoted(name)}, row {row + 1}, an integer beyond 2^53, which float64 would "
-                "round; name the inputs without it."
-            )
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.uint8())
-    numbers = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-    if np.isinf(numbers).any():
-        row = int(np.isinf(numbers).argmax())
-        raise BadInput(
-            f"{what} has {numbers[row]} in column {quoted(name)}, row {row + 1}; each value should be a finite number."
-        )
-    return numbers
-
-
-def _no_number(column: Any, name: str) -> str:
-    """What is in a column that is not one of numbers, and what is to be done."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not pa.types.is_string(column.type):
-        return f"{column.type} in column {quoted(name)}, and not numbers; write them as numbers"
-    separated = pc.index(pc.match_substring_regex(column, SEPARATED), True).as_py()
-    other = pc.index(pc.match_substring_regex(column, PLAIN), False).as_py()
-    row = max(other if separated < 0 else separated, 0)
-    cell = f"{quoted(column[row].as_py())} in column {quoted(name)}, row {row + 1}"
-    if separated >= 0:
-        return f"{cell}; write numbers with a decimal point and with nothing between thousands"
-    if other < 0:
-        return f"{cell}, beside numbers with decimal commas; write all of them alike"
-    return f"{cell}, which is no number; correct it"
-
-
-def _labels(columns: Columns, name: str) -> Shaped[np.ndarray, " rows"]:
-    """A column as text, empty where a value is missing."""
-    import pyarrow as pa
-
-    column = columns.data.column(name)
-    try:
-        labels = np.array(column.cast(pa.string()).fill_null("").to_pylist(), dtype=str)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise BadInput(
-            f"data = {quoted(columns.file)} has {column.type} in column {quoted(name)}; it should be text or numbers."
-        ) from error
-    return np.where(labels == "nan", "", labels) if pa.types.is_floating(column.type) else labels
-
-
-def _refuse_missing(columns: Columns, names: Sequence[str], there: Any) -> None:
-    if there.all():
-        return
-    row, column = np.argwhere(~there)[0]
-    count = int((~there.all(axis=1)).sum())
-    raise BadInput(
-        f"data = {quoted(columns.file)} has no value in column {quoted(names[column])}, row {row + 1}"
-        f"{f', and {count} such rows' if count > 1 else ''}; fill it in, or leave such rows out by missing=drop."
-    )
-
-
-def _refuse_what_can_not_be_learned(file: str, inputs: Sequence[str], x: Any, rows: int) -> None:
+def _refuse_what_can_not_be_learned(columns: Columns, inputs: Sequence[str], x: Any, rows: int) -> None:
     """Too few rows, or an input that says nothing."""
     least = LEAST * len(PARTS)
     if len(x) < least:
         of_all = f" without missing values, of {rows}" if len(x) < rows else ""
         raise BadInput(
-            f"data = {quoted(file)} has {len(x)} {'row' if len(x) == 1 else 'rows'}{of_all}; at least {least} are needed, "
+            f"{columns.what} has {len(x)} {'row' if len(x) == 1 else 'rows'}{of_all}; at least {least} are needed, "
             f"{LEAST} for each of train, val and test."
         )
     for name, column in zip(inputs, x.T, strict=True):
@@ -321,18 +235,18 @@ def _refuse_what_can_not_be_learned(file: str, inputs: Sequence[str], x: Any, ro
             others = [each for each in inputs if each != name]
             way = f"name the inputs without it: inputs={','.join(others[:MOST_NAMED])}" if others else "name another"
             raise BadInput(
-                f"data = {quoted(file)} has {column[0]:g} in all rows of input {quoted(name)}, from which nothing can be "
+                f"{columns.what} has {column[0]:g} in all rows of input {quoted(name)}, from which nothing can be "
                 f"learned; {way}{',...' if len(others) > MOST_NAMED else ''}."
             )
 
 
-def _check_parts(file: str, name: str, parts: Any, rows: Any, groups: Any) -> None:
+def _check_parts(columns: Columns, name: str, parts: Any, rows: Any, groups: Any) -> None:
     """Each row has a part, and each group only one."""
     bad = ~np.isin(parts, PARTS)
     if bad.any():
         row = int(np.flatnonzero(rows)[bad.argmax()])
         raise BadInput(
-            f"data = {quoted(file)} has {quoted(str(parts[bad.argmax()]))} in column {quoted(name)}, row {row + 1}; allowed: "
+            f"{columns.what} has {quoted(str(parts[bad.argmax()]))} in column {quoted(name)}, row {row + 1}; allowed: "
             f"{', '.join(PARTS)}."
         )
     if groups is None:
@@ -341,6 +255,6 @@ def _check_parts(file: str, name: str, parts: Any, rows: Any, groups: Any) -> No
     torn = np.sum([np.isin(np.arange(len(known)), codes[parts == part]) for part in PARTS], axis=0) > 1
     if torn.any():
         raise BadInput(
-            f"data = {quoted(file)} has rows of group {quoted(str(known[torn.argmax()]))} in two parts of column {quoted(name)}; "
+            f"{columns.what} has rows of group {quoted(str(known[torn.argmax()]))} in two parts of column {quoted(name)}; "
             "a group should be in one."
         )

@@ -12,7 +12,7 @@ from PIL import Image
 from pyarrow import feather, parquet
 
 from harness.errors import BadInput
-from harness.problems import columns
+from harness.problems import formats
 from harness.problems.columns import read_columns
 
 FRAME: dict[str, list[Any]] = {"a": [0.5, 1e-320, -3.0], "größe": [1.5, 2.5, 1e300], "word": ["x", "y", "z"]}
@@ -223,6 +223,6 @@ def test_a_file_that_does_not_fit_into_memory_is_refused_before_it_is_read(
     }
     writers[name](tmp_path / name)
     read_columns(tmp_path / name)
-    monkeypatch.setattr(columns, "memory", lambda: 1000)
+    monkeypatch.setattr(formats, "memory", lambda: 1000)
     with pytest.raises(BadInput, match=rf"data = '{name}' needs at least .* GiB of memory, and there is 0.0 GiB"):
         read_columns(tmp_path / name)

@@ -216,7 +216,11 @@ MANY = "".join(f"{i},{i * i}\n" for i in range(8))
         ),
         ("a;y\n0,5;2.5\n", {"sep": ";"}, "has '2.5' in column 'y', row 1, beside numbers with decimal commas"),
         ("a;y\n0,5;1.234,5\n", {"sep": ";"}, "has '1.234,5' in column 'y', row 1; write numbers with a decimal point"),
-        ("a,y\n1,9007199254740993\n", {}, "has 9007199254740993 in column 'y', row 1, an integer beyond 2^53"),
+        (
+            "a,y\n1,9007199254740993\n",
+            {},
+            "has 9007199254740993 in column 'y', row 1, an integer beyond 2^53, which float64 would round; make it",
+        ),
         ("a,y\n", {"inputs": ["b"]}, "inputs = 'b' is no column of 'p.csv'; allowed: a, y."),
         ("alpha,y\n", {"inputs": ["alhpa"]}, "inputs = 'alhpa' is no column of 'p.csv'; did you mean 'alpha'?"),
         ("a,y\n", {"outputs": ["y", "y"]}, "outputs = 'y' has a role already, in outputs"),
