@@ -20,7 +20,7 @@ def pendulum() -> str:
     T = 4 sqrt(L / g) K(sin^2(amplitude / 2)), plus noise; every second measurement is repeated once.
     """
     random = np.random.default_rng(0)
-    length, amplitude = random.uniform(0.1, 2.0, 120).round(3), random.uniform(0.1, 2.8, 120).round(3)
+    length, amplitude = random.uniform(0.1, 2.0, 200).round(3), random.uniform(0.1, 2.0, 200).round(3)
     length, amplitude = np.append(length, length[::2]), np.append(amplitude, amplitude[::2])
     period = 4 * np.sqrt(length / GRAVITY) * ellipk(np.sin(amplitude / 2) ** 2)
     period += NOISE * random.standard_normal(len(period))
