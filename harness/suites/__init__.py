@@ -247,18 +247,18 @@ def _width(config: RunConfig, count: int) -> int:
         )
     # Neither decides a size; so a width is sought once for all seeds and for all problems of a dimension.
     alike = config.model_copy(update={"seed": 0, "problem": ""})
-    return _nearest_width(alike, problems.get(config.problem).dimension, count)
+    return _nearest_width(alike, problems.of(config).shape, count)
 
 
 @cache
-def _nearest_width(config: RunConfig, dimension: int, count: int) -> int:
+def _nearest_width(config: RunConfig, shape: tuple[int, ...], count: int) -> int:
     """By bisection: the number of parameters grows with the width."""
     from harness.models import network
     from harness.models.interface import parameters
 
     def size(width: int) -> int:
         wide = config.model_copy(update={"width": width})
-        return wide.parameters(dimension) or parameters(network(wide, dimension))
+        return wide.parameters(*shape) or parameters(network(wide, *shape))
 
     low, high = 1, 2
     while size(high) < count:
