@@ -138,7 +138,7 @@ line = Family("their_line", RunConfig, lambda config, dimension, generator: nn.L
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[harness.problems]\ntheir_cosine = their_package:cosine\nbroken = their_package:nothing\n"
-        "[harness.models]\ntheir_line = their_package:line\n"
+        "[harness.models]\ntheir_line = their_package:line\nbroken = their_package:nothing\n"
         "[harness.methods]\nbroken = their_package:nothing\n[harness.executors]\nbroken = their_package:nothing\n"
     )
     monkeypatch.syspath_prepend(str(outside))
@@ -193,6 +193,26 @@ def test_an_executor_that_can_not_be_loaded_stops_only_who_asks_for_it(installed
         benchmark_of({"suite": "smoke", "workres": "1"})
     with pytest.raises(BadInput, match="executor 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
         benchmark_of({"suite": "smoke", "executor": "broken"})
+
+
+def test_a_problem_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:
+    assert suites.problem_names(["their_cosine"]) == suites.problem_names(["theirs"]) == ["their_cosine"]
+    assert make_plan(configure({"problem": "theirs"})).problems == ("their_cosine",)
+    with pytest.raises(BadInput, match="problem 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
+        suites.problem_names(["their_cosine", "broken"])
+    with pytest.raises(BadInput, match="problems = 'thiers' is not known; did you mean 'theirs'"):
+        suites.problem_names(["thiers"])
+
+
+def test_a_model_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:
+    smoke = suites.load("smoke")
+    assert {each.model for each in suites.configurations(smoke, [0], ["tuned"], {})} == {*FAMILIES.names()} - {"broken"}
+    with pytest.raises(BadInput, match="omega0 = '3' is not a field of model 'mlp'; it belongs to siren"):
+        resolve({"model": "mlp", "omega0": "3"})
+    with pytest.raises(BadInput, match="omega0 = '3' is a field of siren only"):
+        benchmark_of({"suite": "smoke", "omega0": "3"})
+    with pytest.raises(BadInput, match="model 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
+        benchmark_of({"suite": "smoke", "models": "broken"})
 
 
 def test_a_method_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:
