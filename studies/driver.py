@@ -23,7 +23,7 @@ from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close_if_gone
 from harness.tracking.liveness import HEARTBEAT_S, Watch, owner_tag
-from harness.tracking.parent import child_tags, end_parent
+from harness.tracking.parent import child_tags, end_parent, leave_parent
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 from studies.config import StudyConfig
 from studies.early_stopping import Earlier
@@ -141,12 +141,11 @@ def _tune(plan: Plan, config: StudyConfig, listener: Listener, stop: Stop) -> St
 
 def _conclude(client: MlflowClient, parent: str, found: Findings, stop: Stop) -> None:
     """The end of the parent run."""
-    outcome, reason = Outcome.COMPLETED, found.sentence()
     if stop.reason is not None:
-        outcome, reason = Outcome.INTERRUPTED, stop.reason
-    elif not found.has_result:
-        outcome = Outcome.ERROR
-    end_parent(client, parent, outcome.value, reason, outcome.status)
+        leave_parent(client, parent, Outcome.INTERRUPTED, stop.reason)
+        return
+    outcome = Outcome.COMPLETED if found.has_result else Outcome.ERROR
+    end_parent(client, parent, outcome.value, found.sentence(), outcome.status)
 
 
 def ask(desk: Desk) -> OpenTrial | Told | None:

@@ -31,7 +31,7 @@ from harness.run import Stop, check, stop_on_signals
 from harness.tracking.claims import close_if_gone
 from harness.tracking.liveness import Watch
 from harness.tracking.naming import error_name
-from harness.tracking.parent import child_tags, end_parent, write_errors, write_progress, write_table
+from harness.tracking.parent import child_tags, end_parent, leave_parent, write_errors, write_progress, write_table
 from harness.tracking.results import Result, results
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 
@@ -301,10 +301,10 @@ def _conclude(client: MlflowClient, parent: str, state: BenchmarkState, stop: St
     """The errors of all cells, and the end of the parent run."""
     errors = {error_name(each.problem, each.model, each.preset): each.median for each in state.spreads()}
     write_errors(client, parent, errors)
-    failed = len(state.failed())
     if stop.reason is not None:
-        outcome, reason = Outcome.INTERRUPTED, stop.reason
-    elif failed:
+        leave_parent(client, parent, Outcome.INTERRUPTED, stop.reason)
+        return
+    if failed := len(state.failed()):
         outcome, reason = Outcome.ERROR, f"{failed} cells have no result."
     else:
         outcome, reason = Outcome.COMPLETED, f"All {len(state.cells)} cells have a result."

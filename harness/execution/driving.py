@@ -23,7 +23,7 @@ from harness.run import Stop
 from harness.tracking.claims import close, unfinished
 from harness.tracking.liveness import Heartbeat
 from harness.tracking.pages import ANY_RUNS
-from harness.tracking.parent import child_tags, end_parent, open_parent
+from harness.tracking.parent import child_tags, leave_parent, open_parent
 from harness.tracking.store import STORE_ERRORS
 
 if TYPE_CHECKING:
@@ -182,8 +182,8 @@ def parent_at_work(
 ) -> Iterator[Run]:
     """The parent run (:func:`open_parent`), which gives signs of life until the end.
 
-    Whoever ends ``what`` is done without an exception ends the run too. After an exception it is ended here, and so is
-    what our workers left, if the store can be written.
+    Whoever is done with ``what`` without an exception ends the run too. After an exception it is left here
+    (:func:`leave_parent`), and what our workers left is closed, if the store can be written.
     """
     opened = open_parent(client, section, name, identity, about)
     run_id = str(opened.info.run_id)
@@ -196,7 +196,7 @@ def parent_at_work(
             outcome, reason = Outcome.INTERRUPTED, str(error) or "Stopped by SIGINT"
         with suppress(*STORE_ERRORS):
             close_ours(client, outcome, f"{reason}; the run did not end by itself in time.")
-            end_parent(client, run_id, outcome.value, reason, outcome.status)
+            leave_parent(client, run_id, outcome, reason)
         raise
 
 

@@ -16,8 +16,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from harness.addresses import clean
 from harness.escaping import in_filter
-from harness.tracking.claims import WITHDRAWAL_S, adopt, close_left_behind, owner_of, search
-from harness.tracking.liveness import owner_tag
+from harness.outcome import Outcome
+from harness.tracking.claims import WITHDRAWAL_S, adopt, close_left_behind, owner_of, search, unfinished
+from harness.tracking.liveness import Owner, owner_tag, presence
 from harness.tracking.pages import ANY_RUNS
 from harness.tracking.store import BATCH, exclusive, experiment_of
 
@@ -132,3 +133,29 @@ def end_parent(client: MlflowClient, run_id: str, outcome: str, reason: str, sta
     """Close the parent run."""
     client.log_batch(run_id, tags=[RunTag("outcome", outcome), RunTag("outcome.reason", reason)])
     client.set_terminated(run_id, status)
+
+
+def leave_parent(client: MlflowClient, run_id: str, outcome: Outcome, reason: str) -> None:
+    """Close the parent run of a driver that ends before its work does, unless another driver is at work on it.
+
+    That one owns the run then, and closes it.
+    """
+    if other := _other_driver(client, run_id):
+        client.set_tag(run_id, "owner", other)
+    else:
+        end_parent(client, run_id, outcome.value, reason, outcome.status)
+
+
+def _other_driver(client: MlflowClient, run_id: str) -> str | None:
+    """The owner tag of another driver: of whoever wrote to the parent last, or has a child at work.
+
+    One that is on another machine counts, since whether it is gone takes minutes to tell. A driver that has just nothing
+    at work, and has written before us, is missed.
+    """
+    children = unfinished(client, f"tags.`{MLFLOW_PARENT_RUN_ID}` = {in_filter(run_id)}")
+    drivers = [each.run.data.tags.get("driver", "") for each in children]
+    for tag in (client.get_run(run_id).data.tags.get("owner", ""), *drivers):
+        owner = Owner.parse(tag)
+        if owner is not None and tag != owner_tag()["owner"] and not presence(owner).gone:
+            return tag
+    return None
