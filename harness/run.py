@@ -72,13 +72,13 @@ class Stop:
             raise TimeoutError(f"The deadline passed before {before}.")
 
 
-Listener = Callable[[Event], str | None]
+EventListener = Callable[[Event], str | None]
 """Is told of each event of a training. What it says, if anything, is a reason to end the run as ``interrupted``."""
 
 
 def run(
     config: RunConfig,
-    listener: Listener = lambda event: None,
+    listener: EventListener = lambda event: None,
     tags: Mapping[str, str] | None = None,
     *,
     run_id: str | None = None,

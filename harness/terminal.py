@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.execution.attempt import Attempted
     from harness.execution.benchmark import BenchmarkResult, BenchmarkState, Spread
-    from harness.execution.config import BenchmarkConfig
+    from harness.execution.benchmark_config import BenchmarkConfig
     from harness.execution.estimate import Estimate
     from harness.run import RunResult
     from harness.training import Event

@@ -25,7 +25,6 @@ from harness.tracking.claims import close_if_gone
 from harness.tracking.liveness import HEARTBEAT_S, Watch, owner_tag
 from harness.tracking.parent import child_tags, end_parent, leave_parent
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
-from studies.config import StudyConfig
 from studies.early_stopping import Earlier
 from studies.findings import Findings, findings, write_findings, write_note
 from studies.left_behind import OWNER, hand_over, take_over
@@ -34,6 +33,7 @@ from studies.plan import Plan, Run, make_plan
 from studies.runs import failed, measure_isolated, order_of
 from studies.space import distributions
 from studies.storage import alone, counted, give_sign, look_at_storage, open_storage, open_study, storage_lost
+from studies.study_config import StudyConfig
 from studies.trials import RECORD, OpenTrial, Told, refuse, report_run, tell
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class StudyResult:
     ui_command: str | None
 
 
-Listener = Callable[[Told], None]
+TrialListener = Callable[[Told], None]
+"""Is told of each trial that has ended."""
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Desk:
     """Trials that were told when they were asked for, and that nobody has heard of yet."""
 
 
-def tune(config: StudyConfig, listener: Listener = lambda told: None) -> StudyResult:
+def tune(config: StudyConfig, listener: TrialListener = lambda told: None) -> StudyResult:
     """Ask for trials until the study has as many as it should; ``listener`` hears of each that is told.
 
     The same call after an interruption, of whatever kind, goes on where it stood, and several may be at work on one
@@ -106,7 +107,7 @@ def _desk(plan: Plan, config: StudyConfig, study: optuna.Study) -> Desk:
     return desk
 
 
-def _tune(plan: Plan, config: StudyConfig, listener: Listener, stop: Stop) -> StudyResult:
+def _tune(plan: Plan, config: StudyConfig, listener: TrialListener, stop: Stop) -> StudyResult:
     about = f"Study {markdown(plan.name)}: trials, and their runs."
     with ExitStack() as at_the_end:
         with executor(config.where) as pool:

@@ -32,7 +32,6 @@ from harness.tracking.claims import close_if_gone
 from harness.tracking.liveness import Watch
 from harness.tracking.parent import child_tags, end_parent, write_table
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, store_address
-from studies.config import ExportConfig, StudyConfig
 from studies.confirmation import Confirmation, Submit, best_trial, confirm
 from studies.findings import Findings, findings
 from studies.measures import Measured
@@ -40,6 +39,7 @@ from studies.plan import Plan, Run, difference, make_plan
 from studies.runs import measure_isolated, order_of
 from studies.space import fields
 from studies.storage import find_study, look_at_storage, open_storage, storage_lost
+from studies.study_config import ExportConfig, StudyConfig
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

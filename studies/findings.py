@@ -16,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.addresses import as_typed
 from harness.escaping import markdown
 from harness.tracking.parent import progress_tags, write_table
-from studies.config import StudyConfig
 from studies.plan import Plan
 from studies.plots import figures, page
 from studies.storage import counted
+from studies.study_config import StudyConfig
 from studies.trials import RECORD, feasible, succeeded, violations
 
 if TYPE_CHECKING:

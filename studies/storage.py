@@ -28,8 +28,8 @@ from harness.seeds import generator
 from harness.tracking import store
 from harness.tracking.liveness import owner_tag
 from harness.tracking.sqlite import SqliteFile, check_place, is_sqlite, make_whole, sqlite_file
-from studies.config import StudyConfig
 from studies.plan import Plan, difference
+from studies.study_config import StudyConfig
 
 _JOURNAL = b'{"op_code":'
 """How each line of Optuna's journal begins."""

@@ -12,9 +12,9 @@ from rich.text import Text
 from harness.addresses import as_typed
 from harness.escaping import visible
 from harness.terminal import busy
-from studies.config import StudyConfig
 from studies.driver import StudyResult
 from studies.findings import Findings
+from studies.study_config import StudyConfig
 from studies.trials import Told, feasible, succeeded, violations
 
 MOST_TRIALS = 5

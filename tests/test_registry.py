@@ -11,15 +11,15 @@ import pytest
 
 from harness import presets, problems, suites
 from harness.errors import BadInput
-from harness.execution.config import configure as benchmark_of
+from harness.execution.benchmark_config import configure as benchmark_of
 from harness.families import FAMILIES
 from harness.presets import resolve
 from harness.problems import PROBLEMS
 from harness.registry import Registry, check_name, load_plugins, nearest
 from reports.criteria import CRITERIA
 from studies.catalogue import STUDIES
-from studies.config import configure
 from studies.plan import make_plan
+from studies.study_config import configure
 
 # What CONTRIBUTING.md shows.
 PROBLEM = """

@@ -18,7 +18,7 @@ from harness.config import RunConfig
 from harness.errors import BadInput, quoted
 from harness.escaping import markdown
 from harness.execution.attempt import Attempted, Task, attempt_isolated
-from harness.execution.config import BenchmarkConfig
+from harness.execution.benchmark_config import BenchmarkConfig
 from harness.execution.driving import Work, close_ours, drive, parent_at_work
 from harness.execution.executors import executor
 from harness.execution.isolation import Limits
@@ -163,7 +163,8 @@ class BenchmarkState:
         return (time.monotonic() - self.started) / self.computed * (len(self.cells) - len(self.settled))
 
 
-Listener = Callable[[BenchmarkState, Attempted | None], None]
+CellListener = Callable[[BenchmarkState, Attempted | None], None]
+"""Is told of each cell that is settled, and once at the start, of none."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def plan(config: BenchmarkConfig) -> dict[str, Cell]:
     return cells
 
 
-def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended: None) -> BenchmarkResult:
+def benchmark(config: BenchmarkConfig, listener: CellListener = lambda state, ended: None) -> BenchmarkResult:
     """Compute whatever of the suite has no result in the store; ``listener`` is told of each cell that is settled.
 
     The same call after an interruption, of whatever kind, goes on where it stood. Raises BadInput, with nothing left
@@ -235,7 +236,7 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
 
 
 def _compute_what_is_missing(
-    config: BenchmarkConfig, cells: Mapping[str, Cell], listener: Listener, stop: Stop
+    config: BenchmarkConfig, cells: Mapping[str, Cell], listener: CellListener, stop: Stop
 ) -> BenchmarkResult:
     name = suites.title(config.suite)
     identity = f"{name}-{_hash(cells)}"
