@@ -125,5 +125,11 @@ def levenberg_marquardt(objective: Objective, config: LMConfig, rate: Rate) -> S
 
 
 register(
-    Method("lm", LMConfig, levenberg_marquardt, "Levenberg-Marquardt with geodesic acceleration, for small networks.")
+    Method(
+        "lm",
+        LMConfig,
+        levenberg_marquardt,
+        "Levenberg-Marquardt with geodesic acceleration, for small networks.",
+        reads_jacobian=True,
+    )
 )

@@ -36,7 +36,8 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     """
     most = max(interface.parameters(model.network), config.parameters(data.train.x.shape[1]))
     config.method.check_size(most, data.rows, data.train.y.element_size())
-    jets.load_what_it_takes(model.network)
+    if METHODS.get(config.optimizer).reads_jacobian or any(rows.order for rows in data.declared):
+        jets.load_what_it_takes(model.network)
     for block in declared(model, data):
         block.check()
     return _events(model, data, config)
