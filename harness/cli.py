@@ -535,7 +535,7 @@ LISTED: dict[str, Callable[[], list[Row]]] = {
 )
 @option("--plugins", help="Modules or .py files to import first, comma-separated.")
 def list_command(kind: str | None, plugins: str | None) -> None:
-    """What there is: problems, models, optimizers, presets, suites, executors, criteria and studies."""
+    """List problems, models, optimizers, presets, suites, executors, criteria and studies."""
     from harness.terminal import busy
 
     with busy("loading"):

@@ -89,8 +89,8 @@ def run(
 
     ``run_id`` is a run of the store to record into, else a new one is made; ``twin`` saves training it once more.
     Raises BadInput, with nothing left behind, for a problem, model, device or store that can't be used, or a network that is
-    too large for its optimizer, and StoreLost when the store fails for good. Whatever else goes wrong is the outcome of the
-    run: a NaN, an exception, a signal or a deadline ends it, and what there is gets recorded.
+    too large for its optimizer, and StoreLost when the store fails and does not come back. Everything else that goes
+    wrong is the outcome of the run: a NaN, an exception, a signal or a deadline ends it, and what it has is recorded.
     """
     tags = {**(tags or {}), **({"twin_run": twin.run_id} if twin else {})}
     check(config, memory())

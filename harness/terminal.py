@@ -252,7 +252,7 @@ def summarise_benchmark(result: BenchmarkResult, console: Console) -> None:
 
 
 def results(spreads: Sequence[Spread]) -> Table:
-    """What each model came to on each problem, in a table that fits a narrow window; of very many the medians over them."""
+    """The errors of each model on each problem, in a table that fits a narrow window; for very many problems their medians."""
     from harness.presets import DAGGER
 
     presets = {each.preset for each in spreads}

@@ -45,7 +45,7 @@ ASK_S = 2.0
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study came to."""
+    """The result of a study."""
 
     name: str
     parent: str
@@ -78,7 +78,7 @@ class Desk:
     none_until: float = 0.0
     """When it is worth while to ask for a trial again, after there was none."""
     refused: list[Told] = field(default_factory=list)
-    """Trials that were told when they were asked for, and that nobody has heard of yet."""
+    """Trials that were told when they were asked for, and that the listener has not been told of yet."""
 
 
 def tune(config: StudyConfig, listener: TrialListener = lambda told: None) -> StudyResult:
@@ -173,7 +173,7 @@ Submit = Callable[[OpenTrial, Run], Future[Measured]]
 
 
 def _submitter(client: MlflowClient, experiment_id: str, tags: Mapping[str, str], desk: Desk, pool: Executor) -> Submit:
-    """What has a run of a trial computed by the pool."""
+    """The function that has a run of a trial computed by the pool."""
     config = desk.config
     limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
 

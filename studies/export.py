@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export came to."""
+    """The result of an export."""
 
     path: Path | None
     """The file that was written; None when the preset was not beaten."""
@@ -141,7 +141,7 @@ def _confirm_and_write(
 def _submitter(
     config: StudyConfig, client: MlflowClient, experiment_id: str, tags: Mapping[str, str], pool: Executor
 ) -> Submit:
-    """What has a run computed by the pool."""
+    """The function that has a run computed by the pool."""
     limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
 
     def submit(run: Run, known: Mapping[str, Measured]) -> Future[Measured]:

@@ -1,4 +1,4 @@
-"""What a study has come to, and what it leaves in its parent run."""
+"""The results of a study so far, and what is written of them to its parent run."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _numbers(numbers: list[int]) -> str:
 
 
 def findings(plan: Plan, study: optuna.Study, *, weigh: bool = False) -> Findings:
-    """What a study has come to so far; ``weigh``: with the importance of its hyperparameters."""
+    """The results of a study so far; ``weigh``: with the importance of its hyperparameters."""
     return Findings(plan, tuple(counted(study)), _importance(plan, study) if weigh else {})
 
 

@@ -138,7 +138,7 @@ line = Family("their_line", RunConfig, lambda config, dimension, generator: nn.L
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[harness.problems]\ntheir_cosine = their_package:cosine\nbroken = their_package:nothing\n"
-        "[harness.models]\ntheir_line = their_package:line\nbroken = their_package:nothing\n"
+        "[harness.models]\ntheir_line = their_package:line\n"
         "[harness.methods]\nbroken = their_package:nothing\n[harness.executors]\nbroken = their_package:nothing\n"
     )
     monkeypatch.syspath_prepend(str(outside))
@@ -205,6 +205,9 @@ def test_a_problem_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: 
 
 
 def test_a_model_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:
+    entry_points = installed / "their_package-1.0.dist-info" / "entry_points.txt"
+    models = "[harness.models]\n"
+    entry_points.write_text(entry_points.read_text().replace(models, f"{models}broken = their_package:nothing\n"))
     smoke = suites.load("smoke")
     assert {each.model for each in suites.configurations(smoke, [0], ["tuned"], {})} == {*FAMILIES.names()} - {"broken"}
     with pytest.raises(BadInput, match="omega0 = '3' is not a field of model 'mlp'; it belongs to siren"):

@@ -120,7 +120,7 @@ def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempt
     try:
         done = run(config, listener, tags=task.tags, run_id=claimed.run_id, twin=twin)
     except BadInput as error:
-        # Found out before the run began, so that nobody but the claim knows of it.
+        # Found before the run began, so that the run that was claimed is still open.
         close(client, claimed.run_id, str(error), Outcome.ERROR)
         return Attempted(task.fingerprint, Outcome.ERROR, claimed.run_id, str(error))
     return Attempted(

@@ -1,4 +1,4 @@
-"""The benchmark: whatever cells of a suite have no result yet are computed, and each is accounted for once."""
+"""The benchmark: the cells of a suite that have no result yet are computed, and each is counted once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Spread:
-    """What the runs with a result of one problem, model and preset have come to, as ``final/log10_nmse``.
+    """The errors of the runs with a result of one problem, model and preset, as ``final/log10_nmse``.
 
     A run that diverged has not reached any error: it counts as infinite.
     """
@@ -120,7 +120,7 @@ class BenchmarkState:
         ]
 
     def spreads(self) -> list[Spread]:
-        """What there is of each problem, model and preset so far, in the order of the plan."""
+        """The errors so far of each problem, model and preset, in the order of the plan."""
         found: dict[tuple[str, str, str], list[tuple[float, int]]] = {}
         marked: set[tuple[str, str, str]] = set()
         for fingerprint, cell in self.cells.items():
@@ -169,7 +169,7 @@ CellListener = Callable[[BenchmarkState, Attempted | None], None]
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """What a benchmark came to."""
+    """The result of a benchmark."""
 
     benchmark: str
     """Its id: the suite and a hash of the plan, so that the same command means the same benchmark."""
@@ -223,7 +223,7 @@ def plan(config: BenchmarkConfig) -> dict[str, Cell]:
 
 
 def benchmark(config: BenchmarkConfig, listener: CellListener = lambda state, ended: None) -> BenchmarkResult:
-    """Compute whatever of the suite has no result in the store; ``listener`` is told of each cell that is settled.
+    """Compute the cells of the suite that have no result in the store; ``listener`` is told of each that is settled.
 
     The same call after an interruption, of whatever kind, goes on where it stood. Raises BadInput, with nothing left
     behind, when the store, the scheduler or the suite can't be used, and StoreLost when the store fails in the middle.
@@ -267,7 +267,7 @@ def _compute_what_is_missing(
 
 
 def _begin(client: MlflowClient, parent: str, config: BenchmarkConfig, state: BenchmarkState) -> None:
-    """The plan into the parent run, and into the state what the store has of it."""
+    """Write the plan to the parent run, and take the results that the store has into the state."""
     for preset in sorted({cell.config.preset for cell in state.cells.values()}):
         client.set_tag(parent, f"preset.digest.{preset}", digest(preset))
     write_table(client, parent, "plan.json", [_row(cell) for cell in state.cells.values()])
@@ -284,7 +284,7 @@ def _submitter(
     state: BenchmarkState,
     pool: Executor,
 ) -> Callable[[Cell], Future[Attempted]]:
-    """What has a cell computed by the pool."""
+    """The function that has a cell computed by the pool."""
     since = time.time() if config.force else 0.0
     limits = Limits(config.where.threads, config.timeout, config.where.max_memory)
 
@@ -317,8 +317,8 @@ def compute(
 ) -> Iterator[Attempted]:
     """Settle every cell that is not (:func:`drive`), and yield how each ended. A pruned KAN waits for its twin.
 
-    Ends early when ``stop`` has a reason. What that interrupts is yielded and left: it was stopped by what stopped us, for
-    that its worker was asked by a SIGTERM is between us and the worker.
+    Ends early when ``stop`` has a reason. Runs that this interrupts are yielded, with our reason in the place of the SIGTERM
+    that we sent to their workers, and stay unsettled.
     """
     ready: deque[Cell] = deque()
     held: dict[str, list[Cell]] = {}
@@ -371,7 +371,7 @@ def _row(cell: Cell) -> dict[str, object]:
 
 
 def _summarise(client: MlflowClient, parent: str, config: BenchmarkConfig, state: BenchmarkState) -> None:
-    """Counts, errors and failures into the parent run."""
+    """Write counts, errors and failures to the parent run."""
     counts = state.counts()
     ended = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     lines = [f"**{markdown(config.suite)}**: {len(state.cells)} cells, {ended}.", ""]

@@ -79,15 +79,15 @@ LookAt = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Work(Generic[Item, Ended]):
-    """What there is to do, and how."""
+    """The items to be computed, and how."""
 
     take: Callable[[], Item | None]
-    """The next that can begin; None when there is none at the moment."""
+    """Gives the next item that can begin; None when there is none at the moment."""
     again: Callable[[Item], object]
-    """Is given back one that has to begin once more."""
+    """Takes back an item that has to begin once more."""
     submit: Callable[[Item], Future[Ended]]
     failed: Callable[[Item, Outcome, str, str], Ended]
-    """What it is that an item has no result: by outcome, reason and run id."""
+    """Makes the ending of an item without a result, from outcome, reason and run id."""
     close_lost: CloseLost
     look_at: LookAt
     more: Callable[[], bool] = lambda: False
@@ -109,8 +109,8 @@ class Round(Generic[Item, Ended]):
 def drive(work: Work[Item, Ended], window: int, stop: Stop) -> Iterator[Round[Item, Ended]]:
     """Have everything computed, and say after each wait what has ended; ``window`` items are submitted at a time.
 
-    An item whose worker is lost is tried again, ``RETRIES`` times, and so is one that was interrupted although nobody
-    stopped us. One that another process is at work on is asked for again later, and its run closed once that process is
+    An item whose worker is lost is tried again, ``RETRIES`` times, and so is one that was interrupted although
+    we were not stopped. One that another process is at work on is asked for again later, and its run closed once that process is
     gone. When ``stop`` has a reason nothing new begins, and the last round says what has ended all the same.
     """
     futures: dict[Future[Ended], Item] = {}

@@ -68,7 +68,7 @@ class Problem:
         for section in self.sections:
             check_name("section", section)
         if len({rows.name for rows in self.rows}) < len(self.rows):
-            raise BadInput(f"problem {self.name!r} has two rows of one name; give each a name of its own.")
+            raise BadInput(f"problem {self.name!r} has two rows of one name; give each another name.")
         if self.dimension not in (1, 2):
             raise BadInput(
                 f"problem {self.name!r} has dimension = {self.dimension}; "

@@ -56,9 +56,9 @@ def open_parent(
 def _found_or_made(client: MlflowClient, experiment_id: str, name: str, identity: Mapping[str, str]) -> Run:
     """One parent, although several processes may come at the same moment to a server, which has no lock to offer.
 
-    As with a claim, each makes a candidate first and looks for rivals then. Whoever sees a rival with a smaller id
-    withdraws; whoever has the smallest waits for the others to do so, or to be the parent because they saw nobody. What
-    is the parent once stays it, so everybody else joins it.
+    As with a claim, each makes a candidate first and looks for rivals then. One that sees a rival with a smaller id
+    withdraws; the one with the smallest waits until the others have withdrawn, or one that saw no rival is the parent. A
+    parent stays the parent, so all others join it.
     """
     mine: str | None = None
     patience = 0.0
@@ -125,7 +125,7 @@ def write_errors(client: MlflowClient, run_id: str, errors: Mapping[str, float])
 
 
 def progress_tags(note: str) -> list[RunTag]:
-    """The note on a parent's page, and whoever wrote it as its owner: of several drivers one that is still there."""
+    """The note on a parent's page, with its writer as the owner of the run: of several drivers one that is alive."""
     return [RunTag(key, value) for key, value in {"mlflow.note.content": note, **owner_tag()}.items()]
 
 
@@ -147,10 +147,10 @@ def leave_parent(client: MlflowClient, run_id: str, outcome: Outcome, reason: st
 
 
 def _other_driver(client: MlflowClient, run_id: str) -> str | None:
-    """The owner tag of another driver: of whoever wrote to the parent last, or has a child at work.
+    """The owner tag of another driver: of the one that wrote to the parent last, or of one that has a child at work.
 
-    One that is on another machine counts, since whether it is gone takes minutes to tell. A driver that has just nothing
-    at work, and has written before us, is missed.
+    A driver on another machine counts: to tell whether it is gone takes minutes. A driver is missed that has no child at
+    work at the moment, and wrote to the parent before us.
     """
     children = unfinished(client, f"tags.`{MLFLOW_PARENT_RUN_ID}` = {in_filter(run_id)}")
     drivers = [each.run.data.tags.get("driver", "") for each in children]

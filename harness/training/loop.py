@@ -165,7 +165,7 @@ class Training:
     def _check(self, parameters: list[torch.nn.Parameter], value: float) -> None:
         """Raise _NotFinite where the objective, its gradient or the parameters are not finite.
 
-        A mean of squares is finite only when every prediction is, so the loss speaks for the predictions.
+        A mean of squares is finite only when every prediction is, so a finite loss means finite predictions.
         """
         norms = (value, gradient_norm(parameters), norm(parameters))
         if not all(map(math.isfinite, norms)):
