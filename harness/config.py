@@ -362,7 +362,7 @@ class PrunedKANConfig(KANConfig):
     """KAN that is sparsified, pruned and retrained (:mod:`harness.training.plans`)."""
 
     identity_if_changed: ClassVar[frozenset[str]] = RunConfig.identity_if_changed | {"symbolic"}
-    """A formula is a result, so whoever asks for one must not be given a run without. All else is the same in both."""
+    """A formula is a result, so a run without one does not do for a user who asks for it. All else is the same in both."""
 
     prune_mode: Literal["threshold", "greedy"] = field(
         "threshold",

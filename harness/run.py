@@ -73,13 +73,13 @@ class Stop:
             raise TimeoutError(f"The deadline passed before {before}.")
 
 
-Listener = Callable[[Event], str | None]
+EventListener = Callable[[Event], str | None]
 """Is told of each event of a training. What it says, if anything, is a reason to end the run as ``interrupted``."""
 
 
 def run(
     config: RunConfig,
-    listener: Listener = lambda event: None,
+    listener: EventListener = lambda event: None,
     tags: Mapping[str, str] | None = None,
     *,
     run_id: str | None = None,
@@ -90,8 +90,8 @@ def run(
 
     ``run_id`` is a run of the store to record into, else a new one is made; ``twin`` saves training it once more.
     Raises BadInput, with nothing left behind, for a problem, model, device or store that can't be used, or a network that is
-    too large for its optimizer, and StoreLost when the store fails for good. Whatever else goes wrong is the outcome of the
-    run: a NaN, an exception, a signal or a deadline ends it, and what there is gets recorded.
+    too large for its optimizer, and StoreLost when the store fails and does not come back. Everything else that goes
+    wrong is the outcome of the run: a NaN, an exception, a signal or a deadline ends it, and what it has is recorded.
     """
     tags = {**(tags or {}), **({"twin_run": twin.run_id} if twin else {})}
     check(config, memory())

@@ -232,7 +232,7 @@ def test_suites_are_listed_with_what_they_are(capsys: Captured) -> None:
 
 
 def test_help_of_a_benchmark_names_every_field(capsys: Captured) -> None:
-    from harness.execution.config import OWN
+    from harness.execution.benchmark_config import OWN
     from harness.execution.executors import every_field
 
     assert call("benchmark", "--help") == 0

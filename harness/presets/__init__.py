@@ -180,7 +180,7 @@ def _refuse_unknown(given: Mapping[str, Any], config: type[RunConfig], model: st
     for name, value in given.items():
         if name in fields_of(config):
             continue
-        owners = [other for other in FAMILIES.names() if name in FAMILIES.get(other).config.model_fields]
+        owners = [other for other, its in FAMILIES.usable().items() if name in its.config.model_fields]
         if owners:
             raise BadInput(
                 f"{name} = {quoted(value)} is not a field of model {model!r}; it belongs to {', '.join(owners)}."

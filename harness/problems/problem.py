@@ -89,7 +89,7 @@ class Problem:
         if not self.sections:
             raise self._wrong("belongs to no section; name one, which becomes its default experiment")
         if len({rows.name for rows in self.rows}) < len(self.rows):
-            raise self._wrong("has two rows of one name; give each a name of its own")
+            raise self._wrong("has two rows of one name; give each another name")
         if self.dimension < 1:
             raise self._wrong(f"has dimension = {self.dimension}; allowed: 1 and more")
         if (self.target is no_target) == (self.table is None):

@@ -105,7 +105,7 @@ class Recorder:
         try:
             self._open(opening | dict(tags or {}))
         except BaseException as error:
-            # Nobody has entered the context yet, so nobody else would close the run.
+            # The context was not entered yet, so its end would not close the run.
             self.__exit__(type(error), error, error.__traceback__)
             raise
 
@@ -291,7 +291,7 @@ class Recorder:
     def _write_all(
         self, pieces: Mapping[str, Callable[[], None]], ending: Ending
     ) -> tuple[Ending, list[BaseException]]:
-        """Write each piece, whatever becomes of the others; the ending after that, and every fault."""
+        """Write each piece, also where another fails; then the ending, and every fault."""
         faults = [] if ending.error is None else [ending.error]
         for what, write in pieces.items():
             if what == "the model" and ending.outcome is not Outcome.COMPLETED:

@@ -290,9 +290,9 @@ def database(uri: str) -> Engine | None:
 
 @contextmanager
 def exclusive(uri: str) -> Iterator[None]:
-    """While this is open, nobody else is inside of it for the same store; a tracking server has no such lock to offer.
+    """A lock: one process at a time is in here for the same store. A tracking server has no such lock.
 
-    Raises what the database raises when it can't be reached. What is refused in here leaves no lock file of its own.
+    Raises what the database raises when it can't be reached. What is refused in here leaves no new lock file.
     """
     if is_sqlite(uri):
         file = sqlite_file(uri)
@@ -304,7 +304,7 @@ def exclusive(uri: str) -> Iterator[None]:
         try:
             with engine.connect() as connection:
                 if engine.dialect.name == "postgresql":
-                    # Released with the connection, so that a process that dies holds up nobody.
+                    # Released with the connection, so that a process that dies blocks no other.
                     connection.execute(text("SELECT pg_advisory_lock(hashtext('harness'))"))
                 yield
         finally:
@@ -317,7 +317,7 @@ def exclusive(uri: str) -> Iterator[None]:
 def lock_file(path: Path) -> Iterator[None]:
     """Hold a lock file, which stays for the next one, unless it was made for what then failed.
 
-    Whoever waited for a file that is gone by then takes a new one (filelock looks).
+    A process that waited for a file that is gone by then takes a new one (filelock looks).
     """
     new = not path.exists()
     with FileLock(path, timeout=120):

@@ -1,4 +1,4 @@
-"""Training is a stream of events; whoever iterates over it decides what to do with them, and when to stop."""
+"""Training is a stream of events; the caller that iterates over it decides what to do with them, and when to stop."""
 
 from harness.training.events import BaseStarted, Diverged, Epoch, Event, Kept, NonFinite, Pruned, StageStarted, Taken
 from harness.training.loop import Training, train

@@ -37,7 +37,8 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     """
     most = max(interface.parameters(model.network), config.parameters(*data.shape))
     config.method.check_size(most, data.rows, data.train.y.element_size())
-    jets.load_what_it_takes(model.network)
+    if METHODS.get(config.optimizer).reads_jacobian or any(rows.order for rows in data.declared):
+        jets.load_what_it_takes(model.network)
     for block in declared(model, data):
         block.check()
     return _events(model, data, config)
@@ -200,7 +201,7 @@ class Training:
     def _check(self, parameters: list[torch.nn.Parameter], value: float) -> None:
         """Raise _NotFinite where the objective, its gradient or the parameters are not finite.
 
-        A mean of squares is finite only when every prediction is, so the loss speaks for the predictions.
+        A mean of squares is finite only when every prediction is, so a finite loss means finite predictions.
         """
         norms = (value, gradient_norm(parameters), norm(parameters))
         if not all(map(math.isfinite, norms)):

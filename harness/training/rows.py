@@ -181,7 +181,7 @@ class Objective:
 
     @functools.cached_property
     def _factors(self) -> list[float]:
-        # With these the blocks, one below the other, have the mean square that F has.
+        # With these factors the blocks, stacked, have the mean square F.
         return [math.sqrt(block.weight * self.rows / len(block)) for block in self.blocks]
 
     def evaluate(self) -> Tensor:
