@@ -62,6 +62,8 @@ def _text(file: BufferedIOBase, what: str, separators: str) -> tuple[Any, None]:
     first = re.search(rb"[^\r\n]+", raw)
     if first is None:
         raise BadInput(f"{what} is empty; its first line should name the columns, and each other be a row.")
+    if not raw.endswith((b"\n", b"\r")):
+        raw += b"\n"  # without which a line of names alone is nothing
     header = first[0].decode()
     bare = re.sub('"[^"]*"', "", header)
     separator = next((each for each in separators if each in bare), separators[-1])
@@ -95,7 +97,7 @@ def _parsed(raw: bytes, what: str, separator: str, decimal: str) -> Any:
         if odd:
             row = odd[0]
             raise BadInput(
-                f"{what} has {row.actual_columns} values in row {row.number - 1}, and {row.expected_columns} columns; a value "
+                f"{what} has {row.actual_columns} {'cell' if row.actual_columns == 1 else 'cells'} instead of {row.expected_columns} in row {row.number - 1}; a cell "
                 "in which a separator stands needs quotes."
             ) from error
         raise BadInput(f"{what} can't be read as a table: {first_line(error)}.") from error
