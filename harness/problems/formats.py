@@ -95,10 +95,10 @@ def _parsed(raw: bytes, what: str, separator: str, decimal: str) -> Any:
         )
     except pa.ArrowInvalid as error:
         if odd:
-            row = odd[0]
+            cells, wanted, row = odd[0].actual_columns, odd[0].expected_columns, odd[0].number - 1
             raise BadInput(
-                f"{what} has {row.actual_columns} {'cell' if row.actual_columns == 1 else 'cells'} instead of {row.expected_columns} in row {row.number - 1}; a cell "
-                "in which a separator stands needs quotes."
+                f"{what} has {cells} {'cell' if cells == 1 else 'cells'} instead of {wanted} in row {row}; "
+                "a cell in which a separator stands needs quotes."
             ) from error
         raise BadInput(f"{what} can't be read as a table: {first_line(error)}.") from error
 
