@@ -17,7 +17,7 @@ from harness.errors import BadInput
 from harness.families import FAMILIES
 from harness.methods import METHODS
 from harness.problems import PROBLEMS
-from tests.support import MODELS, all_runs, as_options, only_run, python, small
+from tests.support import MODELS, ROOT, all_runs, as_options, only_run, python, small
 from tests.test_registry import PROBLEM, installed  # noqa: F401  (a fixture)
 
 Captured = pytest.CaptureFixture[str]
@@ -244,6 +244,7 @@ COMMANDS = {
     "run": ("--epochs", "1"),
     "benchmark": ("--suite", "smoke"),
     "benchmark --dry_run": ("--suite", "smoke"),
+    "predict": ("a", str(ROOT / "examples" / "pendulum.csv")),
     "report": (),
     "report compare": ("a", "b"),
     "study": ("--problem", "poisson_1d_sin"),

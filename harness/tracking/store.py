@@ -232,7 +232,9 @@ def _look(uri: str, file: SqliteFile | None, reading: bool) -> bool:
         return True
     if file is not None:
         if file.reads_only and not reading:
-            raise OSError("it is opened read-only, which will do only for report, compare, doctor and a dry run")
+            raise OSError(
+                "it is opened read-only, which will do only for report, compare, predict, doctor and a dry run"
+            )
         check_place(file)
         if not file.is_there:
             _refuse_identities_of_nothing()
