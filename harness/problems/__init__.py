@@ -5,10 +5,11 @@
 2
 """
 
+from harness.problems.expression import of_formula
 from harness.problems.problem import PROBLEMS, Problem, get, register
 from harness.problems.rows import Jet, Rows
 
-__all__ = ["PROBLEMS", "Jet", "Problem", "Rows", "get", "register"]
+__all__ = ["PROBLEMS", "Jet", "Problem", "Rows", "get", "of_formula", "register"]
 
 # The built-in problems register when they are imported, as those of a plug-in do, and are told in this order.
 from harness.problems import functions, poisson  # noqa: F401  (needs the names above)

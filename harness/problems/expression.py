@@ -62,12 +62,20 @@ def _vocabulary() -> dict[str, Any]:
     return {"__builtins__": {}, "pi": pi, "sinc": sinc, **{name: getattr(torch, name) for name in FUNCTIONS}}
 
 
-def problem_of(name: str, text: str, ranges: Mapping[str, tuple[float, float]], **fields: Any) -> Problem:
+def of_formula(name: str, text: str, ranges: Mapping[str, tuple[float, float]], **fields: Any) -> Problem:
     """The problem of learning an :class:`Expression` of the inputs that ``ranges`` names, between the bounds that it gives.
 
     The gradient is autograd's; ``fields`` are further fields of the problem. Raises BadInput as :class:`Problem` does.
     """
     expression = Expression(text, tuple(ranges))
-    low, high = zip(*((float(low), float(high)) for low, high in ranges.values()), strict=True)
-    given = {"dimension": len(ranges), "inputs": tuple(ranges), "low": low, "high": high}
-    return Problem(name=name, target=expression, formula=expression.formula, **given, **fields)
+    return Problem(
+        name=name,
+        dimension=len(ranges),
+        target=expression,
+        formula=expression.formula,
+        inputs=expression.inputs,
+        outputs=("value",) if "f" in ranges else ("f",),
+        low=tuple(float(low) for low, _ in ranges.values()),
+        high=tuple(float(high) for _, high in ranges.values()),
+        **fields,
+    )

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 
-from harness.problems.expression import problem_of
+from harness.problems.expression import of_formula
 from harness.problems.problem import register
 
 PI = math.pi
@@ -30,7 +30,7 @@ def feynman(equation: str, pykan: int, text: str, /, smooth: bool = True, **rang
     has left it as it is.
     """
     register(
-        problem_of(
+        of_formula(
             f"feynman_{_slug(equation)}",
             text,
             ranges,
@@ -44,7 +44,7 @@ def feynman(equation: str, pykan: int, text: str, /, smooth: bool = True, **rang
 def without_dimensions(equation: str, text: str, /, smooth: bool = True, **ranges: tuple[float, float]) -> None:
     """Register what the paper's table has in the place of a formula; the ranges are ours, since it tells none."""
     register(
-        problem_of(
+        of_formula(
             f"feynman_paper_{_slug(equation)}",
             text,
             ranges,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from harness.problems.expression import problem_of
+from harness.problems.expression import of_formula
 from harness.problems.problem import register
 
 SECTIONS = ("friedman",)
@@ -25,7 +25,7 @@ CIRCUIT = {
 }
 
 register(
-    problem_of(
+    of_formula(
         "friedman_1",
         "10 * sin(pi * x1 * x2) + 20 * (x3 - 0.5)**2 + 10 * x4 + 5 * x5",
         {f"x{i}": (0.0, 1.0) for i in range(1, 11)},
@@ -34,7 +34,7 @@ register(
     )
 )
 register(
-    problem_of(
+    of_formula(
         "friedman_2",
         "sqrt(x1**2 + (x2 * x3 - 1 / (x2 * x4))**2)",
         CIRCUIT,
@@ -43,7 +43,7 @@ register(
     )
 )
 register(
-    problem_of(
+    of_formula(
         "friedman_3",
         "arctan((x2 * x3 - 1 / (x2 * x4)) / x1)",
         CIRCUIT,

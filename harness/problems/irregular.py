@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from harness.problems.expression import Expression, problem_of
+from harness.problems.expression import Expression, of_formula
 from harness.problems.problem import Problem, Values, register
 from harness.problems.rows import Points
 
@@ -37,7 +37,7 @@ def irregular(
     """Register a formula. ``steep``: autograd knows no finite slope at a point of the dense grid, and 0 is taken there."""
     gradient = Expression(text, tuple(ranges)).finite_gradient if steep else None
     register(
-        problem_of(
+        of_formula(
             f"irregular_{name}",
             text,
             ranges,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from harness.problems.expression import problem_of
+from harness.problems.expression import of_formula
 from harness.problems.problem import Problem, register
 from harness.problems.rows import Points
 
@@ -208,7 +208,7 @@ for orders, text in (
     ("2_2", "sqrt(15 / (32 * pi)) * sin(phi)**2 * cos(2 * theta)"),
 ):
     register(
-        problem_of(
+        of_formula(
             f"special_sph_harm_{orders}",
             text,
             {"theta": (0.0, 2 * math.pi), "phi": (0.0, math.pi)},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from harness.problems.expression import problem_of
+from harness.problems.expression import of_formula
 from harness.problems.problem import Problem, Values, register
 from harness.problems.rows import Points
 
@@ -38,7 +38,7 @@ register(
     )
 )
 register(
-    problem_of(
+    of_formula(
         "toy_exponential",
         "exp(sin(pi * x) + y**2)",
         {"x": UNIT, "y": UNIT},
@@ -46,9 +46,9 @@ register(
         citation=KAN_PAPER,
     )
 )
-register(problem_of("toy_product", "x * y", {"x": UNIT, "y": UNIT}, sections=SECTIONS, citation=KAN_PAPER))
+register(of_formula("toy_product", "x * y", {"x": UNIT, "y": UNIT}, sections=SECTIONS, citation=KAN_PAPER))
 register(
-    problem_of(
+    of_formula(
         "toy_4d",
         "exp((sin(pi * (x1**2 + x2**2)) + sin(pi * (x3**2 + x4**2))) / 2)",
         {"x1": UNIT, "x2": UNIT, "x3": UNIT, "x4": UNIT},

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness import problems
-from harness.problems.expression import Expression, problem_of
+from harness.problems.expression import Expression, of_formula
 from harness.problems.problem import Problem
 
 DECLARED = [problems.get(name) for name in problems.PROBLEMS.names()]
@@ -43,8 +43,8 @@ def test_a_text_can_reach_nothing_but_its_inputs_and_its_functions() -> None:
         Expression("open(x)", ("x",))(torch.zeros(1, 1))
 
 
-def test_a_problem_of_a_formula_has_its_inputs_and_bounds_in_the_order_of_the_ranges() -> None:
-    problem = problem_of("p", "b - a", {"b": (0, 2), "a": (-1, 1)}, sections=("mine",), citation="me")
+def test_a_of_formula_a_formula_has_its_inputs_and_bounds_in_the_order_of_the_ranges() -> None:
+    problem = of_formula("p", "b - a", {"b": (0, 2), "a": (-1, 1)}, sections=("mine",), citation="me")
     assert (problem.dimension, problem.inputs, problem.bounds) == (2, ("b", "a"), ((0.0, 2.0), (-1.0, 1.0)))
     assert problem.target(torch.tensor([[3.0, 1.0]])).item() == 2.0
 

@@ -18,7 +18,8 @@ def blocks(x: Array) -> Array:
     """As WaveLab's MakeSignal has them."""
     places = [0.1, 0.13, 0.15, 0.23, 0.25, 0.40, 0.44, 0.65, 0.76, 0.78, 0.81]
     steps = [4, -5, 3, -4, 5, -4.2, 2.1, 4.3, -3.1, 2.1, -4.2]
-    return np.sum([h * (x > t) for t, h in zip(places, steps, strict=True)], axis=0, dtype=float)
+    total: Array = np.sum([h * (x > t) for t, h in zip(places, steps, strict=True)], axis=0, dtype=float)
+    return total
 
 
 def bumps(x: Array) -> Array:
@@ -26,12 +27,15 @@ def bumps(x: Array) -> Array:
     heights = [4, 5, 3, 4, 5, 4.2, 2.1, 4.3, 3.1, 5.1, 4.2]
     widths = [0.005, 0.005, 0.006, 0.01, 0.01, 0.03, 0.01, 0.01, 0.005, 0.008, 0.005]
     terms = [h / (1 + np.abs((x - t) / w)) ** 4 for t, h, w in zip(places, heights, widths, strict=True)]
-    return np.sum(terms, axis=0)
+    total: Array = np.sum(terms, axis=0)
+    return total
 
 
 def waves(x: Array, frequencies: range) -> Array:
     count = len(frequencies)
-    return np.sum([np.sin(2 * np.pi * f * x + np.pi * (k + 1) ** 2 / count) for k, f in enumerate(frequencies)], axis=0)
+    terms = [np.sin(2 * np.pi * f * x + np.pi * (k + 1) ** 2 / count) for k, f in enumerate(frequencies)]
+    total: Array = np.sum(terms, axis=0)
+    return total
 
 
 BY_NUMPY: dict[str, Callable[..., Array]] = {
