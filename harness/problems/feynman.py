@@ -2,8 +2,8 @@
 
 ``feynman`` has the formulas of pykan's data set (pykan 0.2.8, ``kan/feynman.py``), with its names of the variables and its
 ranges. They are those of the Feynman Symbolic Regression Database (Udrescu and Tegmark 2020, AI Feynman, Science Advances
-6(16), eaay2631). They stand under pykan's names, but for I.6.2 (there I.6.20), I.8.14 (I.8.4), I.18.12 (a second I.18.4),
-I.18.14 (I.18.16), II.10.9 (I.10.9) and the names of people, which are the Lectures' own. The citation tells pykan's number.
+6(16), eaay2631), some of textbooks. They stand under pykan's names, but for I.6.2 (there I.6.20), I.8.14 (I.8.4), I.18.12 (a
+second I.18.4), I.18.14 (I.18.16), II.10.9 (I.10.9), and the spelling of people. The citation tells pykan's number.
 
 Number 114, Jackson 2.11, is left out: pykan raises when it evaluates it. For I.16.6 (20) and Goldstein 12.80 (113), pykan has
 one formula as a symbol and another as a function; here stands the one of the database, u + v and x / y.
