@@ -1,0 +1,58 @@
+"""A fit in one dimension."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from harness.data import Data
+from harness.figures.drawing import BLACK, BLUE, GREY, ORANGE, axes_at, blank, label_in_units, number, typeset
+from harness.problems import Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> Figure:
+    """A 1D fit: target and prediction on the target's scale, and the residual in a panel of its own."""
+    from matplotlib.ticker import MaxNLocator
+
+    x, y = (tensor.detach().cpu().double().flatten().numpy() for tensor in (data.dense.x, data.dense.y))
+    p = prediction.detach().cpu().double().flatten().numpy()
+    residual = p - y
+    largest = float(np.abs(residual).max())
+    figure = blank(8, 5.5, f"{title}\ndense MSE {number(np.mean(residual**2))}, largest error {number(largest)}")
+    top = axes_at(figure, 0.85, 2.2, 7.0, 2.75)
+    bottom = axes_at(figure, 0.85, 0.85, 7.0, 1.25, sharex=top)
+    top.tick_params(labelbottom=False)
+    top.plot(x, y, color=BLACK, linewidth=2.6, alpha=0.35, label=f"target  {typeset(problem.formula)}", gid="target")
+    top.plot(x, p, "--", color=BLUE, linewidth=1.3, label="prediction", gid="prediction")
+    top.plot(
+        data.train.x.cpu().flatten(),
+        np.zeros(len(data.train.x)),
+        "|",
+        color=GREY,
+        alpha=0.5,
+        markersize=6,
+        transform=top.get_xaxis_transform(),
+        label=f"{len(data.train.x)} training points",
+    )
+    low, high = float(y.min()), float(y.max())
+    # The prediction never sets the scale: a bad one runs out of the panel instead of flattening the target.
+    spread = (high - low) or abs(high) or 1.0
+    top.set(ylim=(low - 0.35 * spread, high + 0.35 * spread))
+    top.set_ylabel(f"value{label_in_units(top.yaxis, max(abs(low), abs(high)))}")
+    figure.legend(*top.get_legend_handles_labels(), loc="lower center", ncols=3, fontsize=9, frameon=False)
+    bottom.plot(x, residual, color=ORANGE, linewidth=1.0, gid="residual")
+    bottom.axhline(0, color=BLACK, linewidth=0.6)
+    if np.isfinite(largest) and largest > 0:
+        bottom.set_ylim(-1.15 * largest, 1.15 * largest)
+    bottom.set(xlabel="x", xlim=(problem.low, problem.high))
+    bottom.set_ylabel(f"residual{label_in_units(bottom.yaxis, largest)}")
+    bottom.yaxis.set_major_locator(MaxNLocator(5, symmetric=True))
+    for axes in (top, bottom):
+        axes.yaxis.set_label_coords(-0.085, 0.5)  # below one another, whatever the width of the numbers
+        axes.grid(visible=True, alpha=0.25)
+    return figure
