@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
     Tensor = Any  # as in harness.problems.rows
 
-Values = Float[Tensor, "points 1"]
+Values = Float[Tensor, "points outputs"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,23 +53,35 @@ class Problem:
     """False for jumps and for frequencies that the original calls high: criterion B1 leaves these out."""
     rows: tuple[Rows, ...] = ()
     """What a training lowers instead of the fit to its training points; ``target`` is what it is judged by then."""
+    # STUB of issue 15's core, until that is on main: take main's file then.
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ("f",)
+    units: Mapping[str, str] = field(default_factory=dict)
+    table: Any = None
+
+    @property
+    def bounds(self) -> tuple[tuple[float, float], ...]:
+        """STUB."""
+        return ((self.low, self.high),) * self.dimension
 
     def __post_init__(self) -> None:
         check_name("problem", self.name)
-        for field, kind in _kinds().items():
-            value = getattr(self, field)
+        names = (("x",), ("x", "y"))[self.dimension - 1] if self.dimension in (1, 2) else ()
+        object.__setattr__(self, "inputs", self.inputs or names or tuple(f"x{i + 1}" for i in range(self.dimension)))
+        for name, kind in _kinds().items():
+            value = getattr(self, name)
             try:
                 kind.validate_python(value)
             except ValidationError as error:
                 complaint = error.errors()[0]["msg"].removeprefix("Input ")
-                of_what = "Rows" if field == "rows" else "names, such as ('mine',)"
+                of_what = "Rows" if name == "rows" else "names, such as ('mine',)"
                 complaint = complaint.replace("a valid tuple", f"a tuple of {of_what}")
-                raise BadInput(f"problem {self.name!r} has {field} = {value!r}; it {complaint}.") from error
+                raise BadInput(f"problem {self.name!r} has {name} = {value!r}; it {complaint}.") from error
         for section in self.sections:
             check_name("section", section)
         if len({rows.name for rows in self.rows}) < len(self.rows):
             raise BadInput(f"problem {self.name!r} has two rows of one name; give each a name of its own.")
-        if self.dimension not in (1, 2):
+        if self.dimension < 1:
             raise BadInput(
                 f"problem {self.name!r} has dimension = {self.dimension}; "
                 "allowed: 1, 2 (the dense grid and the figures are made for these)."
@@ -93,7 +105,7 @@ class Problem:
         Numpy's arrays, integers and booleans are converted. Values that are not finite pass. Raises BadInput when the
         target raises, or gives anything but one number a point; ``where`` names the points in that sentence.
         """
-        return self._answer("target", self.target, x, 1, where)
+        return self._answer("target", self.target, x, len(self.outputs), where)
 
     def slopes(self, x: Points, where: str = "") -> Points:
         """The gradient of the target at points, in raw units, as :meth:`values` gives values.
