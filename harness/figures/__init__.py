@@ -9,6 +9,11 @@ from harness.figures.fit import fit_figure
 from harness.figures.heatmap import heatmap_figure
 from harness.figures.kan import kan_figure
 from harness.figures.loss import loss_figure
+from harness.figures.of_problem import draw_picture, kind_of, pictures_of
+from harness.figures.picture import picture_figure
+from harness.figures.prediction import prediction_figure
+from harness.figures.sensitivity import sensitivity_figure
+from harness.figures.slices import slices_figure
 
 __all__ = [
     "BLUE",
@@ -18,8 +23,15 @@ __all__ = [
     "ORANGE",
     "RED",
     "described",
+    "draw_picture",
     "fit_figure",
     "heatmap_figure",
     "kan_figure",
+    "kind_of",
     "loss_figure",
+    "picture_figure",
+    "pictures_of",
+    "prediction_figure",
+    "sensitivity_figure",
+    "slices_figure",
 ]
