@@ -43,7 +43,7 @@ def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> 
 
 
 def _errors(residual: Float64) -> str:
-    return f"dense MSE {number(np.mean(residual**2))}, largest error {number(float(np.abs(residual).max()))}"
+    return f"dense MSE {number(float(np.mean(residual**2)))}, largest error {number(float(np.abs(residual).max()))}"
 
 
 def _draw(top: Axes, bottom: Axes, problem: Problem, data: Data, x: Float64, y: Float64, p: Float64, name: str) -> None:

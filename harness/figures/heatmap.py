@@ -36,7 +36,7 @@ def heatmap_figure(problem: Problem, data: Data, prediction: Tensor, title: str)
 
 
 def _errors(error: Float64) -> str:
-    return f"dense MSE {number(np.mean(error**2))}, largest error {number(float(np.abs(error).max()))}"
+    return f"dense MSE {number(float(np.mean(error**2)))}, largest error {number(float(np.abs(error).max()))}"
 
 
 def _draw(figure: Figure, bottom: float, problem: Problem, target: Float64, fitted: Float64, output: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def picture_figure(problem: Problem, data: Data, model: Model, title: str) -> Fi
     for nth, (name, values) in enumerate((("truth", truth), ("prediction", fitted), ("error", error))):
         axes = axes_at(figure, 0.3 + (wide + 0.25) * nth, 0.2, wide, tall, xticks=[], yticks=[])
         shown = values if values.ndim == 2 else _colours(values)
-        look = (
+        look: dict[str, Any] = (
             {"cmap": "magma", "vmin": 0.0, "vmax": bound}
             if name == "error"
             else {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
@@ -72,6 +72,8 @@ def _decibel(value: float) -> str:
 
 
 def _colours(values: Float64) -> Float64:
-    """As ``imshow`` takes them: a matrix of greys, or of colours within [0, 1]; what is not finite is black."""
+    """As ``imshow`` takes them: colours within [0, 1], or where there are not three of them their mean as grey; what is not
+    finite is black.
+    """
     within = np.clip(np.nan_to_num(values, posinf=1.0, neginf=0.0), 0.0, 1.0)
-    return within[..., 0] if values.shape[-1] == 1 else within
+    return within if values.shape[-1] == 3 else within.mean(axis=-1)

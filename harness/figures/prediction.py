@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ def prediction_figure(problem: Problem, data: Data, prediction: Tensor, title: s
     against the prediction, with its histogram beside it.
 
     ``prediction`` has the values ``(points, outputs)`` at ``data.dense``. Points that are not finite are left out and counted.
+    Where rows of a file have equal inputs, the NMSE that their spread leaves to any function of the inputs is told as noise.
     """
     truth, fitted = numbers(data.dense.y), numbers(prediction)
     shown, which = shown_outputs(problem, truth, fitted)
@@ -37,7 +38,8 @@ def prediction_figure(problem: Problem, data: Data, prediction: Tensor, title: s
     figure = blank(0.5 + COLUMN * len(shown), 6.1 if len(problem.outputs) == 1 else 6.2, f"{title}\n{about}")
     for column, output in enumerate(shown):
         left = 0.2 + COLUMN * column
-        _draw_output(figure, left, problem, problem.outputs[output], truth[:, [output]], fitted[:, [output]])
+        floor = problem.table.spread[output] if problem.table is not None and problem.table.spread else math.nan
+        _draw_output(figure, left, problem, problem.outputs[output], truth[:, [output]], fitted[:, [output]], floor)
     return figure
 
 
@@ -45,8 +47,10 @@ def _said(formula: str, most: int = 70) -> str:
     return typeset(formula if len(formula) <= most else f"{formula[: most - 1]}…")
 
 
-def _draw_output(figure: Figure, left: float, problem: Problem, output: str, truth: Float64, fitted: Float64) -> None:
-    error_in_all = float(nmse(truth, fitted)[0])
+def _draw_output(
+    figure: Figure, left: float, problem: Problem, output: str, truth: Float64, fitted: Float64, spread: float
+) -> None:
+    error_in_all, floor = float(nmse(truth, fitted)[0]), spread / (float(truth.var()) or 1.0)
     truth, fitted = truth[:, 0], fitted[:, 0]
     top = axes_at(figure, left + 0.95, 2.6, 2.75, 2.75)
     below = axes_at(figure, left + 0.95, 0.55, 2.75, 1.45)
@@ -55,7 +59,8 @@ def _draw_output(figure: Figure, left: float, problem: Problem, output: str, tru
     error = fitted - truth
     finite = np.isfinite(error)
     lost = "" if finite.all() else f", {int((~finite).sum())} not finite"
-    figures = f"NMSE {number(error_in_all)}, largest error {number(float(np.abs(error).max()))}{lost}"
+    least = f" (noise {number(floor)})" if math.isfinite(floor) else ""
+    figures = f"NMSE {number(error_in_all)}{least}, largest error {number(float(np.abs(error).max()))}{lost}"
     top.set_title(f"{name}\n{figures}" if len(problem.outputs) > 1 else figures, fontsize=9, y=1.0)
     low, high = _scale(truth)
     picked = _picked(error)
@@ -124,7 +129,7 @@ def _picked(error: Float64) -> NDArray[np.intp]:
     return np.concatenate([by_size[: MOST // 2], by_size[MOST // 2 :: max(1, 2 * len(known) // MOST)]])
 
 
-def _dots(points: int) -> dict[str, object]:
+def _dots(points: int) -> dict[str, Any]:
     """The more points, the smaller and the fainter."""
     return {
         "marker": ".",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -96,7 +96,12 @@ def _draw_bars(axes: Axes, of: dict[str, tuple[Float64, Float64]], shown: list[i
                 fontsize=9,
             )
         for values, opacity, what in ((total, 0.35, "total"), (first, 1.0, "first order")):
-            bars = {"color": colours[name], "alpha": opacity, "label": f"{name}, {what}", "gid": f"{name} {what}"}
+            bars: dict[str, Any] = {
+                "color": colours[name],
+                "alpha": opacity,
+                "label": f"{name}, {what}",
+                "gid": f"{name} {what}",
+            }
             axes.barh(at, np.maximum(np.nan_to_num(values[shown]), 0), 0.9 * height, **bars)
         for y, i in zip(at, shown, strict=True):
             if np.isfinite(total[i]):

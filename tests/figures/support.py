@@ -6,13 +6,18 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data import Data, Sample
 from harness.problems import Problem
+from harness.problems.table import of_numbers
+
+Floats = NDArray[np.float64]
 
 
 def formula(target: Callable[[Tensor], Tensor], dimension: int, **fields: Any) -> Problem:
@@ -48,3 +53,29 @@ def rendered(figure: Figure) -> list[str]:
 def named(figure: Figure, gid: str) -> list[Any]:
     """The lines of a figure that have that name."""
     return [line for axes in figure.axes for line in axes.lines if line.get_gid() == gid]
+
+
+def rows(x: Floats, y: Floats, inputs: tuple[str, ...], outputs: tuple[str, ...], **of_table: Any) -> Problem:
+    """A problem that is the rows of a file."""
+    table = of_numbers("mine", inputs, outputs, x, y, **of_table)
+    return Problem(
+        name="mine",
+        dimension=len(inputs),
+        inputs=inputs,
+        outputs=outputs,
+        table=table,
+        formula="rows of mine.csv",
+        sections=("mine",),
+        citation="none",
+        low=tuple(map(float, x.min(axis=0))),
+        high=tuple(map(float, x.max(axis=0))),
+    )
+
+
+def split_of(problem: Problem) -> Data:
+    """Its rows, one after the other into training, validation and test."""
+    table = problem.table
+    assert table is not None
+    x, y = torch.from_numpy(table.x), torch.from_numpy(table.y)
+    parts = [Sample(x[i::3], y[i::3]) for i in range(3)]
+    return Data(*parts, dense=parts[2])
