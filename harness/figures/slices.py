@@ -178,15 +178,11 @@ def _value(problem: Problem, output: int) -> str:
 
 def _note(problem: Problem, inputs: int, outputs: int) -> str:
     """What the picture shows, where that is not all."""
-    notes = (
-        ["slices along each input through the centre and a random point"]
-        if inputs > 1
-        else ["the model over its input"]
-    )
+    notes = ["slices through the centre and a random point"] if inputs > 1 else ["the model over its input"]
     if inputs < len(problem.inputs):
         notes = [f"slices along the {inputs} of {len(problem.inputs)} inputs that change the values most"]
     if outputs < len(problem.outputs):
         notes.append(f"the first {outputs} of {len(problem.outputs)} outputs")
     if problem.table is not None and inputs > 1:
-        notes.append("dots: the rows near that through the centre")
+        notes.append("with the rows nearest to the first")
     return ", ".join(notes)

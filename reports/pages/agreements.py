@@ -47,13 +47,13 @@ def agreements(known: Target, preset: str, group: Group, artifacts: Artifacts) -
         for row, output in enumerate(outputs):
             axes = panels[row, column]
             nmse = _draw(axes, prediction, row, shade)
-            head = f"{model}{dagger(group[model])}\n" if row == 0 else ""
-            axes.set_title(f"{drawn(head)}NMSE {number(nmse)}", fontsize=9)
+            head = f"{drawn(model)}{dagger(group[model])}\n" if row == 0 else ""
+            axes.set_title(f"{head}NMSE {number(nmse)}", fontsize=9)
             if column == 0:
                 axes.set_ylabel(drawn(output if len(known.outputs) > 1 else "prediction"), fontsize=8)
             if row == rows - 1:
                 axes.set_xlabel("truth", fontsize=8)
-    margins(figure, left=0.7, top=0.8, bottom=0.5)
+    margins(figure, left=0.7, top=0.72, bottom=0.45)
     figure.subplots_adjust(wspace=0.32, hspace=0.35)
     return Picture(name, title, description, png(figure, title))
 

@@ -58,7 +58,7 @@ def test_the_slice_of_a_table_of_one_input_has_all_its_rows_as_dots() -> None:
 @pytest.mark.parametrize(("inputs", "name"), [(1, "fit.png"), (2, "heatmap.png")])
 def test_on_a_grid_each_output_has_its_own_row_and_scale(inputs: int, name: str) -> None:
     problem = formula(
-        lambda x: torch.hstack([x[:, :1], 1e4 * x[:, :1] ** 2]),
+        lambda x: torch.hstack([x[:, :1], 1e5 * x[:, :1] ** 2]),
         inputs,
         outputs=("u", "v"),
         units={"u": "m", "x": "s"},
