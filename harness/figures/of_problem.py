@@ -35,15 +35,15 @@ OF_MODEL: dict[str, Callable[[Problem, Data, Model, str], Figure]] = {
 
 
 def kind_of(problem: Problem) -> str:
-    """``formula``, ``table`` (the rows of a file) or ``image`` (rows that are the pixels of a picture)."""
+    """``formula``, ``table`` (the rows of a file) or ``picture`` (rows that are the pixels of one)."""
     if problem.table is None:
         return "formula"
-    return "table" if problem.table.image is None else "image"
+    return "table" if problem.table.image is None else "picture"
 
 
 def pictures_of(kind: str, inputs: int) -> tuple[str, ...]:
     """The names of the pictures of a problem of that kind with so many inputs."""
-    if kind == "image":
+    if kind == "picture":
         return ("picture.png", "prediction.png")
     if kind == "table" or inputs > 2:
         return ("prediction.png", "slices.png", *(("sensitivity.png",) if inputs > 1 else ()))

@@ -27,7 +27,7 @@ class Axis:
 
 AXES = (
     Axis(
-        "noise",
+        "target_noise",
         9,
         "Error against noise",
         "noise, deviations of the target",

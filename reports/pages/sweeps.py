@@ -30,7 +30,7 @@ def sweep_picture(preset: str, groups: Mapping[str, Group], axis: Axis) -> Pictu
         places = _places(values)
         for model, known in by_model.items():
             _draw(axes, places, known, model, colour(model, list(groups[problem])))
-        if axis.field == "noise":
+        if axis.field == "target_noise":
             noisy = [value for value in values if value > 0]
             axes.plot(noisy, np.square(noisy), ":", color="#8c8c8c", linewidth=1.0, label="of the noise itself")
         axes.set(xscale="log", yscale="log")
@@ -39,7 +39,7 @@ def sweep_picture(preset: str, groups: Mapping[str, Group], axis: Axis) -> Pictu
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=6, fontsize=8)
     label_panels(figure, panels, list(found), axis.label, "final NMSE")
     sentence = f"{axis.note} Line: median of the seeds; band: its interval."
-    if axis.field == "noise":
+    if axis.field == "target_noise":
         sentence += " Dotted: the NMSE of the noise itself, below which the model has averaged it out."
     marked = any(
         each.knows_target for by_model in found.values() for known in by_model.values() for each in known.values()

@@ -43,7 +43,7 @@ class Cell:
     @property
     def noise(self) -> float:
         """The noise on its training targets, in standard deviations of the target; 0 where no run says anything of it."""
-        return 0.0 if self.run is None else max(self.run.real("noise") or 0.0, 0.0)
+        return 0.0 if self.run is None else max(self.run.real("target_noise") or 0.0, 0.0)
 
     def metric(self, name: str) -> float | None:
         """A final metric of its run: None when it was not logged, NaN when it was logged as NaN."""

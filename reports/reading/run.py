@@ -46,6 +46,7 @@ METRICS = (
     "nan/count",
     "inf/count",
     "nan/first_step",
+    "val/best_epoch",
     "prune/params_before",
     "prune/params_after",
     "prune/reduction",

@@ -15,7 +15,7 @@ FLOOR = 1e-8
 """Part of a target's ``scale2`` below which a difference of two errors is numerical noise; fixed in advance."""
 
 
-KINDS = ("formula", "table", "image")
+KINDS = ("formula", "table", "picture")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Target:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     kind: str = "formula"
-    """Or ``table``, the rows of a file, or ``image``, rows that are the pixels of a picture."""
+    """Or ``table``, the rows of a file, or ``picture``, rows that are the pixels of one."""
     floor_nmse: float = math.nan
     """Of the rows of a file: the least NMSE that is to be expected, by rows of equal inputs; NaN where there are none."""
 

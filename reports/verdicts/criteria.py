@@ -63,7 +63,7 @@ def _is_2d(cell: Cell) -> bool:
     known = target(cell)
     if known is None:
         return cell.metric("final/roughness_ratio") is not None
-    return known.on_grid and known.dimension == 2 and len(known.outputs) == 1
+    return known.on_grid and known.dimension == 2
 
 
 def _is_clean_formula(cell: Cell) -> bool:
@@ -109,7 +109,7 @@ for _declared in (
         median_seed(rules.of_something_learned(rules.metric_at_most("final/roughness_ratio", 1.5))),
         lambda cell: cell.model == "siren" and _is_2d(cell),
         bound=1.5,
-        about=_is_classic,
+        about=lambda cell: _is_classic(cell) or _is_2d(cell),
         elsewhere=OF_ORIGINAL,
     ),
     Criterion(
@@ -323,7 +323,7 @@ for _declared in (
         "file the variance among rows of equal inputs over that of the output. Rows without such a floor that are not learned "
         "to 1e-4 are N/A",
         "<= 1",
-        "final/dense_nmse, all presets; cfg/noise; tag problem.facts",
+        "final/dense_nmse, all presets; cfg/target_noise; tag problem.facts",
         some_family_learns,
         _is_beyond,
         about=_is_beyond,
@@ -335,9 +335,10 @@ for _declared in (
         "D2",
         "Your data",
         "Held-out rows are predicted as well as training rows",
-        "(error on held-out rows + floor) / (error on training rows + floor), or the run says of itself that it is over-fitted",
+        "(error on held-out rows + floor) / (error on training rows + floor), at the epoch that was taken; or the run says of "
+        "itself that it is over-fitted",
         "<= 2",
-        "test/mse, train/mse; tag overfitted",
+        "test/mse, train/mse, val/best_epoch, history.parquet; tag overfitted",
         median_seed(record_rules.generalises),
         _is_of_rows,
         about=_is_of_rows,

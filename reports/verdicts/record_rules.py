@@ -144,15 +144,24 @@ def is_finite_throughout(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     return Finding(Verdict.FAIL if bad else Verdict.PASS, 0.0, lacking)
 
 
+def _at_taken_epoch(run: Run, name: str, artifacts: Artifacts) -> float | None:
+    """An error by epoch where the model is from: the last, unless the run has stopped by validation."""
+    best = run.metrics.get("val/best_epoch")
+    if best is None:
+        return run.metrics.get(name)
+    history = artifacts.history(run)
+    at = history[name][history.epoch == best]
+    return float(at[0]) if len(at) else None
+
+
 @of_a_result
 def generalises(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """D2. The error on held-out rows is within twice that on training rows, with the floor; or the run says that it is not."""
-    known = known_target(cell)
-    errors = [cell.metric(name) for name in ("test/mse", "train/mse")]
-    if None in errors:
+    floor = known_target(cell).floor
+    held_out, train = (_at_taken_epoch(run, name, artifacts) for name in ("test/mse", "train/mse"))
+    if held_out is None or train is None:
         return no_data("test/mse and train/mse were not recorded")
-    held_out, train = (error for error in errors if error is not None)
-    found = at_most((held_out + known.floor) / (train + known.floor), OVERFITTED)
+    found = at_most((held_out + floor) / (train + floor), OVERFITTED)
     if found.verdict is Verdict.FAIL and run.tags.get("overfitted") == "true":
         return Finding(Verdict.PASS, found.figure, "over-fitted, and flagged so")
     note = "" if found.verdict is Verdict.PASS else "over-fitted, and no flag of the run says so"

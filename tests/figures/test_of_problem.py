@@ -19,7 +19,7 @@ from tests.figures.support import formula, named, points_of, rendered, rows, spl
         ("formula", 100, "prediction slices sensitivity"),
         ("table", 1, "prediction slices"),
         ("table", 2, "prediction slices sensitivity"),
-        ("image", 2, "picture prediction"),
+        ("picture", 2, "picture prediction"),
     ],
 )
 def test_a_problem_has_the_pictures_that_can_show_it(kind: str, inputs: int, names: str) -> None:

@@ -18,7 +18,7 @@ def at(noise: object, nmse: float, seed: int = 0, model: str = "kan", **fields: 
     metrics = {"final/dense_nmse": nmse, "val/mse": nmse}
     variant = ", ".join(f"{name}={value}" for name, value in fields.items())
     return made(
-        facts("xy"), metrics, model=model, seed=seed, noise=noise, variant=f"{variant}, noise={noise}", **fields
+        facts("xy"), metrics, model=model, seed=seed, target_noise=noise, variant=f"{variant}, noise={noise}", **fields
     )
 
 
@@ -34,7 +34,7 @@ SWEPT = {
 
 def test_a_model_has_a_row_where_the_field_differs_and_its_values_rise() -> None:
     table = sweep_table("tuned", SWEPT, NOISE)
-    assert table.columns == ("problem", "model", "noise = 0", "noise = 0.01", "noise = 0.1")
+    assert table.columns == ("problem", "model", "target_noise = 0", "target_noise = 0.01", "target_noise = 0.1")
     assert [row[:2] for row in table.rows] == [("mine", "kan"), ("mine", "mlp")]
     medians = [[e.median if isinstance(e, Estimate) else e for e in row[2:]] for row in table.rows]
     assert medians == [[1e-8, 1e-4, 1e-2], [1e-5, None, 3e-2]]

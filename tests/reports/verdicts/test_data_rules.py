@@ -53,7 +53,7 @@ def seeds(of: str, nmse: float, count: int = 6, model: str = "kan", **fields: ob
 def test_d1_allows_the_floor_of_the_noise_or_a_ten_thousandth(
     of: str, noise: float, nmse: float, verdict: Verdict, figure: float
 ) -> None:
-    cells = [*seeds(of, nmse, noise=noise), *seeds(of, 10 * nmse, model="mlp", noise=noise)]
+    cells = [*seeds(of, nmse, target_noise=noise), *seeds(of, 10 * nmse, model="mlp", target_noise=noise)]
     found = of_one_problem("D1", cells)
     assert found.verdict is verdict
     assert found.figure == pytest.approx(figure)
@@ -61,7 +61,7 @@ def test_d1_allows_the_floor_of_the_noise_or_a_ten_thousandth(
 
 
 def test_d1_is_decided_at_each_noise_by_the_worst_of_them() -> None:
-    quiet, loud = seeds(FORMULA, 1e-6, noise=0), seeds(FORMULA, 0.05, noise=0.1)
+    quiet, loud = seeds(FORMULA, 1e-6, target_noise=0), seeds(FORMULA, 0.05, target_noise=0.1)
     assert of_one_problem("D1", quiet).verdict is Verdict.PASS
     found = of_one_problem("D1", [*quiet, *loud])
     assert found.verdict is Verdict.FAIL
@@ -97,7 +97,7 @@ def test_d2_bears_twice_the_training_error_or_a_flag(
     assert "over-fitted" in found.note or not held_out > 2
 
 
-@pytest.mark.parametrize("of", [FORMULA, ROWS, facts("xy", "uv"), facts("xy", "y", "image")], ids=str)
+@pytest.mark.parametrize("of", [FORMULA, ROWS, facts("x", "uv"), facts("xy", "y", "picture")], ids=str)
 def test_criteria_on_the_original_s_problems_are_not_applicable_to_others_and_say_why(of: str) -> None:
     for name in ("S1", "S2", "S2+", "X1", "X2", "B2"):
         found = judged(name, seeds(of, 1e-9, model="siren"))
@@ -112,12 +112,12 @@ def test_criteria_on_the_original_s_problems_are_not_applicable_to_others_and_sa
 
 def test_b1_is_about_formulas_without_noise() -> None:
     assert judged("B1", seeds(ROWS, 1.0)).verdict is Verdict.NOT_APPLICABLE
-    assert judged("B1", seeds(FORMULA, 1.0, noise=0.1)).verdict is Verdict.NOT_APPLICABLE
+    assert judged("B1", seeds(FORMULA, 1.0, target_noise=0.1)).verdict is Verdict.NOT_APPLICABLE
     assert judged("B1", seeds(FORMULA, 1.0)).verdict is Verdict.FAIL
 
 
 def test_o2_wants_the_pictures_that_the_problem_has(tmp_path: Path) -> None:
-    for of, names in ((FORMULA, ("slices", "sensitivity")), (facts("xy", "rgb", "image"), ("picture",))):
+    for of, names in ((FORMULA, ("slices", "sensitivity")), (facts("xy", "rgb", "picture"), ("picture",))):
         note = has_its_pictures(made(of, folder=tmp_path, model="mlp"), NOTHING).note
         assert all(f"figures/{name}.png" in note for name in ("loss", "prediction", *names))
         assert "heatmap" not in note
