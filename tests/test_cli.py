@@ -105,6 +105,33 @@ def test_list_names_every_problem_model_and_preset(capsys: Captured) -> None:
     assert "poisson" not in out
 
 
+def test_problems_are_listed_by_section_or_of_one_section(capsys: Captured) -> None:
+    assert call("list", "problems") == 0
+    titles = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert titles[:2] == ["problems of section1_1", "problems of section1_2"]
+    assert "problems of feynman" in titles
+    assert call("list", "problems", "--section", "section1_2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "problems of section1_2"
+    assert [line.split()[0] for line in lines[1:]] == ["poisson_1d_highfreq", "poisson_1d_sin", "poisson_1d_poly"]
+    assert lines[2].split(maxsplit=2)[1:] == ["1D", "pi^2 sin(pi x)"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("problems", "--section", "section1_4"), "section = 'section1_4' is not known; did you mean 'section1_3'?"),
+        (("models", "--section", "toy"), "section = 'toy' is one of problems; write harness list problems --section"),
+        (("--section", "toy"), "section = 'toy' is one of problems"),
+    ],
+)
+def test_a_section_that_is_not_known_or_not_of_problems_is_refused(
+    words: tuple[str, ...], complaint: str, capsys: Captured
+) -> None:
+    assert call("list", *words) == 2
+    assert complaint in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("installed", "registries")
 def test_list_shows_the_rest_and_says_which_entry_point_can_not_be_loaded(capsys: Captured) -> None:
     assert call("list") == 0

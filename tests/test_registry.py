@@ -253,6 +253,13 @@ def test_nearest_names_one_or_all() -> None:
     assert nearest("zzz", ["siren", "kan"]) == "allowed: kan, siren."
 
 
+def test_nearest_names_three_of_too_many() -> None:
+    many = [f"problem_{number}" for number in range(200)]
+    told = nearest("xx_7", many)
+    assert told.startswith("allowed: 200 names, such as problem_7")
+    assert told.count("problem_") == 3
+
+
 BAD_NAMES = (
     "",
     "a/b",
