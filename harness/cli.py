@@ -327,6 +327,28 @@ def option(*names: str, **how: Any) -> Callable[[Any], Any]:
     return click.option(*names, multiple=True, callback=only, **how)
 
 
+@cli.command("predict")
+@click.argument("run")
+@click.argument("points")
+@option("--out", metavar="FILE", help="File to write, .parquet or .csv.  [default: predictions.parquet]")
+@option("--plugins", help="Modules or .py files to import first, comma-separated.")
+def predict_command(run: str, points: str, out: str | None, plugins: str | None) -> None:
+    """Predict with the model of RUN, by its name or id, for each row of the file POINTS; columns are found by name."""
+    from harness.escaping import visible
+    from harness.terminal import busy
+
+    with busy("loading torch and MLflow, predicting"):
+        from harness.registry import load_plugins
+
+        load_plugins(part for part in (plugins or "").split(",") if part)
+        load("harness.prediction")
+        from harness.prediction import predict
+
+        done = predict(run, points, "predictions.parquet" if out is None else out)
+    for name, value in done.told():
+        click.echo(f"{name:<12}{visible(value)}")
+
+
 @cli.group("report", invoke_without_command=True)
 @option(
     "--benchmark",

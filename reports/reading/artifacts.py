@@ -38,7 +38,7 @@ class Artifacts:
                     raise Gone(f"{name} is not there")
                 raise Gone("its artifacts are gone", all_of_them=True)
             return path
-        from reports.reading.store import download  # with MLflow, which artifacts on this machine do without
+        from harness.tracking.fetching import download  # with MLflow, which artifacts on this machine do without
 
         try:
             # Not by the run's id: that is what the server says it is.

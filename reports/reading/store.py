@@ -11,11 +11,10 @@ from pathlib import Path, PurePosixPath
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
-from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-from mlflow.exceptions import MlflowException
 
 from harness.tracking import queries
 from harness.tracking.claims import search
+from harness.tracking.fetching import download
 from harness.tracking.store import is_server
 from reports.reading.run import METRICS, NOT_A_RESULT, TAGS, Run
 
@@ -100,16 +99,6 @@ def read_text(client: MlflowClient, run_id: str, path: str) -> str | None:
             return file.read_text(encoding="utf-8") if file.stat().st_size <= MOST_TEXT else None
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path:
-    """Fetch an artifact, file or folder, from wherever it is. Raises OSError when it can't be had."""
-    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set("false")
-    try:
-        return Path(client.download_artifacts(run_id, path, str(folder)))
-    except (MlflowException, OSError, ImportError, ValueError) as error:
-        # The last two for an address of artifacts that needs a client which is not installed, or that is none.
-        raise OSError(f"{path} can't be fetched: {error}") from error
 
 
 def log_files(client: MlflowClient, run_id: str, folder: Path, names: Iterable[str], into: str) -> None:
