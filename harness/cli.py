@@ -266,7 +266,7 @@ class BenchmarkCommand(FieldCommand):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the fields of a benchmark; those of a run are listed by ``run``."""
-        from harness.execution.config import OWN, BenchmarkConfig
+        from harness.execution.benchmark_config import OWN, BenchmarkConfig
 
         with formatter.section("Fields"):
             formatter.write_dl(_rows({n: f for n, f in BenchmarkConfig.model_fields.items() if n in OWN}))
@@ -297,7 +297,7 @@ def benchmark_command(fields: tuple[str, ...]) -> int:
     from harness import terminal
 
     with terminal.busy("loading torch and MLflow, planning") as console:
-        from harness.execution.config import configure
+        from harness.execution.benchmark_config import configure
 
         config = configure(given)
         load("harness.execution.benchmark")
@@ -435,7 +435,7 @@ class StudyCommand(FieldCommand):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the fields of a study; those of a run are listed by ``run``."""
-        from studies.config import OWN, ExportConfig, StudyConfig
+        from studies.study_config import OWN, ExportConfig, StudyConfig
 
         with formatter.section("Fields"):
             formatter.write_dl(_rows({n: f for n, f in StudyConfig.model_fields.items() if n in OWN}))
@@ -453,7 +453,7 @@ def export_study(fields: tuple[str, ...]) -> int:
 
     try:
         with busy("loading, and computing what is missing on fresh seeds"):
-            from studies.config import configure_export
+            from studies.study_config import configure_export
 
             config, wanted = configure_export(given)
             load("studies.export")
@@ -477,7 +477,7 @@ def study_command(fields: tuple[str, ...]) -> int:
     from harness.terminal import busy
 
     with busy("loading torch, MLflow and Optuna") as console:
-        from studies.config import configure
+        from studies.study_config import configure
 
         config = configure(given)
         load("studies.driver")
@@ -566,7 +566,7 @@ LISTED: dict[str, Callable[[], list[Row]]] = {
 @option("--section", metavar="NAME", help="Only the problems of that section.")
 @option("--plugins", help="Modules or .py files to import first, comma-separated.")
 def list_command(kind: str | None, section: str | None, plugins: str | None) -> None:
-    """What there is: problems, models, optimizers, presets, suites, executors, criteria and studies."""
+    """List problems, models, optimizers, presets, suites, executors, criteria and studies."""
     if section is not None and kind != "problems":
         raise BadInput(f"section = {quoted(section)} is one of problems; write harness list problems --section NAME.")
     from harness.terminal import busy

@@ -262,7 +262,7 @@ def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> 
     bottom.axhline(0, color=BLACK, linewidth=0.6)
     if np.isfinite(largest) and largest > 0:
         bottom.set_ylim(-1.15 * largest, 1.15 * largest)
-    bottom.set(xlabel="x", xlim=(problem.low, problem.high))
+    bottom.set(xlabel="x", xlim=problem.bounds[0])
     bottom.set_ylabel(f"residual{_label_in_units(bottom.yaxis, largest)}")
     bottom.yaxis.set_major_locator(MaxNLocator(5, symmetric=True))
     for axes in (top, bottom):
@@ -293,7 +293,7 @@ def heatmap_figure(problem: Problem, data: Data, prediction: Tensor, title: str)
         image = axes.imshow(
             values.T,
             origin="lower",
-            extent=(problem.low, problem.high) * 2,
+            extent=(*problem.bounds[0], *problem.bounds[1]),
             cmap=cmap,
             vmin=low,
             vmax=high,

@@ -1,4 +1,4 @@
-"""Named things that plug-ins can add to: problems and model families.
+"""Named things that plug-ins can add to, such as problems and model families.
 
 A name is found among what was registered by a call, then among the installed entry points of the group
 (Python Packaging User Guide, "Entry points specification").

@@ -49,7 +49,7 @@ def order_of(
 
 
 def failed(run: Run, outcome: Outcome, reason: str, run_id: str) -> Measured:
-    """A run without a result. That it was interrupted, time and again, is no fault of the values that it was to try."""
+    """A run without a result. If it was interrupted again and again, the values that it tried are not the reason."""
     outcome = Outcome.ERROR if outcome is Outcome.INTERRUPTED else outcome
     return Measured(run.config.problem, run.config.seed, outcome, reason, run_id)
 

@@ -17,7 +17,7 @@ from harness.errors import BadInput
 from harness.families import FAMILIES
 from harness.methods import METHODS
 from harness.problems import PROBLEMS
-from tests.support import MODELS, all_runs, as_options, only_run, python, small
+from tests.support import MODELS, ROOT, all_runs, as_options, only_run, python, small
 from tests.test_registry import PROBLEM, installed  # noqa: F401  (a fixture)
 
 Captured = pytest.CaptureFixture[str]
@@ -259,7 +259,7 @@ def test_suites_are_listed_with_what_they_are(capsys: Captured) -> None:
 
 
 def test_help_of_a_benchmark_names_every_field(capsys: Captured) -> None:
-    from harness.execution.config import OWN
+    from harness.execution.benchmark_config import OWN
     from harness.execution.executors import every_field
 
     assert call("benchmark", "--help") == 0
@@ -271,6 +271,7 @@ COMMANDS = {
     "run": ("--epochs", "1"),
     "benchmark": ("--suite", "smoke"),
     "benchmark --dry_run": ("--suite", "smoke"),
+    "predict": ("a", str(ROOT / "examples" / "pendulum.csv")),
     "report": (),
     "report compare": ("a", "b"),
     "study": ("--problem", "poisson_1d_sin"),
