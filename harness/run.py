@@ -24,7 +24,7 @@ from harness.data import of as data_of
 from harness.errors import BadInput
 from harness.evaluation import evaluate, of_dense_grid
 from harness.families import FAMILIES, Place, resolve
-from harness.figures import fit_figure, heatmap_figure, loss_figure
+from harness.figures import draw_picture, kind_of, loss_figure, pictures_of
 from harness.machine import memory, more_threads_than_cores, refuse_what_can_not_fit
 from harness.models import Regressor, build
 from harness.models.interface import active_parameters, parameters
@@ -249,11 +249,11 @@ def draw(
         "loss.png": lambda: loss_figure(recorder.history, recorder.events, title)
     }
 
-    def fit() -> Figure:
-        return (fit_figure if problem.dimension == 1 else heatmap_figure)(problem, data, prediction(), title)
+    def of_problem(name: str) -> Figure:
+        return draw_picture(name, problem, data, prediction(), model, title)
 
-    if problem.has_grid and len(problem.outputs) == 1:
-        figures["fit.png" if problem.dimension == 1 else "heatmap.png"] = fit
+    for name in pictures_of(kind_of(problem), problem.dimension):
+        figures[name] = partial(of_problem, name)
     for name, place in FAMILIES.get(config.model).figures.items():
         figures[name] = partial(_of_family, place, model, data, title)
     return figures

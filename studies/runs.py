@@ -87,9 +87,9 @@ def measure(order: Order) -> Measured:
 
 def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], problem: str) -> dict[str, float]:
     """Of S3 and K1, log10 of the report's own figure over its threshold; nothing where the run has too few epochs."""
+    from harness.tracking.fetching import download
     from reports.reading.gone import Gone
     from reports.reading.histories import read_history
-    from reports.reading.store import download
     from reports.reading.targets import FLOOR
     from reports.verdicts.curve_rules import LARGEST_RISE, LARGEST_SPIKE, monotonicity, spike, stages_of
 

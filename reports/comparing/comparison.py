@@ -8,6 +8,7 @@ from reports.comparing.advice import Advice, advice_on
 from reports.comparing.cuts import pruning_table
 from reports.comparing.groups import chosen, dagger, final_errors, groups_of
 from reports.comparing.statistics import performance_profile, win_matrix
+from reports.comparing.sweeps import AXES, sweep_table
 from reports.comparing.tables import Table, tables
 from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Evidence
@@ -27,7 +28,8 @@ class Comparison:
 
 def comparison_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> Comparison:
     """That of a preset. A model that knows its target on one problem has the dagger in the statistics over all of them."""
-    groups = {problem: chosen(group) for problem, group in groups_of(evidence, preset).items()}
+    all_cells = groups_of(evidence, preset)
+    groups = {problem: chosen(group) for problem, group in all_cells.items()}
     named = {p: {model + dagger(cells): cells for model, cells in group.items()} for p, group in groups.items()}
     cells = {
         model: [c for group in groups.values() for c in group.get(model, ())] for g in groups.values() for model in g
@@ -43,5 +45,9 @@ def comparison_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> Comp
         advice_on(named, artifacts),
         win_matrix(errors),
         performance_profile(medians),
-        (*tables(evidence, artifacts, preset), pruning_table(preset, groups_of(evidence, preset))),
+        (
+            *tables(evidence, artifacts, preset),
+            pruning_table(preset, all_cells),
+            *(sweep_table(preset, all_cells, axis) for axis in AXES),
+        ),
     )

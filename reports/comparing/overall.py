@@ -20,11 +20,11 @@ from reports.comparing.intervals import (
 from reports.comparing.recommendations import USABLE
 from reports.comparing.statistics import better
 from reports.reading.evidence import Evidence
-from reports.reading.targets import in_order, target_of
+from reports.reading.targets import Target, in_order, target_of
 from reports.verdicts.criteria import HIGH
 from reports.verdicts.verdict import median_figure
 
-GROUPS = ("smooth 1D", "smooth 2D", "high frequency", "not smooth")
+GROUPS = ("smooth 1D", "smooth 2D", "high frequency", "not smooth", "3 inputs or more", "rows of files")
 """Of problems, in the order in which they are shown. The criteria name those of high frequency."""
 
 
@@ -119,11 +119,16 @@ def _errors(evidence: Evidence) -> tuple[dict[str, dict[str, list[float]]], dict
     for problem in in_order(set(errors)):
         known = target_of(cell for cell in evidence.cells if cell.problem == problem)
         if known is not None:
-            kind = (
-                "high frequency" if problem in HIGH else f"smooth {known.dimension}D" if known.smooth else "not smooth"
-            )
-            groups.setdefault(kind, []).append(problem)
+            groups.setdefault(_group(known), []).append(problem)
     return errors, pairs, {kind: groups[kind] for kind in GROUPS if kind in groups}
+
+
+def _group(known: Target) -> str:
+    if known.kind != "formula":
+        return "rows of files"
+    if known.dimension > 2:
+        return "3 inputs or more"
+    return "high frequency" if known.name in HIGH else f"smooth {known.dimension}D" if known.smooth else "not smooth"
 
 
 def title(

@@ -57,7 +57,7 @@ def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]
         _grids(preset, groups, artifacts),
         _depths(preset, groups),
     ]
-    return [_noted(without_dashes(table)) for table in found]
+    return [noted(without_dashes(table)) for table in found]
 
 
 def marked(found: Estimate | None, cells: Iterable[Cell]) -> Estimate | None:
@@ -65,7 +65,7 @@ def marked(found: Estimate | None, cells: Iterable[Cell]) -> Estimate | None:
     return replace(found, knows_target=True) if found and any(cell.knows_target for cell in cells) else found
 
 
-def _noted(table: Table) -> Table:
+def noted(table: Table) -> Table:
     """The table, with what the dagger means where there is one."""
     return replace(table, note=f"{table.note} {KNOWS_TARGET}.") if _has_mark(table) else table
 

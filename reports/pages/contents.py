@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from reports.comparing.advice import Advice, advice_over_presets
 from reports.comparing.comparison import Comparison, comparison_of
-from reports.comparing.groups import chosen, groups_of
+from reports.comparing.groups import Group, chosen, groups_of
 from reports.comparing.overall import Overall, overall, title
+from reports.comparing.sweeps import AXES
+from reports.pages.agreements import agreements
 from reports.pages.fits import fits
 from reports.pages.forest import forest_picture
 from reports.pages.heatmaps import heatmaps
@@ -19,9 +22,10 @@ from reports.pages.pareto import pareto_front
 from reports.pages.performance_profile import profile_picture
 from reports.pages.pictures import Picture
 from reports.pages.pruning_path import pruning_path
+from reports.pages.sweeps import sweep_picture
 from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Evidence
-from reports.reading.targets import target_of
+from reports.reading.targets import Target, target_of
 from reports.verdicts.judgements import Judgement, judgements_of
 from reports.verdicts.verdict import Verdict
 
@@ -91,10 +95,18 @@ def _pictures_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[
     groups = groups_of(evidence, preset)
     found = [pareto_front(preset, groups), nan_timeline(preset, groups)] if groups else []
     found += [path] if (path := pruning_path(preset, groups)) is not None else []
+    found += [each for axis in AXES if (each := sweep_picture(preset, groups, axis)) is not None]
     for group in groups.values():
         known = target_of(itertools.chain(*group.values()))
         if known is None:
             continue
         found.append(loss_curves(known, preset, chosen(group), artifacts))
-        found.append((fits if known.dimension == 1 else heatmaps)(known, preset, chosen(group), artifacts))
+        found.append(_of_predictions(known)(known, preset, chosen(group), artifacts))
     return found
+
+
+def _of_predictions(known: Target) -> Callable[[Target, str, Group, Artifacts], Picture]:
+    """Which picture shows what the models of a problem predict."""
+    if not known.on_grid or len(known.outputs) > 1:
+        return agreements
+    return fits if known.dimension == 1 else heatmaps

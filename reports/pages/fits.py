@@ -28,17 +28,18 @@ def fits(known: Target, preset: str, group: Group, artifacts: Artifacts) -> Pict
     residuals: list[Series] = []
     for model, prediction in found.items():
         x, order, fewer = prediction.x[:, 0], slice(None, None, 10), slice(None, None, 25)
+        target, fitted = prediction.target[:, 0], prediction.values[:, 0]
         if not values:
-            top.plot(x, prediction.target, color="#000000", linewidth=3.5, alpha=0.3, label="target")
-            top.set_ylim(*_targets_scale(prediction.target))
-            values.append(line("target", "#8c8c8c", x[fewer], prediction.target[fewer], width=4))
+            top.plot(x, target, color="#000000", linewidth=3.5, alpha=0.3, label="target")
+            top.set_ylim(*_targets_scale(target))
+            values.append(line("target", "#8c8c8c", x[fewer], target[fewer], width=4))
         shade, dashes = colour(model, list(group)), STYLES.get(model, "-")
         style: Any = {"color": shade, "linestyle": dashes, "linewidth": 1.2}
         name = f"{model}{dagger(group[model])} ({number(prediction.mse / known.scale2)})"
-        residual = np.maximum(np.abs(prediction.values - prediction.target)[order], 1e-16)
-        top.plot(x[order], prediction.values[order], label=drawn(name), **style)
+        residual = np.maximum(np.abs(fitted - target)[order], 1e-16)
+        top.plot(x[order], fitted[order], label=drawn(name), **style)
         bottom.plot(x[order], residual, **style)
-        values.append(line(name, shade, x[fewer], prediction.values[fewer], dashes))
+        values.append(line(name, shade, x[fewer], fitted[fewer], dashes))
         residuals.append(line(name, shade, x[order], residual, dashes))
     top.set(ylabel="value")
     bottom.set(xlabel="x", ylabel="|residual|", yscale="log")

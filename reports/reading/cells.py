@@ -40,6 +40,11 @@ class Cell:
         """Whether its preset was chosen with knowledge of the target: its numbers are marked wherever they stand."""
         return self.run is not None and self.run.tags.get("preset.knows_target") == "true"
 
+    @property
+    def noise(self) -> float:
+        """The noise on its training targets, in standard deviations of the target; 0 where no run says anything of it."""
+        return 0.0 if self.run is None else max(self.run.real("target_noise") or 0.0, 0.0)
+
     def metric(self, name: str) -> float | None:
         """A final metric of its run: None when it was not logged, NaN when it was logged as NaN."""
         return None if self.run is None else self.run.metrics.get(name)

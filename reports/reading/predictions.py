@@ -1,4 +1,4 @@
-"""What a model of the store predicts on the dense grid, as its run has recorded it: no model is loaded for a report."""
+"""What a model of the store predicts on the dense points, as its run has recorded it: no model is loaded for a report."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from reports.reading.gone import Gone
 from reports.reading.histories import Floats, read_columns
 from reports.reading.targets import target
 
+BOTH = ("target", "prediction")
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """Inputs ``(points, dimension)``, target and prediction ``(points,)`` on the dense grid, in raw units."""
+    """Inputs ``(points, dimension)``, target and prediction ``(points, outputs)`` on the dense points, in raw units: a grid, in
+    more than two dimensions scattered points, of a file its held-out rows.
+    """
 
     cell: Cell
     x: Floats
@@ -26,8 +30,20 @@ class Prediction:
 
     @property
     def mse(self) -> float:
-        """Dense MSE, computed anew."""
+        """Dense MSE, computed anew, the mean over the outputs."""
         return float(np.mean((self.values - self.target) ** 2))
+
+    @property
+    def nmse(self) -> float:
+        """Dense NMSE, computed anew: of each output over its own variance, the mean over the outputs."""
+        errors = np.square(self.values - self.target).mean(axis=0)
+        return float(np.mean(errors / np.array([scale2_of(column) for column in self.target.T])))
+
+
+def scale2_of(values: Floats) -> float:
+    """As :func:`harness.data.scale2`, of numbers that were read."""
+    variance, square = float(values.var()), float(np.square(values).mean())
+    return variance if variance > 1e-24 * square else square or 1.0
 
 
 def median_cell(cells: Sequence[Cell]) -> Cell:
@@ -53,15 +69,21 @@ def why_missing(cells: Sequence[Cell]) -> str:
 
 
 def predict(cell: Cell, artifacts: Artifacts) -> Prediction:
-    """What a cell's run has in ``dense.parquet``. Raises Gone when that is not there or not on the dense grid."""
+    """What a cell's run has in ``dense.parquet``. Raises Gone when that is not there, or has other points than it should."""
     known = target(cell)
     if cell.run is None or known is None:
         raise Gone("there is no run" if cell.run is None else "no run says what problem this is")
-    axes = list("xy"[: known.dimension])
-    columns = read_columns(artifacts.path(cell.run, "dense.parquet"), [*axes, "target", "prediction"])
-    if len(columns["target"]) != DENSE_POINTS[known.dimension] ** known.dimension:
-        raise Gone(f"dense.parquet has {len(columns['target'])} points, which is not the dense grid")
-    return Prediction(cell, np.stack([columns[name] for name in axes], 1), columns["target"], columns["prediction"])
+    alone = len(known.outputs) == 1
+    names = {each: [each if alone else f"{each}/{output}" for output in known.outputs] for each in BOTH}
+    wanted = [*known.inputs, *names["target"], *names["prediction"]]
+    columns = read_columns(artifacts.path(cell.run, "dense.parquet"), wanted)
+    count = len(columns[wanted[0]])
+    if known.on_grid and count != DENSE_POINTS[known.dimension] ** known.dimension:
+        raise Gone(f"dense.parquet has {count} points, which is not the dense grid")
+    if not count:
+        raise Gone("dense.parquet has no points")
+    x, *both = (np.stack([columns[name] for name in some], 1) for some in (known.inputs, *names.values()))
+    return Prediction(cell, x, *both)
 
 
 def predictions_of(

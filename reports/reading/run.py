@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ TAGS = (
     "nan.kind",
     "stages",
     "kept",
+    "overfitted",
     "preset.knows_target",
     "problem.facts",
     "preset.digest",
@@ -44,6 +46,7 @@ METRICS = (
     "nan/count",
     "inf/count",
     "nan/first_step",
+    "val/best_epoch",
     "prune/params_before",
     "prune/params_after",
     "prune/reduction",
@@ -90,3 +93,11 @@ class Run:
         """A field of its configuration that is a whole number of up to nine digits; None if it is not."""
         text = self.field(name)
         return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+    def real(self, name: str) -> float | None:
+        """A field of its configuration that is a finite number; None if it is not."""
+        try:
+            value = float(self.field(name))
+        except ValueError:
+            return None
+        return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What the rules need to know of a problem: its dimension, and what its errors are put in relation to."""
+"""What the rules need to know of a problem: its inputs and outputs, and what its errors are put in relation to."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ FLOOR = 1e-8
 """Part of a target's ``scale2`` below which a difference of two errors is numerical noise; fixed in advance."""
 
 
+KINDS = ("formula", "table", "picture")
+
+
 @dataclass(frozen=True)
 class Target:
     """A problem as the rules see it."""
@@ -26,11 +29,22 @@ class Target:
     smooth: bool
     formula: str
     sections: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    kind: str = "formula"
+    """Or ``table``, the rows of a file, or ``picture``, rows that are the pixels of one."""
+    floor_nmse: float = math.nan
+    """Of the rows of a file: the least NMSE that is to be expected, by rows of equal inputs; NaN where there are none."""
 
     @property
     def floor(self) -> float:
         """What is added to both of two errors before they are compared, in squared units of the target."""
         return FLOOR * self.scale2
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether its errors are read on a grid in one or two dimensions, which pictures can show whole."""
+        return self.kind == "formula" and self.dimension <= 2
 
 
 def target(cell: Cell) -> Target | None:
@@ -58,10 +72,15 @@ def _recorded(name: str, facts: str) -> Target | None:
             known["smooth"],
             str(known["formula"]),
             tuple(map(str, known["sections"])),
+            tuple(map(str, known.get("inputs", "xy"[: known["dimension"]]))),
+            tuple(map(str, known.get("outputs", "f"))),
+            str(known.get("kind", "formula")),
+            math.nan if known.get("floor") is None else float(known["floor"]),
         )
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
-    usable = found.dimension in (1, 2) and isinstance(found.smooth, bool) and 0 < found.scale2 < math.inf
+    counted = type(found.dimension) is int and found.dimension == len(found.inputs) > 0 < len(found.outputs)
+    usable = counted and found.kind in KINDS and isinstance(found.smooth, bool) and 0 < found.scale2 < math.inf
     return found if usable else None
 
 
@@ -75,7 +94,16 @@ def _declared(name: str) -> Target | None:
         values = problem.values(dense_points(problem))
     except BadInput:
         return None
-    return Target(name, problem.dimension, scale2(values), problem.smooth, problem.formula, problem.sections)
+    return Target(
+        name,
+        problem.dimension,
+        scale2(values),
+        problem.smooth,
+        problem.formula,
+        problem.sections,
+        problem.inputs,
+        problem.outputs,
+    )
 
 
 def in_order(names: set[str]) -> list[str]:

@@ -9,7 +9,12 @@ from harness.registry import Registry, check_name
 from reports.reading.cells import Cell
 from reports.reading.targets import target
 from reports.verdicts import curve_rules, pruning_rules, record_rules, rules
-from reports.verdicts.family_verdicts import best_family_is_exact, every_family_learns, spectral_bias
+from reports.verdicts.family_verdicts import (
+    best_family_is_exact,
+    every_family_learns,
+    some_family_learns,
+    spectral_bias,
+)
 from reports.verdicts.problem_verdicts import Decide, every_run, median_seed
 
 
@@ -29,6 +34,10 @@ class Criterion:
     decide: Decide
     applies: Callable[[Cell], bool] = lambda cell: True
     """Which cells it is about."""
+    about: Callable[[Cell], bool] = lambda cell: True
+    """Which cells it could be about, whatever their model: where a report has none of these it is N/A, and not untried."""
+    elsewhere: str = ""
+    """Why it is N/A there."""
     all_presets: bool = False
     """Whether it is a rule over presets: decided once, from the cells of all of them."""
     bound: float | None = None
@@ -52,12 +61,37 @@ def _of(model: str, *problems: str) -> Callable[[Cell], bool]:
 
 def _is_2d(cell: Cell) -> bool:
     known = target(cell)
-    return known.dimension == 2 if known else cell.metric("final/roughness_ratio") is not None
+    if known is None:
+        return cell.metric("final/roughness_ratio") is not None
+    return known.on_grid and known.dimension == 2
+
+
+def _is_clean_formula(cell: Cell) -> bool:
+    known = target(cell)
+    return known is None or (known.kind == "formula" and not cell.noise)
 
 
 def _is_smooth(cell: Cell) -> bool:
     known = target(cell)
-    return known is not None and known.smooth
+    return known is not None and known.smooth and _is_clean_formula(cell)
+
+
+def _is_classic(cell: Cell) -> bool:
+    """Whether it is of a kind that the original had: one value in one or two dimensions, without noise."""
+    known = target(cell)
+    return known is None or (known.on_grid and len(known.outputs) == 1 and not cell.noise)
+
+
+def _is_beyond(cell: Cell) -> bool:
+    return not _is_classic(cell)
+
+
+def _is_of_rows(cell: Cell) -> bool:
+    known = target(cell)
+    return known is not None and known.kind != "formula"
+
+
+OF_ORIGINAL = "no problem here is a formula in one or two dimensions, of one output, without noise"
 
 
 SIMPLE = ("poisson_2d_sin", "poisson_2d_poly")
@@ -75,6 +109,8 @@ for _declared in (
         median_seed(rules.of_something_learned(rules.metric_at_most("final/roughness_ratio", 1.5))),
         lambda cell: cell.model == "siren" and _is_2d(cell),
         bound=1.5,
+        about=lambda cell: _is_classic(cell) or _is_2d(cell),
+        elsewhere=OF_ORIGINAL,
     ),
     Criterion(
         "S2",
@@ -86,6 +122,8 @@ for _declared in (
         median_seed(rules.metric_below("final/dense_mse", 10.0)),
         _of("siren", *SIMPLE),
         bound=10.0,
+        about=_is_classic,
+        elsewhere=OF_ORIGINAL,
     ),
     Criterion(
         "S2+",
@@ -97,6 +135,8 @@ for _declared in (
         median_seed(rules.metric_below("final/dense_mse", 1.0)),
         _of("siren", *SIMPLE),
         bound=1.0,
+        about=_is_classic,
+        elsewhere=OF_ORIGINAL,
     ),
     Criterion(
         "S3",
@@ -230,6 +270,8 @@ for _declared in (
         "final/dense_nmse",
         spectral_bias,
         lambda cell: cell.problem in HIGH,
+        about=_is_classic,
+        elsewhere=OF_ORIGINAL,
     ),
     Criterion(
         "X2",
@@ -241,6 +283,8 @@ for _declared in (
         "figures/fit.png and what it says of its axes; dense.parquet",
         every_run(record_rules.shows_small_values),
         lambda cell: cell.problem == "poisson_1d_poly",
+        about=_is_classic,
+        elsewhere=OF_ORIGINAL,
     ),
     Criterion(
         "B1",
@@ -251,6 +295,8 @@ for _declared in (
         "final/dense_nmse, all presets",
         every_family_learns,
         _is_smooth,
+        about=_is_clean_formula,
+        elsewhere="no problem here is a formula without noise",
         all_presets=True,
         bound=1e-4,
     ),
@@ -265,6 +311,39 @@ for _declared in (
         lambda cell: cell.problem in HIGH,
         all_presets=True,
         bound=1e-8,
+        about=_is_classic,
+        elsewhere=OF_ORIGINAL,
+    ),
+    Criterion(
+        "D1",
+        "Your data",
+        "Every problem has a family that learns it",
+        "at each noise the median NMSE of the best family under its best preset, over what is allowed: 1e-4, or 1.1 times the "
+        "floor of the noise where that is more. The floor is the square of the noise that was put on a formula; of the rows of a "
+        "file the variance among rows of equal inputs over that of the output. Rows without such a floor that are not learned "
+        "to 1e-4 are N/A",
+        "<= 1",
+        "final/dense_nmse, all presets; cfg/target_noise; tag problem.facts",
+        some_family_learns,
+        _is_beyond,
+        about=_is_beyond,
+        elsewhere="no problem here is the rows of a file, noisy, or of more than two inputs or one output",
+        all_presets=True,
+        bound=1.0,
+    ),
+    Criterion(
+        "D2",
+        "Your data",
+        "Held-out rows are predicted as well as training rows",
+        "(error on held-out rows + floor) / (error on training rows + floor), at the epoch that was taken; or the run says of "
+        "itself that it is over-fitted",
+        "<= 2",
+        "test/mse, train/mse, val/best_epoch, history.parquet; tag overfitted",
+        median_seed(record_rules.generalises),
+        _is_of_rows,
+        about=_is_of_rows,
+        elsewhere="no problem here is the rows of a file",
+        bound=2.0,
     ),
 ):
     register(_declared)

@@ -1,4 +1,4 @@
-"""How a criterion is decided for one problem from the errors of all families: B1, B2 and X1."""
+"""How a criterion is decided for one problem from the errors of all families: B1, B2, D1 and X1."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from harness.families import FAMILIES
 from harness.presets import DAGGER
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
+from reports.reading.targets import target_of
 from reports.verdicts.numbers import number
 from reports.verdicts.problem_verdicts import chosen_variant
 from reports.verdicts.verdict import (
     BEST_FIRST,
+    Finding,
     ProblemVerdict,
     Verdict,
     count_in_words,
@@ -26,6 +28,8 @@ from reports.verdicts.verdict import (
 
 SEEDS = 5
 """Seeds that B1 and B2 ask for."""
+LEARNED_TO = 1e-4
+"""D1: the NMSE to which something without noise is learned."""
 FAILS_ABOVE = 1e-2
 """X1: the NMSE above which an MLP has failed."""
 
@@ -52,28 +56,31 @@ class Standing:
     model: str
     preset: str
     verdict: Verdict
-    """NO DATA of fewer than five seeds."""
+    """NO DATA of fewer seeds than are asked for."""
     figure: float | None
     """That of the median seed; None where no run has ended."""
     holds: int
     seeds: int
     mark: str = ""
     """A dagger where its shape was chosen with knowledge of the target."""
+    asked: int = SEEDS
+    """Seeds that are asked for."""
 
     def __str__(self) -> str:
-        short = "" if self.seeds >= SEEDS else f"; {SEEDS} seeds are asked for"
+        short = "" if self.seeds >= self.asked else f"; {self.asked} seeds are asked for"
         return f"{self.preset}, {count_in_words(self.holds, self.seeds, seed_holds(self.holds, self.seeds))}{short}"
 
 
-def standings(cells: Iterable[Cell], threshold: float) -> list[Standing]:
+def standings(cells: Iterable[Cell], threshold: float, asked: int = SEEDS) -> list[Standing]:
     """That of each model and preset, the best first: by verdict, then by figure."""
     cells, found = list(cells), []
     for (model, preset), errors in median_errors(cells).items():
         knowing = any(cell.knows_target and (cell.model, cell.preset) == (model, preset) for cell in cells)
         seen = [Verdict.NO_DATA if e is None else Verdict.PASS if e <= threshold else Verdict.FAIL for e in errors]
-        verdict = of_median(seen) if len(seen) >= SEEDS else Verdict.NO_DATA
+        verdict = of_median(seen) if len(seen) >= asked else Verdict.NO_DATA
         figure = median_figure(e for e in errors if e is not None)
-        found.append(Standing(model, preset, verdict, figure, seen.count(Verdict.PASS), len(seen), DAGGER * knowing))
+        holds, mark = seen.count(Verdict.PASS), DAGGER * knowing
+        found.append(Standing(model, preset, verdict, figure, holds, len(seen), mark, asked))
 
     def worth(each: Standing) -> tuple[int, float]:
         return BEST_FIRST.index(each.verdict), math.inf if each.figure is None else each.figure
@@ -121,6 +128,49 @@ def best_family_is_exact(cells: Sequence[Cell], artifacts: Artifacts) -> Problem
         seed_holds(best.holds, best.seeds),
         f"{best.model}{best.mark} ({best})",
     )
+
+
+def some_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
+    """D1. At each noise some family's median NMSE is within 1e-4, or 1.1 times the floor of the noise where that is more.
+
+    The figure is the error over what is allowed, at the noise where the best family is worst.
+    """
+    by_noise: dict[float, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_noise[cell.noise].append(cell)
+    found = [_at_noise(noise, by_noise[noise]) for noise in sorted(by_noise)]
+    figures = [each.figure for each in found if each.figure is not None]
+    verdict = of_every(each.verdict for each in found)
+    return ProblemVerdict(
+        cells[0].problem,
+        verdict,
+        max(figures, default=None),
+        (min(figures), max(figures)) if len(figures) > 1 else None,
+        sum(each.verdict is Verdict.PASS for each in found),
+        len(found),
+        note="; ".join(each.note for each in found),
+    )
+
+
+def _at_noise(noise: float, cells: Sequence[Cell]) -> Finding:
+    """D1 of the cells of one problem whose training targets have that noise.
+
+    The floor is the square of the noise that was put on a formula; of the rows of a file the variance among rows of equal inputs,
+    over that of the output. Without such rows an error above 1e-4 may be noise or not: nothing is decided.
+    """
+    known = target_of(cells)
+    of_rows = known is not None and known.kind != "formula"
+    floor = known.floor_nmse if known is not None and of_rows else noise**2
+    allowed = max(LEARNED_TO, 1.1 * floor) if math.isfinite(floor) else LEARNED_TO
+    best = standings(cells, allowed, asked=1)[0]
+    told = f"noise {noise:g}: " if noise else ""
+    if best.figure is None:
+        return Finding(Verdict.NO_DATA, None, f"{told}no run has ended")
+    said = f"{told}{best.model}{best.mark} {number(best.figure)} of {number(allowed)} allowed ({best})"
+    if best.verdict is Verdict.FAIL and math.isnan(floor):
+        why = "no two rows have equal inputs, so nothing says how much of it is noise"
+        return Finding(Verdict.NOT_APPLICABLE, best.figure / allowed, f"{said}; {why}")
+    return Finding(best.verdict, best.figure / allowed, said)
 
 
 def spectral_bias(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:

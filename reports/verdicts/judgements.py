@@ -49,12 +49,14 @@ def judgements_of(evidence: Evidence, artifacts: Artifacts) -> list[Judgement]:
 def judgement_of(criterion: Criterion, preset: str | None, evidence: Evidence, artifacts: Artifacts) -> Judgement:
     """One criterion for one preset, or for all of them (None): as :func:`of_every` says.
 
-    What no cell of the evidence is about is NO DATA: it was not tried.
+    What no cell of the evidence is about is NO DATA: it was not tried. It is N/A where no problem there could have been one.
     """
     by_problem: dict[str, list[Cell]] = defaultdict(list)
     for cell in evidence.cells:
         if preset in (None, cell.preset) and criterion.applies(cell):
             by_problem[cell.problem].append(cell)
+    if not by_problem and evidence.cells and not any(map(criterion.about, evidence.cells)):
+        return Judgement(criterion, preset, Verdict.NOT_APPLICABLE, (), criterion.elsewhere)
     if not by_problem:
         return Judgement(criterion, preset, Verdict.NO_DATA, (), "no run that it is about was planned or made")
     found = tuple(criterion.decide(by_problem[name], artifacts) for name in in_order(set(by_problem)))

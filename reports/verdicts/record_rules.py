@@ -1,4 +1,4 @@
-"""Rules on what a run leaves behind: E1 to E3, O1 to O3, X2. Each is its sentence in docs/reports.md, exactly."""
+"""Rules on what a run leaves behind: E1 to E3, O1 to O3, D2, X2. Each is its sentence in docs/reports.md, exactly."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from reports.reading.histories import Floats, read_columns
 from reports.reading.png import DrawnAxes, drawn_axes
 from reports.reading.run import Run
 from reports.verdicts.numbers import number
-from reports.verdicts.rules import known_target, of_an_ended_run
+from reports.verdicts.rules import known_target, of_a_result, of_an_ended_run
 from reports.verdicts.verdict import Finding, Verdict, at_most, no_data
 
 LARGEST_HEIGHT = 2.0
 """X2: of a panel over what it has to show."""
+OVERFITTED = 2.0
+"""D2: of the held-out error over that of training."""
 FINALS = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
 
 
@@ -102,8 +104,10 @@ def completes(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
 @of_an_ended_run
 def has_its_pictures(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """O2. Every figure that the contract names is there, whole, and not blank."""
-    fit = "heatmap.png" if known_target(cell).dimension == 2 else "fit.png"
-    names = ["loss.png", fit, *figures_of(cell.model)]
+    from harness.figures import pictures_of  # late: whoever only lists the criteria needs no torch
+
+    known = known_target(cell)
+    names = ["loss.png", *pictures_of(known.kind, known.dimension), *figures_of(cell.model)]
     lacking = []
     for name in names:
         try:
@@ -124,8 +128,10 @@ def is_finite_throughout(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     if None in counts:
         return no_data("nan/count and inf/count were not recorded")
     events = sum(count for count in counts if count is not None)
-    finals = [f"final/{name}" for name in FINALS]
-    finals += ["final/roughness_ratio"] if known_target(cell).dimension == 2 else []
+    known = known_target(cell)
+    # The rows of a file have no gradient, and only what is on a grid a Laplacian.
+    finals = [f"final/{name}" for name in FINALS if known.kind == "formula" or name != "h1_rel"]
+    finals += ["final/roughness_ratio"] if known.on_grid and known.dimension == 2 else []
     bad = [name for name in finals if not math.isfinite(run.metrics.get(name, math.nan))]
     lacking = f"not finite: {', '.join(bad)}" if cell.outcome == "completed" and bad else ""
     if not events <= 0:
@@ -136,6 +142,30 @@ def is_finite_throughout(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     if len(bad) == len(finals):
         return no_data("there are no final metrics")
     return Finding(Verdict.FAIL if bad else Verdict.PASS, 0.0, lacking)
+
+
+def _at_taken_epoch(run: Run, name: str, artifacts: Artifacts) -> float | None:
+    """An error by epoch where the model is from: the last, unless the run has stopped by validation."""
+    best = run.metrics.get("val/best_epoch")
+    if best is None:
+        return run.metrics.get(name)
+    history = artifacts.history(run)
+    at = history[name][history.epoch == best]
+    return float(at[0]) if len(at) else None
+
+
+@of_a_result
+def generalises(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """D2. The error on held-out rows is within twice that on training rows, with the floor; or the run says that it is not."""
+    floor = known_target(cell).floor
+    held_out, train = (_at_taken_epoch(run, name, artifacts) for name in ("test/mse", "train/mse"))
+    if held_out is None or train is None:
+        return no_data("test/mse and train/mse were not recorded")
+    found = at_most((held_out + floor) / (train + floor), OVERFITTED)
+    if found.verdict is Verdict.FAIL and run.tags.get("overfitted") == "true":
+        return Finding(Verdict.PASS, found.figure, "over-fitted, and flagged so")
+    note = "" if found.verdict is Verdict.PASS else "over-fitted, and no flag of the run says so"
+    return Finding(found.verdict, found.figure, note)
 
 
 @of_an_ended_run

@@ -413,7 +413,7 @@ def verdicts(client: MlflowClient) -> dict[tuple[str, str | None], Verdict]:
 def test_real_runs_are_judged_as_they_went(filled: MlflowClient) -> None:
     found = verdicts(filled)
     over = {name for name in CRITERIA.names() if CRITERIA.get(name).all_presets}
-    assert over == {"B1", "B2"}
+    assert over == {"B1", "B2", "D1"}
     assert set(found) == {(name, preset) for name in {*CRITERIA.names()} - over for preset in ("tuned", "lm")} | {
         (name, None) for name in over
     }
@@ -429,6 +429,7 @@ def test_real_runs_are_judged_as_they_went(filled: MlflowClient) -> None:
     assert found["S4", "lm"] is Verdict.NOT_APPLICABLE
     assert found["X2", "lm"] is Verdict.PASS
     assert found["B1", None] is Verdict.NO_DATA, "not five seeds"
+    assert found["D1", None] is found["D2", "tuned"] is Verdict.NOT_APPLICABLE, "no rows of a file, no noise"
     judged = {
         (each.criterion.id, each.preset): each for each in judgements_of(gather(filled, Selection()), Artifacts(filled))
     }

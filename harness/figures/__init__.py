@@ -1,0 +1,37 @@
+"""The pictures of a run: data in, a matplotlib figure out. Nothing here touches pyplot, a file or a global setting.
+
+matplotlib is imported where something is drawn, at the end of a run: half a second that no start waits for. Margins are given,
+in inches: finding them (matplotlib's constrained layout) draws a figure several times over.
+"""
+
+from harness.figures.drawing import BLUE, DPI, GREEN, GREY, ORANGE, RED, described
+from harness.figures.fit import fit_figure
+from harness.figures.heatmap import heatmap_figure
+from harness.figures.kan import kan_figure
+from harness.figures.loss import loss_figure
+from harness.figures.of_problem import draw_picture, kind_of, pictures_of
+from harness.figures.picture import picture_figure
+from harness.figures.prediction import prediction_figure
+from harness.figures.sensitivity import sensitivity_figure
+from harness.figures.slices import slices_figure
+
+__all__ = [
+    "BLUE",
+    "DPI",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "RED",
+    "described",
+    "draw_picture",
+    "fit_figure",
+    "heatmap_figure",
+    "kan_figure",
+    "kind_of",
+    "loss_figure",
+    "picture_figure",
+    "pictures_of",
+    "prediction_figure",
+    "sensitivity_figure",
+    "slices_figure",
+]

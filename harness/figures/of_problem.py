@@ -1,0 +1,57 @@
+"""Which pictures a problem has, by what it is; the run draws them, criterion O2 and the report ask for them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from harness.data import Data
+from harness.figures.fit import fit_figure
+from harness.figures.heatmap import heatmap_figure
+from harness.figures.picture import picture_figure
+from harness.figures.prediction import prediction_figure
+from harness.figures.quantities import Model
+from harness.figures.sensitivity import sensitivity_figure
+from harness.figures.slices import slices_figure
+from harness.problems import Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OF_PREDICTION: dict[str, Callable[[Problem, Data, Tensor, str], Figure]] = {
+    "fit.png": fit_figure,
+    "heatmap.png": heatmap_figure,
+    "prediction.png": prediction_figure,
+}
+"""What is drawn from the values ``(points, outputs)`` on the dense points."""
+OF_MODEL: dict[str, Callable[[Problem, Data, Model, str], Figure]] = {
+    "slices.png": slices_figure,
+    "sensitivity.png": sensitivity_figure,
+    "picture.png": picture_figure,
+}
+"""What asks the model elsewhere."""
+
+
+def kind_of(problem: Problem) -> str:
+    """``formula``, ``table`` (the rows of a file) or ``picture`` (rows that are the pixels of one)."""
+    if problem.table is None:
+        return "formula"
+    return "table" if problem.table.image is None else "picture"
+
+
+def pictures_of(kind: str, inputs: int) -> tuple[str, ...]:
+    """The names of the pictures of a problem of that kind with so many inputs."""
+    if kind == "picture":
+        return ("picture.png", "prediction.png")
+    if kind == "table" or inputs > 2:
+        return ("prediction.png", "slices.png", *(("sensitivity.png",) if inputs > 1 else ()))
+    return ("fit.png",) if inputs == 1 else ("heatmap.png",)
+
+
+def draw_picture(name: str, problem: Problem, data: Data, prediction: Tensor, model: Model, title: str) -> Figure:
+    """One of them. ``prediction`` has the values of ``model`` at ``data.dense``."""
+    if name in OF_MODEL:
+        return OF_MODEL[name](problem, data, model, title)
+    return OF_PREDICTION[name](problem, data, prediction, title)

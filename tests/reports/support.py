@@ -1,0 +1,63 @@
+"""Cells made by hand: of problems that are in no registry, with predictions in a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from mlflow import MlflowClient
+
+from reports.reading.artifacts import Artifacts
+from reports.reading.cells import Cell
+from reports.reading.histories import Floats
+from reports.reading.run import Run
+
+NOTHING = Artifacts(MlflowClient("http://127.0.0.1:1"))
+"""No test with this asks a server: what it reads lies in folders."""
+
+
+def facts(inputs: Sequence[str], outputs: Sequence[str] = ("f",), kind: str = "formula", **others: Any) -> str:
+    """The tag ``problem.facts``."""
+    known = {"dimension": len(inputs), "scale2": 1.0, "smooth": True, "sections": ["mine"], "formula": "f"}
+    return json.dumps(known | {"inputs": list(inputs), "outputs": list(outputs), "kind": kind} | others)
+
+
+def made(
+    of: str,
+    metrics: Mapping[str, float] | None = None,
+    *,
+    model: str = "kan",
+    problem: str = "mine",
+    seed: int = 0,
+    folder: Path | str = "/nowhere",
+    outcome: str = "completed",
+    tags: Mapping[str, str] | None = None,
+    variant: str = "",
+    **fields: object,
+) -> Cell:
+    """A cell whose run has ended, of a problem with these facts; ``fields`` are those of its configuration."""
+    params = {f"cfg/{name}": str(value) for name, value in fields.items()}
+    run = Run(
+        f"r{seed}",
+        "0",
+        "e",
+        "n",
+        "FINISHED",
+        0.0,
+        1.0,
+        str(folder),
+        {"outcome": outcome, **(tags or {})},
+        params,
+        dict(metrics or {}),
+    )
+    return Cell(f"{model}{seed}{params}", model, problem, "tuned", seed, 10, run, facts=of, variant=variant)
+
+
+def write_dense(folder: Path, columns: Mapping[str, Floats]) -> None:
+    """``dense.parquet``, as a run leaves it."""
+    pq.write_table(pa.table({name: np.asarray(values) for name, values in columns.items()}), folder / "dense.parquet")
