@@ -77,5 +77,5 @@ def split_of(problem: Problem) -> Data:
     table = problem.table
     assert table is not None
     x, y = torch.from_numpy(table.x), torch.from_numpy(table.y)
-    parts = [Sample(x[i::3], y[i::3]) for i in range(3)]
-    return Data(*parts, dense=parts[2])
+    train, val, test = (Sample(x[i::3], y[i::3]) for i in range(3))
+    return Data(train, val, test, test)

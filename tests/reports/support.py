@@ -38,7 +38,7 @@ def made(
     outcome: str = "completed",
     tags: Mapping[str, str] | None = None,
     variant: str = "",
-    **fields: object,
+    **fields: Any,
 ) -> Cell:
     """A cell whose run has ended, of a problem with these facts; ``fields`` are those of its configuration."""
     params = {f"cfg/{name}": str(value) for name, value in fields.items()}

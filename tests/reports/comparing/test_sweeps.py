@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from reports.comparing.statistics import Estimate
 from reports.comparing.sweeps import AXES, sweep_table, sweeps
@@ -14,7 +15,7 @@ from tests.reports.support import facts, made
 NOISE, POINTS = AXES
 
 
-def at(noise: object, nmse: float, seed: int = 0, model: str = "kan", **fields: object) -> Cell:
+def at(noise: object, nmse: float, seed: int = 0, model: str = "kan", **fields: Any) -> Cell:
     metrics = {"final/dense_nmse": nmse, "val/mse": nmse}
     variant = ", ".join(f"{name}={value}" for name, value in fields.items())
     return made(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def of_one_problem(name: str, cells: Sequence[Cell]) -> ProblemVerdict:
     return found
 
 
-def seeds(of: str, nmse: float, count: int = 6, model: str = "kan", **fields: object) -> list[Cell]:
+def seeds(of: str, nmse: float, count: int = 6, model: str = "kan", **fields: Any) -> list[Cell]:
     return [made(of, {"final/dense_nmse": nmse}, seed=seed, model=model, **fields) for seed in range(count)]
 
 
