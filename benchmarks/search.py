@@ -32,13 +32,13 @@ from harness.models import build
 from harness.outcome import Outcome
 from harness.run import Stop, follow
 from harness.training import Epoch, Event, train
-from studies.config import configure
 from studies.driver import Desk, work
 from studies.early_stopping import EarlyStop
 from studies.findings import findings
 from studies.measures import Measured
 from studies.plan import Run, make_plan
 from studies.storage import open_storage, open_study
+from studies.study_config import configure
 from studies.trials import OpenTrial
 
 SMALL = {"epochs": "40", "n_train": "200", "n_val": "100", "n_test": "2"}

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 HELP = ("-h", "--help")
 Row = tuple[str, ...]
+Tables = dict[str, list[Row]]
+"""By their titles."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -264,7 +266,7 @@ class BenchmarkCommand(FieldCommand):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the fields of a benchmark; those of a run are listed by ``run``."""
-        from harness.execution.config import OWN, BenchmarkConfig
+        from harness.execution.benchmark_config import OWN, BenchmarkConfig
 
         with formatter.section("Fields"):
             formatter.write_dl(_rows({n: f for n, f in BenchmarkConfig.model_fields.items() if n in OWN}))
@@ -295,7 +297,7 @@ def benchmark_command(fields: tuple[str, ...]) -> int:
     from harness import terminal
 
     with terminal.busy("loading torch and MLflow, planning") as console:
-        from harness.execution.config import configure
+        from harness.execution.benchmark_config import configure
 
         config = configure(given)
         load("harness.execution.benchmark")
@@ -433,7 +435,7 @@ class StudyCommand(FieldCommand):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the fields of a study; those of a run are listed by ``run``."""
-        from studies.config import OWN, ExportConfig, StudyConfig
+        from studies.study_config import OWN, ExportConfig, StudyConfig
 
         with formatter.section("Fields"):
             formatter.write_dl(_rows({n: f for n, f in StudyConfig.model_fields.items() if n in OWN}))
@@ -451,7 +453,7 @@ def export_study(fields: tuple[str, ...]) -> int:
 
     try:
         with busy("loading, and computing what is missing on fresh seeds"):
-            from studies.config import configure_export
+            from studies.study_config import configure_export
 
             config, wanted = configure_export(given)
             load("studies.export")
@@ -475,7 +477,7 @@ def study_command(fields: tuple[str, ...]) -> int:
     from harness.terminal import busy
 
     with busy("loading torch, MLflow and Optuna") as console:
-        from studies.config import configure
+        from studies.study_config import configure
 
         config = configure(given)
         load("studies.driver")
@@ -487,11 +489,18 @@ def study_command(fields: tuple[str, ...]) -> int:
     return 1 if result.stopped or not result.findings.has_result else 0
 
 
-def _problems() -> list[Row]:
+def _problems(section: str | None = None) -> Tables:
+    """A table of each section, or of one; what belongs to several stands under each. Raises BadInput for an unknown one."""
     from harness.problems import PROBLEMS
+    from harness.registry import nearest
 
-    found = PROBLEMS.usable(tell)
-    return [(each.name, f"{each.dimension}D", ", ".join(each.sections), each.formula) for each in found.values()]
+    found: Tables = {}
+    for each in PROBLEMS.usable(tell).values():
+        for name in each.sections:
+            found.setdefault(name, []).append((each.name, f"{each.dimension}D", each.formula))
+    if section is not None and section not in found:
+        raise BadInput(f"section = {quoted(section)} is not known; {nearest(section, found)}")
+    return {f"problems of {name}": rows for name, rows in found.items() if section in (None, name)}
 
 
 def _models() -> list[Row]:
@@ -537,7 +546,6 @@ def _studies() -> list[Row]:
 
 
 LISTED: dict[str, Callable[[], list[Row]]] = {
-    "problems": _problems,
     "models": _models,
     "optimizers": _optimizers,
     "presets": _presets,
@@ -546,25 +554,29 @@ LISTED: dict[str, Callable[[], list[Row]]] = {
     "criteria": _criteria,
     "studies": _studies,
 }
-"""What ``harness list`` knows."""
+"""What ``harness list`` knows besides the problems, which come first."""
 
 
 @cli.command("list")
 @click.argument(
     "kind",
     required=False,
-    type=click.Choice(list(LISTED)),
+    type=click.Choice(["problems", *LISTED]),
 )
+@option("--section", metavar="NAME", help="Only the problems of that section.")
 @option("--plugins", help="Modules or .py files to import first, comma-separated.")
-def list_command(kind: str | None, plugins: str | None) -> None:
-    """What there is: problems, models, optimizers, presets, suites, executors, criteria and studies."""
+def list_command(kind: str | None, section: str | None, plugins: str | None) -> None:
+    """List problems, models, optimizers, presets, suites, executors, criteria and studies."""
+    if section is not None and kind != "problems":
+        raise BadInput(f"section = {quoted(section)} is one of problems; write harness list problems --section NAME.")
     from harness.terminal import busy
 
     with busy("loading"):
         from harness.registry import load_plugins
 
         load_plugins(part for part in (plugins or "").split(",") if part)
-        listed = {name: rows() for name, rows in LISTED.items() if kind in (None, name)}
+        listed = _problems(section) if kind in (None, "problems") else {}
+        listed |= {name: rows() for name, rows in LISTED.items() if kind in (None, name)}
     for name, rows in listed.items():
         table(name, rows)
 

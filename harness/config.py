@@ -11,10 +11,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -25,23 +27,29 @@ from pydantic import (
 
 from harness import methods
 from harness.errors import BadInput, quoted
-from harness.fields import DOCUMENT, Integers, Names, OrNone, field
+from harness.fields import DOCUMENT, Integers, Names, OrNone, field, split
 from harness.methods import MethodConfig
 
 Grids = Annotated[Integers, Field(min_length=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Shares = Annotated[tuple[Share, Share, Share], BeforeValidator(split)]
 
 
 class RunConfig(BaseModel):
     """What every run has, whatever its model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    not_identity: ClassVar[frozenset[str]] = frozenset({"device", "timeout", "plugins"})
+    not_identity: ClassVar[frozenset[str]] = frozenset({"device", "timeout", "plugins", "data"})
     """Fields that decide where and how long a run computes, not what: they are left out of its fingerprint."""
-    identity_if_changed: ClassVar[frozenset[str]] = frozenset({"threads"})
+    identity_if_changed: ClassVar[frozenset[str]] = frozenset(
+        {"threads", "target_noise", "patience", "inputs", "outputs", "split", "split_column", "group_column", "missing"}
+    )
     """Fields that are left out of it at their default: runs have the fingerprint that they had before these counted.
 
     Several threads sum in another order, which L-BFGS turns into another result.
     """
+    of_file: ClassVar[tuple[str, ...]] = ("inputs", "outputs", "split", "split_column", "group_column", "missing")
+    """Fields that say how the file ``data`` is read."""
 
     model: str = field("siren", "Model family, see `harness list`.")
     problem: str = field("poisson_2d_sin", "Problem to learn, see `harness list`.")
@@ -80,6 +88,35 @@ class RunConfig(BaseModel):
     n_test: int = field(
         1000, "Test points, for reporting only.", unit="points", source="original benchmark", ge=2, le=10_000_000
     )
+    target_noise: float = field(
+        0.0,
+        "Normal noise on the targets of training and validation, each output by itself; errors are against the clean target.",
+        unit="standard deviations of the target",
+        ge=0,
+        le=1e6,
+    )
+    patience: Annotated[int | None, OrNone] = field(
+        None,
+        "A stage ends once so many epochs have not lowered its validation error, and the epoch with the least is taken. "
+        "None: the whole budget, and the last epoch.",
+        unit="epochs",
+        ge=1,
+    )
+    data: str = field(
+        "", "A file whose rows are learned in the place of a problem: CSV, TSV, Parquet, NPZ, Arrow, an image."
+    )
+    inputs: Names = field((), "data: columns to learn from; all other numeric ones unless given.")
+    outputs: Names = field((), "data: columns to be learned.")
+    split: Shares = field(
+        (0.7, 0.15, 0.15),
+        "data: shares of the rows, drawn by the seed, for training, validation and test.",
+        unit="shares",
+    )
+    split_column: str = field("", "data: a column that says of each row train, val or test, in the place of `split`.")
+    group_column: str = field("", "data: a column whose equal values stay together in one part.")
+    missing: Literal["refuse", "drop"] = field(
+        "refuse", "data: what to do with rows that lack a value: `refuse` the file, or `drop` and count them."
+    )
     standardise: bool = field(
         True,
         "Let the network learn (y - mean) / std of the training targets; an affine output keeps the model in raw units.",
@@ -91,6 +128,21 @@ class RunConfig(BaseModel):
     def method(self) -> MethodConfig:
         """The fields of the optimizer."""
         return self._method
+
+    @field_validator("split")
+    @classmethod
+    def _whole(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+        if abs(sum(split) - 1) > 1e-9:
+            raise ValueError(f"its shares add up to {sum(split):.6g}, not to 1")
+        return split
+
+    @model_validator(mode="after")
+    def _of_file(self) -> RunConfig:
+        if not self.data:
+            for name in self.of_file:
+                if (value := getattr(self, name)) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} = {quoted(value)} is about a file; name it by data")
+        return self
 
     @field_validator("device")
     @classmethod
@@ -133,17 +185,21 @@ class RunConfig(BaseModel):
         """The fields that are in force, in order of declaration, as in JSON."""
         return self.model_dump(mode="json")
 
+    def shown(self) -> dict[str, Any]:
+        """:meth:`values` for others to read: of the file its name alone, since a path says where somebody keeps it."""
+        return {**self.values(), "data": PurePath(self.data).name}
+
     def twin(self) -> RunConfig | None:
         """The run that this one's result is held against, where the family has such a thing."""
         return None
 
-    def parameters(self, dimension: int) -> int:
+    def parameters(self, dimension: int, outputs: int = 1) -> int:
         """Trainable numbers of the network where it has most of them, without building it; 0 where its family says nothing."""
         return 0
 
-    def least_parameters(self, dimension: int) -> int:
+    def least_parameters(self, dimension: int, outputs: int = 1) -> int:
         """Trainable numbers that a state of such a network has at least, as :meth:`parameters` knows them."""
-        return self.parameters(dimension)
+        return self.parameters(dimension, outputs)
 
     def kept(self, dimension: int) -> int:
         """Numbers that an evaluation with its gradient holds for each training point at one moment, at least."""
@@ -156,7 +212,7 @@ class RunConfig(BaseModel):
             name: value
             for name, value in self.values().items()
             if name not in self.not_identity
-            and not (name in self.identity_if_changed and value == fields[name].default)
+            and not (name in self.identity_if_changed and getattr(self, name) == fields[name].default)
         }
 
 
@@ -165,9 +221,9 @@ def fields_of(config: type[RunConfig]) -> dict[str, Any]:
     return {**methods.fields(), **config.model_fields}
 
 
-def _linear(inputs: int, width: int, depth: int) -> int:
-    """Weights and biases of ``depth`` hidden layers and one output."""
-    return (inputs + 1) * width + (depth - 1) * (width + 1) * width + width + 1
+def _linear(inputs: int, width: int, depth: int, outputs: int) -> int:
+    """Weights and biases of ``depth`` hidden layers and the outputs."""
+    return (inputs + 1) * width + (depth - 1) * (width + 1) * width + (width + 1) * outputs
 
 
 class MLPConfig(RunConfig):
@@ -182,9 +238,9 @@ class MLPConfig(RunConfig):
         source="original benchmark; He et al. 2015, eq. 10; Glorot and Bengio 2010, eq. 12",
     )
 
-    def parameters(self, dimension: int) -> int:
+    def parameters(self, dimension: int, outputs: int = 1) -> int:
         """Weights and biases."""
-        return _linear(dimension, self.width, self.depth)
+        return _linear(dimension, self.width, self.depth, outputs)
 
     def kept(self, dimension: int) -> int:
         """The units of the hidden layers."""
@@ -205,9 +261,9 @@ class FourierMLPConfig(MLPConfig):
         gt=0,
     )
 
-    def parameters(self, dimension: int) -> int:
+    def parameters(self, dimension: int, outputs: int = 1) -> int:
         """Weights and biases; the frequencies are not trained."""
-        return _linear(2 * self.features, self.width, self.depth)
+        return _linear(2 * self.features, self.width, self.depth, outputs)
 
     def kept(self, dimension: int) -> int:
         """The features and the units of the hidden layers."""
@@ -224,9 +280,9 @@ class SirenConfig(RunConfig):
         30.0, "Frequency factor omega_0 of every sine layer.", source="Sitzmann et al. 2020, section 3.2", gt=0
     )
 
-    def parameters(self, dimension: int) -> int:
+    def parameters(self, dimension: int, outputs: int = 1) -> int:
         """Weights and biases."""
-        return _linear(dimension, self.width, self.depth)
+        return _linear(dimension, self.width, self.depth, outputs)
 
     def kept(self, dimension: int) -> int:
         """The units of the hidden layers."""
@@ -280,16 +336,16 @@ class KANConfig(RunConfig):
         """The grid intervals of all stages."""
         return self.grids
 
-    def parameters(self, dimension: int) -> int:
+    def parameters(self, dimension: int, outputs: int = 1) -> int:
         """Of each edge the coefficients of its spline and two scales, on the finest grid."""
-        return self._edges(dimension) * (self.stages()[-1] + self.k + 2)
+        return self._edges(dimension, outputs) * (self.stages()[-1] + self.k + 2)
 
-    def least_parameters(self, dimension: int) -> int:
+    def least_parameters(self, dimension: int, outputs: int = 1) -> int:
         """Those on its first grid."""
-        return self._edges(dimension) * (self.grids[0] + self.k + 2)
+        return self._edges(dimension, outputs) * (self.grids[0] + self.k + 2)
 
-    def _edges(self, dimension: int) -> int:
-        return (dimension + 1) * self.width + (self.depth - 1) * self.width**2
+    def _edges(self, dimension: int, outputs: int) -> int:
+        return (dimension + outputs) * self.width + (self.depth - 1) * self.width**2
 
     def kept(self, dimension: int) -> int:
         """The features of the inputs, and the polynomials on which the edges of the largest other layer lie."""
@@ -306,7 +362,7 @@ class PrunedKANConfig(KANConfig):
     """KAN that is sparsified, pruned and retrained (:mod:`harness.training.plans`)."""
 
     identity_if_changed: ClassVar[frozenset[str]] = RunConfig.identity_if_changed | {"symbolic"}
-    """A formula is a result, so whoever asks for one must not be given a run without. All else is the same in both."""
+    """A formula is a result, so a run without one does not do for a user who asks for it. All else is the same in both."""
 
     prune_mode: Literal["threshold", "greedy"] = field(
         "threshold",
@@ -376,6 +432,10 @@ class PrunedKANConfig(KANConfig):
     def stages(self) -> tuple[int, ...]:
         """The grid intervals of all stages, those while retraining included."""
         return (*self.grids, *self.retrain_grids)
+
+    def shown(self) -> dict[str, Any]:
+        """:meth:`values` for others to read: of the file its name alone, since a path says where somebody keeps it."""
+        return {**self.values(), "data": PurePath(self.data).name}
 
     def twin(self) -> KANConfig:
         """The same KAN, neither sparsified nor cut, with the same total epochs and the same seed (criterion K2)."""

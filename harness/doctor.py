@@ -1,4 +1,4 @@
-"""Is everything in order here? Versions, devices, the store, and runs that nobody will finish."""
+"""Is everything in order here? Versions, devices, the store, and runs whose process is gone."""
 
 from __future__ import annotations
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.data import DENSE_POINTS, Sample, scale2
+from harness.data import DENSE_POINTS, Sample, scales2
 from harness.models import Regressor
 from harness.problems import Problem
 from harness.problems.problem import Values
@@ -19,31 +21,69 @@ LOG10_NMSE_FLOOR = 1e-20
 
 
 def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, float]:
-    """The ``final/*`` metrics of a model: mse, nmse, log10_nmse, linf, rel_l2, h1_rel, and in 2D roughness_ratio.
+    """The ``final/*`` metrics of a model.
 
-    ``final/dense_mse`` is in squared units of the target, ``final/linf`` in its units, the others are ratios. A model
-    that is not finite somewhere gives NaN, never a number that looks good.
+    ``final/dense_mse`` is in squared units of the target, ``final/linf`` in its units, the others are ratios: nmse,
+    log10_nmse, rel_l2, h1_rel where the target's gradient can be known, and on a 2D grid roughness_ratio. Where the points
+    are a sample (from three inputs on, and rows of a file) ``final/dense_nmse_low`` and ``_high`` are the ends of the 95%
+    interval of the NMSE. Of several outputs each error is the mean over the outputs, the ratios each over its own scale, or
+    the largest (linf, roughness_ratio), and ``final/dense_nmse/<output>`` is that of one. A model that is not finite
+    somewhere gives NaN, never a number that looks good.
     """
-    prediction, slope = predict_with_gradient(model, dense.x)
-    # Asked for on the CPU, as it was when the problem was probed.
-    target, target_slope = dense.y.double(), problem.slopes(dense.x.double().cpu(), "set dense").to(dense.x.device)
-    error = prediction - target
-    mse = error.square().mean().item()
-    nmse = mse / scale2(target)
-    sobolev = (error.square().sum() + (slope - target_slope).square().sum()) / (
-        target.square().sum() + target_slope.square().sum()
-    )
+    target, slope = dense.y.double(), None
+    if problem.table is None:
+        prediction, slope = predict_with_gradient(model, dense.x)
+    else:
+        prediction = predict(model, dense.x)
+    error, scales = prediction - target, scales2(target)
+    columns = list(zip(error.unbind(dim=1), target.unbind(dim=1), strict=True))
+    mses = [each.square().mean().item() for each, _ in columns]
+    nmses = [mse / scale for mse, scale in zip(mses, scales, strict=True)]
     metrics = {
-        "final/dense_mse": mse,
-        "final/dense_nmse": nmse,
-        "final/log10_nmse": log10_nmse(mse, scale2(target)),
+        "final/dense_mse": fmean(mses),
+        "final/dense_nmse": fmean(nmses),
+        "final/log10_nmse": log10_nmse(fmean(nmses), 1.0),
         "final/linf": error.abs().max().item(),
-        "final/rel_l2": (error.norm() / target.norm()).item(),
-        "final/h1_rel": sobolev.sqrt().item(),
+        "final/rel_l2": fmean((each.norm() / of_target.norm()).item() for each, of_target in columns),
     }
-    if problem.dimension == 2:
-        metrics["final/roughness_ratio"] = roughness_ratio(as_grid(prediction), as_grid(target))
+    if slope is not None:
+        # Asked for on the CPU, as it was when the problem was probed.
+        known = problem.slopes(dense.x.double().cpu(), "set dense").to(error).view(slope.shape)
+        slopes = zip((slope - known).unbind(dim=1), known.unbind(dim=1), strict=True)
+        metrics["final/h1_rel"] = fmean(
+            _h1(*column, *of_slope) for column, of_slope in zip(columns, slopes, strict=True)
+        )
+    if problem.has_grid and problem.dimension == 2:
+        grids = [(as_grid(column), as_grid(known)) for column, known in zip(prediction.T, target.T, strict=True)]
+        metrics["final/roughness_ratio"] = max(roughness_ratio(*pair) for pair in grids)
+    if not problem.has_grid:
+        relative = (error.square() / error.new_tensor(scales)).mean(dim=1)
+        metrics["final/dense_nmse_low"], metrics["final/dense_nmse_high"] = interval_of_mean(relative)
+    if len(columns) > 1:
+        names = (f"final/dense_nmse/{name}" for name in metric_names(problem.outputs))
+        metrics |= dict(zip(names, nmses, strict=True))
     return metrics
+
+
+def metric_names(outputs: Sequence[str]) -> list[str]:
+    """What outputs are called in the names of metrics, where MLflow allows few signs; numbered where two would be the same."""
+    found = [re.sub(r"[^\w.\- ]", "_", name) for name in outputs]
+    return found if len({*found}) == len(found) else [f"{name}_{index}" for index, name in enumerate(found, 1)]
+
+
+def _h1(error: Tensor, target: Tensor, of_slope: Tensor, slope: Tensor) -> float:
+    above, below = (value.square().sum() + its.square().sum() for value, its in ((error, of_slope), (target, slope)))
+    return (above / below).sqrt().item()
+
+
+def interval_of_mean(values: Float[Tensor, " points"]) -> tuple[float, float]:
+    """The 95% interval of the mean of what the values are a sample of, by the central limit theorem; not below 0.
+
+    Sobol points leave a smaller error than independent ones (Owen 1997), so it is on the safe side for them.
+    """
+    half = 1.96 * (values.var() / len(values)).sqrt().item()
+    mean = values.mean().item()
+    return max(mean - half, 0.0), mean + half
 
 
 def log10_nmse(mse: float, scale2: float) -> float:
@@ -52,15 +92,22 @@ def log10_nmse(mse: float, scale2: float) -> float:
     return math.log10(max(nmse, LOG10_NMSE_FLOOR)) if math.isfinite(nmse) else math.nan
 
 
-def predict_with_gradient(model: Regressor, x: Points) -> tuple[Values, Points]:
-    """Predictions of shape ``(points, 1)`` and their gradients in x of shape ``(points, dimension)``, in float64."""
+def predict_with_gradient(model: Regressor, x: Points) -> tuple[Values, Float[Tensor, "points outputs dimension"]]:
+    """Predictions of shape ``(points, outputs)`` and the gradients of each output in x, in float64."""
     inputs = x.detach().clone().requires_grad_(True)
     prediction = model(inputs)
-    (gradient,) = torch.autograd.grad(prediction.sum(), inputs)
-    return prediction.detach().double(), gradient.double()
+    gradients = [torch.autograd.grad(each.sum(), inputs, retain_graph=True)[0] for each in prediction.unbind(dim=1)]
+    return prediction.detach().double(), torch.stack(gradients, dim=1).double()
 
 
-def as_grid(values: Values) -> Float[Tensor, "side side"]:
+@torch.no_grad()
+def predict(model: Regressor, x: Points) -> Values:
+    """Predictions of shape ``(points, outputs)`` in float64, without a graph."""
+    prediction: Values = model(x)
+    return prediction.double()
+
+
+def as_grid(values: Float[Tensor, "points *one"]) -> Float[Tensor, "side side"]:
     """Values on the dense grid of a 2D problem, as a matrix whose rows run along the first coordinate."""
     return values.reshape(DENSE_POINTS[2], DENSE_POINTS[2])
 

@@ -21,8 +21,9 @@ Place = str | Callable[..., Any]
 class Family:
     """A model family.
 
-    ``network(config, dimension, generator)`` builds the ``torch.nn.Module`` that maps ``(points, dimension)`` inputs,
-    scaled to [-1, 1], to ``(points, 1)``; what it may tell besides its values: :mod:`harness.models.interface`.
+    ``network(config, dimension, generator, outputs=1)`` builds the ``torch.nn.Module`` that maps ``(points, dimension)``
+    inputs, scaled to [-1, 1], to ``(points, outputs)``; one without the parameter ``outputs`` is for problems of one output.
+    What it may tell besides its values: :mod:`harness.models.interface`.
     ``plan(training)`` yields the events of its training (:mod:`harness.training.plans`). ``figures`` are those that only
     this family has, by the name of their file: ``figure(network, inputs, title)`` draws the trained network, and
     ``inputs`` are the training points as it sees them. ``after`` are the steps that follow a completed training, in their

@@ -8,17 +8,17 @@ from functools import cache
 
 import torch
 
-from harness import problems
+from harness import data, problems
 from harness.config import RunConfig
-from harness.data import Data, sample
+from harness.data import Data
 
 COMPARABILITY = "2"
 """Version of the rules: results are comparable when it is the same. Raise it when the meaning of a number changes."""
 
 
-def fingerprint(config: RunConfig, data: Data) -> str:
+def fingerprint(config: RunConfig, drawn: Data) -> str:
     """Hash of the resolved configuration, the data and the comparability version."""
-    return _fingerprint(config, data.digest)
+    return _fingerprint(config, drawn.digest)
 
 
 def fingerprint_of(config: RunConfig) -> str:
@@ -26,14 +26,15 @@ def fingerprint_of(config: RunConfig) -> str:
 
     Raises BadInput for a problem that can't be used (:func:`harness.data.sample`): what plans runs finds out here.
     """
-    return _fingerprint(
-        config, _digest(config.problem, config.seed, config.n_train, config.n_val, config.n_test, config.dtype)
-    )
+    if config.data:  # which may have changed
+        return _fingerprint(config, data.of(config).digest)
+    points = config.n_train, config.n_val, config.n_test
+    return _fingerprint(config, _digest(config.problem, config.seed, points, config.dtype, config.target_noise))
 
 
 @cache
-def _digest(problem: str, seed: int, n_train: int, n_val: int, n_test: int, dtype: str) -> str:
-    return sample(problems.get(problem), seed, n_train, n_val, n_test, getattr(torch, dtype)).digest
+def _digest(problem: str, seed: int, points: tuple[int, int, int], dtype: str, noise: float) -> str:
+    return data.sample(problems.get(problem), seed, *points, getattr(torch, dtype), noise=noise).digest
 
 
 def _fingerprint(config: RunConfig, digest: str) -> str:

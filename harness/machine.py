@@ -82,7 +82,7 @@ def more_threads_than_cores(threads: int) -> str:
     )
 
 
-def refuse_what_can_not_fit(config: RunConfig, dimension: int, room: int, *, on_gpu: bool = False) -> None:
+def refuse_what_can_not_fit(config: RunConfig, shape: tuple[int, ...], room: int, *, on_gpu: bool = False) -> None:
     """Raise BadInput, with both sizes, for a run that needs more than ``room`` bytes, whatever else it does.
 
     What is counted is certain: the points; the parameters, their gradient and what the optimizer keeps of them; the numbers
@@ -90,11 +90,11 @@ def refuse_what_can_not_fit(config: RunConfig, dimension: int, room: int, *, on_
     a GPU only points and network count, since they are made here and moved.
     """
     item = {"float64": 8, "float32": 4}[config.dtype]
-    parameters = config.parameters(dimension)
+    parameters = config.parameters(*shape)
     of_network = max(8, 0 if on_gpu else item * config.method.vectors(config.epochs)) * parameters
     points = {name: getattr(config, name) for name in ("n_train", "n_val", "n_test")}
-    of_points = 8 * sum(points.values()) * (dimension + 1)
-    of_points += 0 if on_gpu else item * config.n_train * config.kept(dimension)
+    of_points = 8 * sum(points.values()) * (sum(shape) if len(shape) > 1 else shape[0] + 1)
+    of_points += 0 if on_gpu else item * config.n_train * config.kept(shape[0])
     if of_network + of_points <= room:
         return
     names = ["width", "features", "depth", "grids", "retrain_grids", "k"]

@@ -1,4 +1,4 @@
-"""Named things that plug-ins can add to: problems and model families.
+"""Named things that plug-ins can add to, such as problems and model families.
 
 A name is found among what was registered by a call, then among the installed entry points of the group
 (Python Packaging User Guide, "Entry points specification").
@@ -39,11 +39,19 @@ def check_name(kind: str, name: object) -> None:
         )
 
 
+MOST_TOLD = 800
+"""Characters of names that a sentence lists."""
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """The end of an error sentence: the closest allowed name if there is one, and all of them otherwise."""
+    """The end of an error sentence: the closest allowed name if there is one, and otherwise all, or three of too many."""
     known = sorted(allowed)
-    close = difflib.get_close_matches(name[:MOST_SHOWN], known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}."
+    if close := difflib.get_close_matches(name[:MOST_SHOWN], known, n=1):
+        return f"did you mean {close[0]!r}?"
+    if len(told := ", ".join(known)) <= MOST_TOLD:
+        return f"allowed: {told}."
+    some = difflib.get_close_matches(name[:MOST_SHOWN], known, n=3, cutoff=0)
+    return f"allowed: {len(known)} names, such as {', '.join(some)}."
 
 
 class Registry(Generic[T]):

@@ -19,7 +19,8 @@ from torch import Tensor
 from harness import problems
 from harness.after import Trained, Twin
 from harness.config import RunConfig
-from harness.data import Data, sample
+from harness.data import Data
+from harness.data import of as data_of
 from harness.errors import BadInput
 from harness.evaluation import evaluate, of_dense_grid
 from harness.families import FAMILIES, Place, resolve
@@ -31,7 +32,7 @@ from harness.outcome import Additions, Ending, Outcome
 from harness.problems import Problem
 from harness.tracking.recorder import Recorder
 from harness.tracking.store import lost_in_one_sentence, run_page
-from harness.training import Diverged, Epoch, Event, Kept, train
+from harness.training import Diverged, Epoch, Event, Kept, Taken, train
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,13 +73,13 @@ class Stop:
             raise TimeoutError(f"The deadline passed before {before}.")
 
 
-Listener = Callable[[Event], str | None]
+EventListener = Callable[[Event], str | None]
 """Is told of each event of a training. What it says, if anything, is a reason to end the run as ``interrupted``."""
 
 
 def run(
     config: RunConfig,
-    listener: Listener = lambda event: None,
+    listener: EventListener = lambda event: None,
     tags: Mapping[str, str] | None = None,
     *,
     run_id: str | None = None,
@@ -89,17 +90,15 @@ def run(
 
     ``run_id`` is a run of the store to record into, else a new one is made; ``twin`` saves training it once more.
     Raises BadInput, with nothing left behind, for a problem, model, device or store that can't be used, or a network that is
-    too large for its optimizer, and StoreLost when the store fails for good. Whatever else goes wrong is the outcome of the
-    run: a NaN, an exception, a signal or a deadline ends it, and what there is gets recorded.
+    too large for its optimizer, and StoreLost when the store fails and does not come back. Everything else that goes
+    wrong is the outcome of the run: a NaN, an exception, a signal or a deadline ends it, and what it has is recorded.
     """
     tags = {**(tags or {}), **({"twin_run": twin.run_id} if twin else {})}
     check(config, memory())
-    problem = problems.get(config.problem)
+    problem = problems.of(config)
     device = find_device(config.device)
     torch.set_num_threads(config.threads)
-    data = sample(
-        problem, config.seed, config.n_train, config.n_val, config.n_test, getattr(torch, config.dtype), device
-    )
+    data = data_of(config, device)
     model = build(config, problem, data.train).to(device)
     events = train(model, data, config)
     with (
@@ -117,7 +116,7 @@ def run(
         ending = trained = follow(events, listen, stop)
         added = Additions()
         if ending.outcome is Outcome.COMPLETED:
-            ending, added.metrics = judge(model, problem, data, config)
+            ending, added.metrics = judge(ending, model, problem, data)
         if ending.outcome is Outcome.COMPLETED:
             follow_on = partial(follow, listen=listen, stop=stop)
             of_training = Trained(model, problem, data, config, added.metrics, twin, follow_on, stop.go_on)
@@ -138,20 +137,22 @@ def check(config: RunConfig, room: int) -> None:
     """Raise BadInput for a run that can't be done here: an unknown problem, no such device, or more threads or memory than
     there are. ``room`` is the memory that it may take, in bytes. Allocates nothing.
     """
-    problem, device = problems.get(config.problem), find_device(config.device)
+    problem, device = problems.of(config), find_device(config.device)
     if sentence := more_threads_than_cores(config.threads):
         raise BadInput(f"{sentence}.")
-    refuse_what_can_not_fit(config, problem.dimension, room, on_gpu=device.type == "cuda")
+    refuse_what_can_not_fit(config, problem.shape, room, on_gpu=device.type == "cuda")
 
 
 def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop) -> Ending:
     """Listen to a training until it ends, or until it has to, and say how it ended."""
-    last_epoch = 0
+    last_epoch, taken = 0, ""
     try:
         for event in events:
             listen(event)
             if isinstance(event, Diverged):
                 return Ending(Outcome.DIVERGED, event.reason)
+            if isinstance(event, Taken):
+                taken = f" Epoch {event.epoch} is taken, whose validation error is the least."
             if isinstance(event, Epoch):
                 last_epoch = event.epoch
                 if stop.reason is not None:
@@ -160,16 +161,15 @@ def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop)
                     return Ending(Outcome.TIMEOUT, f"The deadline passed during epoch {last_epoch}.")
     except Exception as error:
         return Ending(Outcome.ERROR, f"{type(error).__name__} in epoch {last_epoch + 1}: {error}", error)
-    return Ending(Outcome.COMPLETED, f"All {last_epoch} epochs were done.")
+    return Ending(Outcome.COMPLETED, f"{'' if taken else 'All '}{last_epoch} epochs were done.{taken}")
 
 
-def judge(model: Regressor, problem: Problem, data: Data, config: RunConfig) -> tuple[Ending, dict[str, float]]:
-    """The final metrics of a trained model.
+def judge(ending: Ending, model: Regressor, problem: Problem, data: Data) -> tuple[Ending, dict[str, float]]:
+    """The final metrics of a model that is trained, and how the run ended then.
 
     A model whose dense error is not finite has diverged where no training point showed it; of its metrics only those that
     are not finite are left, which become events.
     """
-    ending = Ending(Outcome.COMPLETED, f"All {config.epochs} epochs were done.")
     try:
         metrics = evaluate(model, problem, data.dense)
     except Exception as error:
@@ -226,7 +226,7 @@ def keep(ending: Ending, kept: Kept, model: Regressor, problem: Problem, data: D
 
 
 def predict(model: Regressor, data: Data, recorder: Recorder) -> Tensor:
-    """Values ``(points, 1)`` of the model's last finite state on the dense grid, in raw units. The model stays in that state."""
+    """Values ``(points, outputs)`` of the model's last finite state at the dense points, in raw units; it stays in that state."""
     model.load_state_dict(recorder.last_finite)
     with torch.no_grad():
         return model(data.dense.x)  # type: ignore[no-any-return]  # a module's call has no type

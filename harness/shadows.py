@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from harness.errors import BadInput, quoted
@@ -25,11 +25,14 @@ def look_here_last() -> None:
 
 
 def refuse_shadows() -> None:
-    """Raise BadInput when something else stands before a package of this project, by way of PYTHONPATH."""
-    for name in ("reports", "studies"):
-        spec = importlib.util.find_spec(name)
+    """Raise BadInput when something else stands before a package of this project, by way of PYTHONPATH.
+
+    Although ``harness`` itself is imported by now: worker processes would take the other one.
+    """
+    for name in ("harness", "reports", "studies"):
+        spec = PathFinder.find_spec(name)
         if spec is None:
-            continue
+            continue  # an editable install knows it by other means
         places = [spec.origin] if spec.origin else [*(spec.submodule_search_locations or ())]
         if HOME / name / "__init__.py" not in map(Path, places):
             raise BadInput(

@@ -22,7 +22,7 @@ class _Outlet(io.FileIO):
             with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
                 os.dup2(nowhere.fileno(), self.fileno())
             if self.fileno() == 1 and error.errno not in READER_GONE:
-                # Whoever has ended the reader knows; a full disk, say, has to be told.
+                # That its reader has ended is no news to the user; a full disk, say, is.
                 sys.stderr.write(
                     f"harness: standard output can't be written: {error.strerror}; the rest is not shown.\n"
                 )

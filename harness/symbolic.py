@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from harness.data import Data, Sample, scale2
 from harness.models import KAN, Regressor
 from harness.models.multkan import SymbolicEdge, symbolic_layers
 from harness.problems import Problem
+from harness.problems.problem import names_of_inputs
 from harness.training import Epoch, train
 
 LIBRARY = ("x", "x^2", "x^3", "x^4", "exp", "tanh", "sin", "gaussian")
@@ -43,18 +46,26 @@ ROUNDING = 1e-10
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula of the raw inputs x (and y) for the raw target, and how well it does as it is printed."""
+    """Formulas of the raw inputs for the raw outputs, and how well they do as they are printed."""
 
-    text: str
-    """As sympy prints and reads it."""
+    texts: tuple[str, ...]
+    """Of each output, as sympy prints and reads it."""
     latex: str
+    outputs: tuple[str, ...]
     dense_mse: float
-    """On the dense grid, in squared units of the target; infinite or NaN where the formula is not finite."""
+    """At the dense points, in squared units of the target; infinite or NaN where a formula is not finite."""
     dense_nmse: float
     edges: tuple[SymbolicEdge, ...]
 
+    @property
+    def text(self) -> str:
+        """The formula; of several outputs a line each, with its name."""
+        if len(self.texts) == 1:
+            return self.texts[0]
+        return "\n".join(f"{name} = {text}" for name, text in zip(self.outputs, self.texts, strict=True))
+
     def is_finite(self) -> bool:
-        """Whether the formula is finite on the whole dense grid."""
+        """Whether it is finite at all dense points."""
         return math.isfinite(self.dense_mse)
 
     def json(self) -> str:
@@ -97,26 +108,43 @@ def find_formula(model: Regressor, problem: Problem, data: Data, go_on: Callable
     data = Data(fitted, val, test, dense)
     layers, edges = symbolic_layers(model.network, scaled, LIBRARY, WEIGHT_SIMPLE, go_on)
     symbolic = Regressor(
-        SymbolicKAN(layers), problem.low, problem.high, model.mean.item(), model.std.item(), torch.float64
+        SymbolicKAN(layers),
+        (model.centre - model.half_width).tolist(),
+        (model.centre + model.half_width).tolist(),
+        model.mean.tolist(),
+        model.std.tolist(),
+        torch.float64,
     )
     # Any family whose plan is a single stage would do.
     for event in train(symbolic, data, RunConfig(optimizer="lm", epochs=EPOCHS)):
         if isinstance(event, Epoch):
             go_on()
-    expression = _expression(symbolic, problem.dimension)
-    text = _shortest(expression, data)
-    dense_mse = _mse(text, data.dense)
-    return Formula(
-        text, sympy.latex(_parse(text, problem.dimension)), dense_mse, dense_mse / scale2(data.dense.y), tuple(edges)
-    )
+    names, texts, latex, mses, nmses = symbols(problem), [], [], [], []
+    for output, expression in enumerate(_expressions(symbolic, names)):
+        of_val, of_dense = (Sample(each.x, each.y[:, output : output + 1]) for each in (data.val, data.dense))
+        texts.append(_shortest(expression, of_val, names))
+        latex.append(sympy.latex(_parse(texts[-1], names)))
+        mses.append(_mse(texts[-1], of_dense, names))
+        nmses.append(mses[-1] / scale2(of_dense.y))
+    return Formula(tuple(texts), r" \\ ".join(latex), problem.outputs, fmean(mses), fmean(nmses), tuple(edges))
 
 
-def evaluate_formula(text: str, x: Tensor) -> Tensor:
-    """Values of shape ``(points, 1)`` of a printed formula at raw inputs of shape ``(points, dimension)``, in float64."""
+def symbols(problem: Problem) -> tuple[str, ...]:
+    """What the inputs are called in a formula: by their names, where these can be names of variables."""
+    functions = {*LIBRARY} - {"x"}
+    usable = all(name.isidentifier() and not iskeyword(name) and name not in functions for name in problem.inputs)
+    return problem.inputs if usable else tuple(f"x{axis}" for axis in range(1, problem.dimension + 1))
+
+
+def evaluate_formula(text: str, x: Tensor, names: Sequence[str] = ()) -> Tensor:
+    """Values of shape ``(points, 1)`` of a printed formula at raw inputs of shape ``(points, dimension)``, in float64.
+
+    ``names`` are those of the inputs in the formula; x, y, or x1, x2, ... unless given.
+    """
     import sympy
 
-    dimension = x.shape[1]
-    function = sympy.lambdify(_variables(dimension), _parse(text, dimension), "numpy")
+    names = names or names_of_inputs(x.shape[1])
+    function = sympy.lambdify(_variables(names), _parse(text, names), "numpy")
     columns = x.detach().cpu().double().numpy().T
     with np.errstate(all="ignore"):  # what is not finite is in the values
         values = np.broadcast_to(np.asarray(function(*columns), dtype=np.float64), len(x))
@@ -127,24 +155,24 @@ def _in_double(sample: Sample) -> Sample:
     return Sample(sample.x.cpu().double(), sample.y.cpu().double())
 
 
-def _variables(dimension: int) -> list[Any]:
+def _variables(names: Sequence[str]) -> list[Any]:
     import sympy
 
-    return [sympy.Symbol(name) for name in "xy"[:dimension]]
+    return [sympy.Symbol(name) for name in names]
 
 
-def _parse(text: str, dimension: int) -> Any:
+def _parse(text: str, names: Sequence[str]) -> Any:
     import sympy
 
-    return sympy.sympify(text, locals={symbol.name: symbol for symbol in _variables(dimension)})
+    return sympy.sympify(text, locals={symbol.name: symbol for symbol in _variables(names)})
 
 
-def _expression(model: Regressor, dimension: int) -> Any:
-    """The function of a regressor of a :class:`SymbolicKAN` in sympy, scaling of inputs and output included."""
+def _expressions(model: Regressor, names: Sequence[str]) -> list[Any]:
+    """The functions of a regressor of a :class:`SymbolicKAN` in sympy, scaling of inputs and outputs included."""
     import sympy
 
-    centre, half_width, mean, std = (t.item() for t in (model.centre, model.half_width, model.mean, model.std))
-    nodes = [(variable - centre) / half_width for variable in _variables(dimension)]
+    centre, half_width = (t.expand(len(names)).tolist() for t in (model.centre, model.half_width))
+    nodes = [(variable - c) / h for variable, c, h in zip(_variables(names), centre, half_width, strict=True)]
     for layer in model.network.layers:  # type: ignore[union-attr]  # a SymbolicKAN has them
         nodes = [
             sympy.Add(
@@ -158,15 +186,16 @@ def _expression(model: Regressor, dimension: int) -> Any:
                 layer.funs_sympy, layer.affine.tolist(), layer.mask.tolist(), strict=True
             )
         ]
-    return mean + std * nodes[0]
+    mean, std = (t.expand(len(nodes)).tolist() for t in (model.mean, model.std))
+    return [m + s * node for m, s, node in zip(mean, std, nodes, strict=True)]
 
 
-def _shortest(expression: Any, data: Data) -> str:
+def _shortest(expression: Any, val: Sample, names: Sequence[str]) -> str:
     """The formula with as few digits, from 3 on, as the validation error allows."""
     exact = str(expression)
-    allowed = 1.1 * _mse(exact, data.val) + ROUNDING * scale2(data.val.y)
+    allowed = 1.1 * _mse(exact, val, names) + ROUNDING * scale2(val.y)
     candidates = (_printed(expression, digits) for digits in range(3, 16))
-    return next((text for text in candidates if _mse(text, data.val) <= allowed), exact)
+    return next((text for text in candidates if _mse(text, val, names) <= allowed), exact)
 
 
 def _printed(expression: Any, digits: int) -> str:
@@ -183,5 +212,5 @@ def _printed(expression: Any, digits: int) -> str:
     return str(sympy.sstr(shorter, full_prec=False))
 
 
-def _mse(text: str, sample: Sample) -> float:
-    return (evaluate_formula(text, sample.x) - sample.y).square().mean().item()
+def _mse(text: str, sample: Sample, names: Sequence[str]) -> float:
+    return (evaluate_formula(text, sample.x, names) - sample.y).square().mean().item()

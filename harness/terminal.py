@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.execution.attempt import Attempted
     from harness.execution.benchmark import BenchmarkResult, BenchmarkState, Spread
-    from harness.execution.config import BenchmarkConfig
+    from harness.execution.benchmark_config import BenchmarkConfig
     from harness.execution.estimate import Estimate
     from harness.run import RunResult
     from harness.training import Event
@@ -252,7 +252,7 @@ def summarise_benchmark(result: BenchmarkResult, console: Console) -> None:
 
 
 def results(spreads: Sequence[Spread]) -> Table:
-    """What each model came to on each problem, in a table that fits a narrow window; of very many the medians over them."""
+    """The errors of each model on each problem, in a table that fits a narrow window; for very many problems their medians."""
     from harness.presets import DAGGER
 
     presets = {each.preset for each in spreads}

@@ -51,7 +51,7 @@ class LedgerRow:
     date: str
     commands: tuple[str, ...]
     texts: dict[str, str] = field(default_factory=dict)
-    """Digest of each text that was made, by the name of its place; ``report`` is the page of its own."""
+    """Digest of each text that was made, by the name of its place; ``report`` is the report's page."""
 
     def line(self) -> str:
         """The trail, as it stands below what was made."""
@@ -167,7 +167,7 @@ def digest_of(text: str) -> str:
 
 
 def check(root: Path = Path()) -> list[str]:
-    """A sentence for each thing that is published and that the protocol does not bear; none where all is well."""
+    """A sentence for each thing that is published and that breaks the protocol; none where all is well."""
     rows = {each.name: each for each in ledger(root)}
     faults = [fault for each in rows.values() for fault in _faults_of(each)]
     there: dict[str, set[str]] = {name: set() for name in rows}

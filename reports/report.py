@@ -130,7 +130,7 @@ def _keep(client: MlflowClient, parent: str | None, folder: Path, names: Sequenc
     try:
         log_files(client, parent, folder, names, INTO)
     except Exception as error:
-        # The report is there; that the store did not take a copy of it is worth a word, and no failure.
+        # The report is there. That the store did not take a copy of it is said, and is no failure.
         return clean(
             f"not kept in the store: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studies.definition import STUDIES, Constraint, Objective, Study, register
+from studies.definition import STUDIES, Constraint, SearchObjective, Study, register
 from studies.measures import CAP, active_parameters, beyond_twice_the_twin, log10_nmse, rises, short_of_a_fifth, spikes
 from studies.space import Choice, Real, Whole
 
@@ -20,7 +20,7 @@ SIREN = Study(
         "omega0": Real(2.0, 30.0, log=True),
         "depth": Whole(1, 4),
     },
-    objectives=(Objective("log10 NMSE", log10_nmse, penalty=CAP),),
+    objectives=(SearchObjective("log10 NMSE", log10_nmse, penalty=CAP),),
     constraints=(Constraint("S3", rises),),
     fields={"optimizer": "adam"},
 )
@@ -61,8 +61,8 @@ KAN = Study(
         "history": Choice({"10": {"history": 10}, "50": {"history": 50}}),  # few values: each has twins of its own
     },
     objectives=(
-        Objective("log10 NMSE", log10_nmse, penalty=CAP),
-        Objective("active parameters", active_parameters, penalty=1e4),
+        SearchObjective("log10 NMSE", log10_nmse, penalty=CAP),
+        SearchObjective("active parameters", active_parameters, penalty=1e4),
     ),
     constraints=(
         Constraint("K1", spikes),

@@ -43,7 +43,7 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What the winners of a study are worth on fresh seeds."""
+    """The errors of a study's winners on fresh seeds."""
 
     trial: FrozenTrial
     seeds: range
@@ -119,8 +119,8 @@ def confirm(
 ) -> Confirmation:
     """Train the preset, the best trial, and on each problem the trial that was best there, on seeds that are fresh.
 
-    A problem keeps values of its own when they meet the constraints, by the medians, and those of the best trial don't or
-    are beaten by ``margin`` in the first objective. Raises BadInput when the study has seen one of the seeds, and Stopped
+    A problem keeps its own values when, by the medians, they meet the constraints and the best trial's values don't, or are
+    worse by ``margin`` in the first objective. Raises BadInput when the study has seen one of the seeds, and Stopped
     when ``stop`` has a reason before all runs are done.
     """
     plan = found.plan

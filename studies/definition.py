@@ -14,13 +14,17 @@ from studies.space import Space, described
 
 
 @dataclass(frozen=True)
-class Objective:
+class SearchObjective:
     """A figure of a run that is to be small; a trial's is the mean over problems of the median over seeds."""
 
     name: str
     of: Callable[[Measured], float]
     penalty: float
     """What a run without a result counts as; finite, and worse than any result."""
+
+
+Objective = SearchObjective
+"""Its earlier name, which plug-ins have. What an optimizer minimises is another thing (:mod:`harness.methods`)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Study:
     model: str
     summary: str
     space: Space
-    objectives: tuple[Objective, ...]
+    objectives: tuple[SearchObjective, ...]
     constraints: tuple[Constraint, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the run configuration that are the same in all trials."""
@@ -66,7 +70,7 @@ class Study:
         }
 
 
-def median(figure: Objective | Constraint, runs: Sequence[Measured]) -> float:
+def median(figure: SearchObjective | Constraint, runs: Sequence[Measured]) -> float:
     """The median over runs of a figure; a run without a result, or whose figure is NaN, counts with the penalty."""
     values = [figure.of(run) if run.has_result else figure.penalty for run in runs]
     return statistics.median(figure.penalty if value != value else value for value in values)

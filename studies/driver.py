@@ -23,9 +23,8 @@ from harness.outcome import Outcome
 from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close_if_gone
 from harness.tracking.liveness import HEARTBEAT_S, Watch, owner_tag
-from harness.tracking.parent import child_tags, end_parent
+from harness.tracking.parent import child_tags, end_parent, leave_parent
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
-from studies.config import StudyConfig
 from studies.early_stopping import Earlier
 from studies.findings import Findings, findings, write_findings, write_note
 from studies.left_behind import OWNER, hand_over, take_over
@@ -34,6 +33,7 @@ from studies.plan import Plan, Run, make_plan
 from studies.runs import failed, measure_isolated, order_of
 from studies.space import distributions
 from studies.storage import alone, counted, give_sign, look_at_storage, open_storage, open_study, storage_lost
+from studies.study_config import StudyConfig
 from studies.trials import RECORD, OpenTrial, Told, refuse, report_run, tell
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ ASK_S = 2.0
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study came to."""
+    """The result of a study."""
 
     name: str
     parent: str
@@ -56,7 +56,8 @@ class StudyResult:
     ui_command: str | None
 
 
-Listener = Callable[[Told], None]
+TrialListener = Callable[[Told], None]
+"""Is told of each trial that has ended."""
 
 
 @dataclass
@@ -77,10 +78,10 @@ class Desk:
     none_until: float = 0.0
     """When it is worth while to ask for a trial again, after there was none."""
     refused: list[Told] = field(default_factory=list)
-    """Trials that were told when they were asked for, and that nobody has heard of yet."""
+    """Trials that were told when they were asked for, and that the listener has not been told of yet."""
 
 
-def tune(config: StudyConfig, listener: Listener = lambda told: None) -> StudyResult:
+def tune(config: StudyConfig, listener: TrialListener = lambda told: None) -> StudyResult:
     """Ask for trials until the study has as many as it should; ``listener`` hears of each that is told.
 
     The same call after an interruption, of whatever kind, goes on where it stood, and several may be at work on one
@@ -106,7 +107,7 @@ def _desk(plan: Plan, config: StudyConfig, study: optuna.Study) -> Desk:
     return desk
 
 
-def _tune(plan: Plan, config: StudyConfig, listener: Listener, stop: Stop) -> StudyResult:
+def _tune(plan: Plan, config: StudyConfig, listener: TrialListener, stop: Stop) -> StudyResult:
     about = f"Study {markdown(plan.name)}: trials, and their runs."
     with ExitStack() as at_the_end:
         with executor(config.where) as pool:
@@ -141,12 +142,11 @@ def _tune(plan: Plan, config: StudyConfig, listener: Listener, stop: Stop) -> St
 
 def _conclude(client: MlflowClient, parent: str, found: Findings, stop: Stop) -> None:
     """The end of the parent run."""
-    outcome, reason = Outcome.COMPLETED, found.sentence()
     if stop.reason is not None:
-        outcome, reason = Outcome.INTERRUPTED, stop.reason
-    elif not found.has_result:
-        outcome = Outcome.ERROR
-    end_parent(client, parent, outcome.value, reason, outcome.status)
+        leave_parent(client, parent, Outcome.INTERRUPTED, stop.reason)
+        return
+    outcome = Outcome.COMPLETED if found.has_result else Outcome.ERROR
+    end_parent(client, parent, outcome.value, found.sentence(), outcome.status)
 
 
 def ask(desk: Desk) -> OpenTrial | Told | None:
@@ -173,7 +173,7 @@ Submit = Callable[[OpenTrial, Run], Future[Measured]]
 
 
 def _submitter(client: MlflowClient, experiment_id: str, tags: Mapping[str, str], desk: Desk, pool: Executor) -> Submit:
-    """What has a run of a trial computed by the pool."""
+    """The function that has a run of a trial computed by the pool."""
     config = desk.config
     limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
 

@@ -32,7 +32,6 @@ from harness.tracking.claims import close_if_gone
 from harness.tracking.liveness import Watch
 from harness.tracking.parent import child_tags, end_parent, write_table
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, store_address
-from studies.config import ExportConfig, StudyConfig
 from studies.confirmation import Confirmation, Submit, best_trial, confirm
 from studies.findings import Findings, findings
 from studies.measures import Measured
@@ -40,6 +39,7 @@ from studies.plan import Plan, Run, difference, make_plan
 from studies.runs import measure_isolated, order_of
 from studies.space import fields
 from studies.storage import find_study, look_at_storage, open_storage, storage_lost
+from studies.study_config import ExportConfig, StudyConfig
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export came to."""
+    """The result of an export."""
 
     path: Path | None
     """The file that was written; None when the preset was not beaten."""
@@ -141,7 +141,7 @@ def _confirm_and_write(
 def _submitter(
     config: StudyConfig, client: MlflowClient, experiment_id: str, tags: Mapping[str, str], pool: Executor
 ) -> Submit:
-    """What has a run computed by the pool."""
+    """The function that has a run computed by the pool."""
     limits = Limits(config.where.threads, config.run_timeout, config.where.max_memory)
 
     def submit(run: Run, known: Mapping[str, Measured]) -> Future[Measured]:

@@ -1,4 +1,4 @@
-"""What a study has come to, and what it leaves in its parent run."""
+"""The results of a study so far, and what is written of them to its parent run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.addresses import as_typed
 from harness.escaping import markdown
 from harness.tracking.parent import progress_tags, write_table
-from studies.config import StudyConfig
 from studies.plan import Plan
 from studies.plots import figures, page
 from studies.storage import counted
+from studies.study_config import StudyConfig
 from studies.trials import RECORD, feasible, succeeded, violations
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _numbers(numbers: list[int]) -> str:
 
 
 def findings(plan: Plan, study: optuna.Study, *, weigh: bool = False) -> Findings:
-    """What a study has come to so far; ``weigh``: with the importance of its hyperparameters."""
+    """The results of a study so far; ``weigh``: with the importance of its hyperparameters."""
     return Findings(plan, tuple(counted(study)), _importance(plan, study) if weigh else {})
 
 

@@ -16,7 +16,7 @@ from studies.storage import AGAIN, DRIVER
 OWNER = "owner"
 """Attribute of a trial: the process that asked for it."""
 UNCLAIMED_S = 30.0
-"""Seconds after which a trial counts as left behind that nobody has claimed; its driver does so at once."""
+"""A trial that no driver has claimed for so many seconds counts as left behind; a driver claims its trial at once."""
 
 
 def take_over(study: optuna.Study, watch: Watch) -> int:

@@ -15,7 +15,7 @@ CAP = 3.0
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run came to, as far as a study looks at it."""
+    """The figures of a run that a study looks at."""
 
     problem: str
     seed: int

@@ -18,9 +18,9 @@ from harness.presets import resolve
 from harness.registry import check_name
 from harness.run import check
 from studies.catalogue import STUDIES
-from studies.config import SUITE, StudyConfig
 from studies.definition import Study
 from studies.space import Dimension, fields
+from studies.study_config import SUITE, StudyConfig
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def order_of(
 
 
 def failed(run: Run, outcome: Outcome, reason: str, run_id: str) -> Measured:
-    """A run without a result. That it was interrupted, time and again, is no fault of the values that it was to try."""
+    """A run without a result. If it was interrupted again and again, the values that it tried are not the reason."""
     outcome = Outcome.ERROR if outcome is Outcome.INTERRUPTED else outcome
     return Measured(run.config.problem, run.config.seed, outcome, reason, run_id)
 
@@ -87,9 +87,9 @@ def measure(order: Order) -> Measured:
 
 def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], problem: str) -> dict[str, float]:
     """Of S3 and K1, log10 of the report's own figure over its threshold; nothing where the run has too few epochs."""
+    from harness.tracking.fetching import download
     from reports.reading.gone import Gone
     from reports.reading.histories import read_history
-    from reports.reading.store import download
     from reports.reading.targets import FLOOR
     from reports.verdicts.curve_rules import LARGEST_RISE, LARGEST_SPIKE, monotonicity, spike, stages_of
 

@@ -28,8 +28,8 @@ from harness.seeds import generator
 from harness.tracking import store
 from harness.tracking.liveness import owner_tag
 from harness.tracking.sqlite import SqliteFile, check_place, is_sqlite, make_whole, sqlite_file
-from studies.config import StudyConfig
 from studies.plan import Plan, difference
+from studies.study_config import StudyConfig
 
 _JOURNAL = b'{"op_code":'
 """How each line of Optuna's journal begins."""
@@ -138,8 +138,8 @@ def _has_tables(engine: Engine) -> bool:
     finally:
         engine.dispose()
     if tables and not {"studies", "trials"} <= tables:
-        # Optuna would add its own, and take a revision there for one of its own; so would its owner the other way round.
-        raise RuntimeError("it is the database of another program, such as MLflow; give one of its own")
+        # Optuna would add its tables, and take a revision there for its own; the other program would do the same.
+        raise RuntimeError("it is the database of another program, such as MLflow; give another database")
     return bool(tables)
 
 
@@ -168,7 +168,7 @@ def _database(url: str) -> BaseStorage:
 
 @contextmanager
 def alone(url: str) -> Iterator[None]:
-    """While this is open, no other driver is inside of it for the same storage."""
+    """A lock: one driver at a time is in here for the same storage."""
     if "://" in url:
         with store.exclusive(url):
             yield
@@ -234,7 +234,7 @@ def find_study(storage: BaseStorage, name: str) -> optuna.Study:
 
 
 def _sampler(config: StudyConfig, drivers: int) -> optuna.samplers.BaseSampler:
-    """Each driver draws from a generator of its own, or two of them, or one that is resumed, would ask the same twice."""
+    """Each driver has its own generator: with one seed, two drivers, or one that is resumed, would draw the same values."""
     seed = generator(config.sampler_seed, f"sampler/{drivers}").initial_seed() % 2**32
     if config.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)

@@ -12,9 +12,9 @@ from rich.text import Text
 from harness.addresses import as_typed
 from harness.escaping import visible
 from harness.terminal import busy
-from studies.config import StudyConfig
 from studies.driver import StudyResult
 from studies.findings import Findings
+from studies.study_config import StudyConfig
 from studies.trials import Told, feasible, succeeded, violations
 
 MOST_TRIALS = 5
@@ -37,7 +37,7 @@ def watching_study(config: StudyConfig, console: Console) -> Iterator[Callable[[
 def print_trial(told: Told, config: StudyConfig, console: Console) -> None:
     """A line for a trial that was told, with how many of the study have ended.
 
-    Its number is no count: a trial that was handed over has a number of its own, and another driver may want more.
+    The trial's number is no count: a trial that was handed over has a number too, and another driver may want more trials.
     """
     values = "".join(f"  {value:.4g}" for value in told.values)
     why = f": {told.reason}" if told.reason else ""
@@ -79,7 +79,7 @@ def summarise(result: StudyResult, config: StudyConfig, console: Console) -> Non
 
 
 def _best_trials(found: Findings) -> Table:
-    """The first trials by their first objective, and what speaks against them."""
+    """The first trials by their first objective, and the constraints that they violate."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("trial")
     for objective in found.plan.study.objectives:

@@ -1,4 +1,4 @@
-"""A trial at work: its runs in order, what they came to, and what the trial is told then."""
+"""A trial at work: its runs in order, their results, and what Optuna is told of the trial then."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from studies.plan import Plan, Run
 from studies.storage import counted
 
 RECORD = "record"
-"""The attribute in which a trial keeps what its runs came to."""
+"""The attribute in which a trial keeps the results of its runs."""
 
 
 @dataclass

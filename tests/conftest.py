@@ -124,7 +124,8 @@ def registries() -> Iterator[None]:
     yield
     for registry, things in kept:
         registry._things = things
-    sys.modules.pop("harness.execution.faults", None)  # which registers when it is imported
+    for plugin in ("harness.execution.faults", "harness.problems.shipped"):
+        sys.modules.pop(plugin, None)  # which registers when it is imported
 
 
 @pytest.fixture(params=["journal", "sqlite", "postgresql"])

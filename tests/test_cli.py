@@ -17,7 +17,7 @@ from harness.errors import BadInput
 from harness.families import FAMILIES
 from harness.methods import METHODS
 from harness.problems import PROBLEMS
-from tests.support import MODELS, all_runs, as_options, only_run, python, small
+from tests.support import MODELS, ROOT, all_runs, as_options, only_run, python, small
 from tests.test_registry import PROBLEM, installed  # noqa: F401  (a fixture)
 
 Captured = pytest.CaptureFixture[str]
@@ -103,6 +103,33 @@ def test_list_names_every_problem_model_and_preset(capsys: Captured) -> None:
     out = capsys.readouterr().out
     assert "siren" in out
     assert "poisson" not in out
+
+
+def test_problems_are_listed_by_section_or_of_one_section(capsys: Captured) -> None:
+    assert call("list", "problems") == 0
+    titles = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert titles[:2] == ["problems of section1_1", "problems of section1_2"]
+    assert "problems of feynman" in titles
+    assert call("list", "problems", "--section", "section1_2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "problems of section1_2"
+    assert [line.split()[0] for line in lines[1:]] == ["poisson_1d_highfreq", "poisson_1d_sin", "poisson_1d_poly"]
+    assert lines[2].split(maxsplit=2)[1:] == ["1D", "pi^2 sin(pi x)"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("problems", "--section", "section1_4"), "section = 'section1_4' is not known; did you mean 'section1_3'?"),
+        (("models", "--section", "toy"), "section = 'toy' is one of problems; write harness list problems --section"),
+        (("--section", "toy"), "section = 'toy' is one of problems"),
+    ],
+)
+def test_a_section_that_is_not_known_or_not_of_problems_is_refused(
+    words: tuple[str, ...], complaint: str, capsys: Captured
+) -> None:
+    assert call("list", *words) == 2
+    assert complaint in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("installed", "registries")
@@ -232,7 +259,7 @@ def test_suites_are_listed_with_what_they_are(capsys: Captured) -> None:
 
 
 def test_help_of_a_benchmark_names_every_field(capsys: Captured) -> None:
-    from harness.execution.config import OWN
+    from harness.execution.benchmark_config import OWN
     from harness.execution.executors import every_field
 
     assert call("benchmark", "--help") == 0
@@ -244,6 +271,7 @@ COMMANDS = {
     "run": ("--epochs", "1"),
     "benchmark": ("--suite", "smoke"),
     "benchmark --dry_run": ("--suite", "smoke"),
+    "predict": ("a", str(ROOT / "examples" / "pendulum.csv")),
     "report": (),
     "report compare": ("a", "b"),
     "study": ("--problem", "poisson_1d_sin"),

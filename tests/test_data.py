@@ -67,7 +67,8 @@ def test_points_lie_on_the_domain_and_carry_the_target(seed: int, name: str) -> 
     data = of(name, seed, 20)
     for part in (data.train, data.val, data.test):
         assert part.x.shape == (20, problem.dimension)
-        assert ((part.x >= problem.low) & (part.x <= problem.high)).all()
+        low, high = (torch.tensor(ends, dtype=torch.float64) for ends in zip(*problem.bounds, strict=True))
+        assert ((part.x >= low) & (part.x <= high)).all()
         assert torch.equal(part.y, problem.target(part.x))
 
 

@@ -17,12 +17,12 @@ import pytest
 
 from harness import cli
 from harness.config import RunConfig, fields_of
-from harness.execution.config import OWN, BenchmarkConfig
+from harness.execution.benchmark_config import OWN, BenchmarkConfig
 from harness.execution.executors import ExecutorConfig
 from harness.execution.executors.dask import DaskConfig
 from harness.families import FAMILIES
 from harness.methods import owners
-from studies.config import ExportConfig, StudyConfig
+from studies.study_config import ExportConfig, StudyConfig
 from tests.support import MODELS
 
 Captured = pytest.CaptureFixture[str]

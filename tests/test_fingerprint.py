@@ -76,7 +76,10 @@ OTHER_VALUES: dict[str, Any] = {
     "retrain_briefly": 3,
     "retrain_grids": (25,),
     "symbolic": True,
+    "target_noise": 0.2,
+    "patience": 4,
 }
+OF_FILE = ("data", *RunConfig.of_file)
 BASES = [
     BASE,
     {**BASE, "model": "siren", "optimizer": "adam"},
@@ -97,13 +100,14 @@ def test_any_other_field_changes_it(field: str) -> None:
 
 def test_each_field_of_every_model_and_optimizer_was_tried() -> None:
     every = set().union(*(fields_of(FAMILIES.get(name).config) for name in MODELS))
-    assert every - {"device", "timeout", "plugins"} == set(OTHER_VALUES)
+    assert every - {"device", "timeout", "plugins", *OF_FILE} == set(OTHER_VALUES)
 
 
-def test_one_thread_and_no_formula_are_as_if_there_were_no_such_fields() -> None:
-    """Those that were computed before such fields counted are still found."""
-    assert not {"threads", "symbolic"} & set(resolve(BASE).identity())
-    assert of(threads=1, symbolic=False) == of()
+def test_fields_that_came_later_are_as_if_they_were_not_there_at_their_defaults() -> None:
+    """Runs that were computed before such fields counted are still found."""
+    later = {"threads": 1, "symbolic": False, "target_noise": 0.0, "patience": None}
+    assert not {*later, *OF_FILE} & set(resolve(BASE).identity())
+    assert of(**later) == of()
 
 
 def test_other_data_changes_it_at_the_same_configuration() -> None:

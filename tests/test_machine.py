@@ -48,29 +48,29 @@ def test_a_run_is_refused_exactly_when_what_it_certainly_needs_is_more_than_ther
     config = resolve({"model": "mlp", "width": 400, "depth": 2, "n_train": 100, "n_val": 50, "n_test": 10, **fields})
     item = 4 if config.dtype == "float32" else 8
     bytes_ = needed(config.parameters(2)) + 8 * 3 * 160 + item * 100 * 800
-    refuse_what_can_not_fit(config, 2, bytes_)
+    refuse_what_can_not_fit(config, (2,), bytes_)
     with pytest.raises(BadInput, match=r"^width = 400, depth = 2.* can't fit: with 162,001 parameters") as refused:
-        refuse_what_can_not_fit(config, 2, bytes_ - 1)
+        refuse_what_can_not_fit(config, (2,), bytes_ - 1)
     assert gib(bytes_) in str(refused.value)
 
 
 def test_where_the_points_need_most_they_are_named_first() -> None:
     config = resolve({"model": "siren", "n_train": "1000000"})
     with pytest.raises(BadInput, match=r"^n_train = 1000000, width = \d+, depth = \d can't fit"):
-        refuse_what_can_not_fit(config, 2, 2**20)
+        refuse_what_can_not_fit(config, (2,), 2**20)
     config = resolve({"model": "siren", "n_test": "10000000"})
     with pytest.raises(BadInput, match=r"^n_test = 10000000"):
-        refuse_what_can_not_fit(config, 2, 2**20)
+        refuse_what_can_not_fit(config, (2,), 2**20)
 
 
 def test_a_gpu_needs_of_this_memory_what_is_made_here() -> None:
     config = resolve({"model": "mlp", "width": 1000, "depth": 3, "dtype": "float32"})
     room = 8 * config.parameters(1) + 8 * 2 * (config.n_train + config.n_val + config.n_test)
-    refuse_what_can_not_fit(config, 1, room, on_gpu=True)
+    refuse_what_can_not_fit(config, (1,), room, on_gpu=True)
     with pytest.raises(BadInput):
-        refuse_what_can_not_fit(config, 1, room - 1, on_gpu=True)
+        refuse_what_can_not_fit(config, (1,), room - 1, on_gpu=True)
     with pytest.raises(BadInput):
-        refuse_what_can_not_fit(config, 1, room)
+        refuse_what_can_not_fit(config, (1,), room)
 
 
 def test_training_takes_what_was_counted_and_more(outside: Path) -> None:
@@ -94,7 +94,7 @@ def trained(fields):
     data = sample(problem, 0, config.n_train, 10, 10)
     for event in train(build(config, problem, data.train), data, config):
         pass
-    refuse_what_can_not_fit(config, problem.dimension, bytes_("VmHWM") - before)
+    refuse_what_can_not_fit(config, problem.shape, bytes_("VmHWM") - before)
 trained({"model": "mlp", "width": 100, "optimizer": "adam"})
 trained({"model": "siren", "width": 150, "optimizer": "lbfgs", "iterations": 2})
 trained({"model": "kan", "width": 14, "optimizer": "adam"})

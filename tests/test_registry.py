@@ -11,15 +11,15 @@ import pytest
 
 from harness import presets, problems, suites
 from harness.errors import BadInput
-from harness.execution.config import configure as benchmark_of
+from harness.execution.benchmark_config import configure as benchmark_of
 from harness.families import FAMILIES
 from harness.presets import resolve
 from harness.problems import PROBLEMS
 from harness.registry import Registry, check_name, load_plugins, nearest
 from reports.criteria import CRITERIA
 from studies.catalogue import STUDIES
-from studies.config import configure
 from studies.plan import make_plan
+from studies.study_config import configure
 
 # What CONTRIBUTING.md shows.
 PROBLEM = """
@@ -195,6 +195,29 @@ def test_an_executor_that_can_not_be_loaded_stops_only_who_asks_for_it(installed
         benchmark_of({"suite": "smoke", "executor": "broken"})
 
 
+def test_a_problem_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:
+    assert suites.problem_names(["their_cosine"]) == suites.problem_names(["theirs"]) == ["their_cosine"]
+    assert make_plan(configure({"problem": "theirs"})).problems == ("their_cosine",)
+    with pytest.raises(BadInput, match="problem 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
+        suites.problem_names(["their_cosine", "broken"])
+    with pytest.raises(BadInput, match="problems = 'thiers' is not known; did you mean 'theirs'"):
+        suites.problem_names(["thiers"])
+
+
+def test_a_model_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:
+    entry_points = installed / "their_package-1.0.dist-info" / "entry_points.txt"
+    models = "[harness.models]\n"
+    entry_points.write_text(entry_points.read_text().replace(models, f"{models}broken = their_package:nothing\n"))
+    smoke = suites.load("smoke")
+    assert {each.model for each in suites.configurations(smoke, [0], ["tuned"], {})} == {*FAMILIES.names()} - {"broken"}
+    with pytest.raises(BadInput, match="omega0 = '3' is not a field of model 'mlp'; it belongs to siren"):
+        resolve({"model": "mlp", "omega0": "3"})
+    with pytest.raises(BadInput, match="omega0 = '3' is a field of siren only"):
+        benchmark_of({"suite": "smoke", "omega0": "3"})
+    with pytest.raises(BadInput, match="model 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
+        benchmark_of({"suite": "smoke", "models": "broken"})
+
+
 def test_a_method_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Path, registries: None) -> None:
     assert resolve({"model": "mlp", "optimizer": "adam", "lr": "1e-2"}).values()["lr"] == 1e-2
     with pytest.raises(BadInput, match="optimizer 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
@@ -228,6 +251,13 @@ def test_names_keep_the_order_of_registration_and_nothing_is_replaced() -> None:
 def test_nearest_names_one_or_all() -> None:
     assert nearest("sirn", ["siren", "kan"]) == "did you mean 'siren'?"
     assert nearest("zzz", ["siren", "kan"]) == "allowed: kan, siren."
+
+
+def test_nearest_names_three_of_too_many() -> None:
+    many = [f"problem_{number}" for number in range(200)]
+    told = nearest("xx_7", many)
+    assert told.startswith("allowed: 200 names, such as problem_7")
+    assert told.count("problem_") == 3
 
 
 BAD_NAMES = (

@@ -13,10 +13,10 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-import studies.config
+import studies.study_config
 from harness.errors import BadInput
 from harness.execution.benchmark import benchmark
-from harness.execution.config import configure
+from harness.execution.benchmark_config import configure
 from harness.models import KAN, load_checkpoint
 from harness.outcome import Outcome
 from harness.presets import resolve
@@ -471,7 +471,7 @@ def test_a_problem_that_can_not_be_learned_is_refused_by_every_command_before_an
     with pytest.raises(BadInput, match=complaint):
         benchmark(configure({"suite": str(suite), "plugins": root_and_pole, "seeds": "1"}))
     with pytest.raises(BadInput, match=complaint):
-        tune(studies.config.configure({"problem": problem, "plugins": root_and_pole, "n_train": "40"}))
+        tune(studies.study_config.configure({"problem": problem, "plugins": root_and_pole, "n_train": "40"}))
     assert sorted(outside.iterdir()) == before
 
 

@@ -59,3 +59,19 @@ def test_what_hides_a_package_all_the_same_is_named_in_one_sentence(shadow: str,
     )
     assert str(outside / shadow) in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("shadow", ["harness.py", "harness/__init__.py"])
+def test_what_hides_the_command_s_own_package_is_named_in_one_sentence(shadow: str, outside: Path) -> None:
+    (outside / shadow).parent.mkdir(exist_ok=True)
+    (outside / shadow).write_text("raise RuntimeError('not meant to be imported')\n")
+    done = python(["-c", "from sciml_harness import main; main()", "list"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"harness: the package harness of this project is hidden by '{outside / shadow}'")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_of_the_command_s_name_hides_nothing(outside: Path) -> None:
+    (outside / "harness").mkdir()
+    done = python(["-c", "from sciml_harness import main; main()", "list", "suites"])
+    assert (done.returncode, done.stderr) == (0, "")

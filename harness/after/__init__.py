@@ -1,4 +1,4 @@
-"""What a family does with a model once it is trained: each step is a function of its own, which the family names."""
+"""What a family does with a model once it is trained: each step is a function that the family names."""
 
 from __future__ import annotations
 

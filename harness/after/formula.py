@@ -13,7 +13,7 @@ from harness.symbolic import find_formula
 
 
 def look_for_formula(trained: Trained) -> tuple[None, Additions]:
-    """The formula, or why there is none: the run is complete without it, so nothing here costs it."""
+    """The formula, or why there is none. The run is complete without it, so a failure here does not fail the run."""
     if not cast(PrunedKANConfig, trained.config).symbolic:
         return None, Additions()
     try:

@@ -1,1 +1,1 @@
-"""Whole suites of runs: what is missing is computed, in processes of its own, here or on a cluster."""
+"""Suites of runs: those that have no result yet are computed in child processes, here or on a cluster."""

@@ -12,7 +12,7 @@ from harness.execution.isolation import Limits, discard_child, isolated
 from harness.outcome import Outcome
 
 if TYPE_CHECKING:
-    from harness.run import Listener
+    from harness.run import EventListener
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def attempt_isolated(task: Task, limits: Limits) -> Attempted:
     return isolated_from_errors(attempt, task, limits)
 
 
-def attempt(task: Task, listener: Listener = lambda event: None) -> Attempted:
+def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempted:
     """Compute a cell, unless it has a result or another process is at work on it. To be called in a worker.
 
     ``listener`` is that of :func:`harness.run.run`.
@@ -120,7 +120,7 @@ def attempt(task: Task, listener: Listener = lambda event: None) -> Attempted:
     try:
         done = run(config, listener, tags=task.tags, run_id=claimed.run_id, twin=twin)
     except BadInput as error:
-        # Found out before the run began, so that nobody but the claim knows of it.
+        # Found before the run began, so that the run that was claimed is still open.
         close(client, claimed.run_id, str(error), Outcome.ERROR)
         return Attempted(task.fingerprint, Outcome.ERROR, claimed.run_id, str(error))
     return Attempted(

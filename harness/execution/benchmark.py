@@ -1,4 +1,4 @@
-"""The benchmark: whatever cells of a suite have no result yet are computed, and each is accounted for once."""
+"""The benchmark: the cells of a suite that have no result yet are computed, and each is counted once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.config import RunConfig
 from harness.errors import BadInput, quoted
 from harness.escaping import markdown
 from harness.execution.attempt import Attempted, Task, attempt_isolated
-from harness.execution.config import BenchmarkConfig
+from harness.execution.benchmark_config import BenchmarkConfig
 from harness.execution.driving import Work, close_ours, drive, parent_at_work
 from harness.execution.executors import executor
 from harness.execution.isolation import Limits
@@ -31,7 +31,7 @@ from harness.run import Stop, check, stop_on_signals
 from harness.tracking.claims import close_if_gone
 from harness.tracking.liveness import Watch
 from harness.tracking.naming import error_name
-from harness.tracking.parent import child_tags, end_parent, write_errors, write_progress, write_table
+from harness.tracking.parent import child_tags, end_parent, leave_parent, write_errors, write_progress, write_table
 from harness.tracking.results import Result, results
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store, run_page, store_address
 
@@ -60,7 +60,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Spread:
-    """What the runs with a result of one problem, model and preset have come to, as ``final/log10_nmse``.
+    """The errors of the runs with a result of one problem, model and preset, as ``final/log10_nmse``.
 
     A run that diverged has not reached any error: it counts as infinite.
     """
@@ -120,7 +120,7 @@ class BenchmarkState:
         ]
 
     def spreads(self) -> list[Spread]:
-        """What there is of each problem, model and preset so far, in the order of the plan."""
+        """The errors so far of each problem, model and preset, in the order of the plan."""
         found: dict[tuple[str, str, str], list[tuple[float, int]]] = {}
         marked: set[tuple[str, str, str]] = set()
         for fingerprint, cell in self.cells.items():
@@ -163,12 +163,13 @@ class BenchmarkState:
         return (time.monotonic() - self.started) / self.computed * (len(self.cells) - len(self.settled))
 
 
-Listener = Callable[[BenchmarkState, Attempted | None], None]
+CellListener = Callable[[BenchmarkState, Attempted | None], None]
+"""Is told of each cell that is settled, and once at the start, of none."""
 
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """What a benchmark came to."""
+    """The result of a benchmark."""
 
     benchmark: str
     """Its id: the suite and a hash of the plan, so that the same command means the same benchmark."""
@@ -221,8 +222,8 @@ def plan(config: BenchmarkConfig) -> dict[str, Cell]:
     return cells
 
 
-def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended: None) -> BenchmarkResult:
-    """Compute whatever of the suite has no result in the store; ``listener`` is told of each cell that is settled.
+def benchmark(config: BenchmarkConfig, listener: CellListener = lambda state, ended: None) -> BenchmarkResult:
+    """Compute the cells of the suite that have no result in the store; ``listener`` is told of each that is settled.
 
     The same call after an interruption, of whatever kind, goes on where it stood. Raises BadInput, with nothing left
     behind, when the store, the scheduler or the suite can't be used, and StoreLost when the store fails in the middle.
@@ -235,7 +236,7 @@ def benchmark(config: BenchmarkConfig, listener: Listener = lambda state, ended:
 
 
 def _compute_what_is_missing(
-    config: BenchmarkConfig, cells: Mapping[str, Cell], listener: Listener, stop: Stop
+    config: BenchmarkConfig, cells: Mapping[str, Cell], listener: CellListener, stop: Stop
 ) -> BenchmarkResult:
     name = suites.title(config.suite)
     identity = f"{name}-{_hash(cells)}"
@@ -266,7 +267,7 @@ def _compute_what_is_missing(
 
 
 def _begin(client: MlflowClient, parent: str, config: BenchmarkConfig, state: BenchmarkState) -> None:
-    """The plan into the parent run, and into the state what the store has of it."""
+    """Write the plan to the parent run, and take the results that the store has into the state."""
     for preset in sorted({cell.config.preset for cell in state.cells.values()}):
         client.set_tag(parent, f"preset.digest.{preset}", digest(preset))
     write_table(client, parent, "plan.json", [_row(cell) for cell in state.cells.values()])
@@ -283,7 +284,7 @@ def _submitter(
     state: BenchmarkState,
     pool: Executor,
 ) -> Callable[[Cell], Future[Attempted]]:
-    """What has a cell computed by the pool."""
+    """The function that has a cell computed by the pool."""
     since = time.time() if config.force else 0.0
     limits = Limits(config.where.threads, config.timeout, config.where.max_memory)
 
@@ -301,10 +302,10 @@ def _conclude(client: MlflowClient, parent: str, state: BenchmarkState, stop: St
     """The errors of all cells, and the end of the parent run."""
     errors = {error_name(each.problem, each.model, each.preset): each.median for each in state.spreads()}
     write_errors(client, parent, errors)
-    failed = len(state.failed())
     if stop.reason is not None:
-        outcome, reason = Outcome.INTERRUPTED, stop.reason
-    elif failed:
+        leave_parent(client, parent, Outcome.INTERRUPTED, stop.reason)
+        return
+    if failed := len(state.failed()):
         outcome, reason = Outcome.ERROR, f"{failed} cells have no result."
     else:
         outcome, reason = Outcome.COMPLETED, f"All {len(state.cells)} cells have a result."
@@ -316,8 +317,8 @@ def compute(
 ) -> Iterator[Attempted]:
     """Settle every cell that is not (:func:`drive`), and yield how each ended. A pruned KAN waits for its twin.
 
-    Ends early when ``stop`` has a reason. What that interrupts is yielded and left: it was stopped by what stopped us, for
-    that its worker was asked by a SIGTERM is between us and the worker.
+    Ends early when ``stop`` has a reason. Runs that this interrupts are yielded, with our reason in the place of the SIGTERM
+    that we sent to their workers, and stay unsettled.
     """
     ready: deque[Cell] = deque()
     held: dict[str, list[Cell]] = {}
@@ -370,7 +371,7 @@ def _row(cell: Cell) -> dict[str, object]:
 
 
 def _summarise(client: MlflowClient, parent: str, config: BenchmarkConfig, state: BenchmarkState) -> None:
-    """Counts, errors and failures into the parent run."""
+    """Write counts, errors and failures to the parent run."""
     counts = state.counts()
     ended = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     lines = [f"**{markdown(config.suite)}**: {len(state.cells)} cells, {ended}.", ""]

@@ -23,7 +23,7 @@ from harness.run import Stop
 from harness.tracking.claims import close, unfinished
 from harness.tracking.liveness import Heartbeat
 from harness.tracking.pages import ANY_RUNS
-from harness.tracking.parent import child_tags, end_parent, open_parent
+from harness.tracking.parent import child_tags, leave_parent, open_parent
 from harness.tracking.store import STORE_ERRORS
 
 if TYPE_CHECKING:
@@ -79,15 +79,15 @@ LookAt = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Work(Generic[Item, Ended]):
-    """What there is to do, and how."""
+    """The items to be computed, and how."""
 
     take: Callable[[], Item | None]
-    """The next that can begin; None when there is none at the moment."""
+    """Gives the next item that can begin; None when there is none at the moment."""
     again: Callable[[Item], object]
-    """Is given back one that has to begin once more."""
+    """Takes back an item that has to begin once more."""
     submit: Callable[[Item], Future[Ended]]
     failed: Callable[[Item, Outcome, str, str], Ended]
-    """What it is that an item has no result: by outcome, reason and run id."""
+    """Makes the ending of an item without a result, from outcome, reason and run id."""
     close_lost: CloseLost
     look_at: LookAt
     more: Callable[[], bool] = lambda: False
@@ -109,8 +109,8 @@ class Round(Generic[Item, Ended]):
 def drive(work: Work[Item, Ended], window: int, stop: Stop) -> Iterator[Round[Item, Ended]]:
     """Have everything computed, and say after each wait what has ended; ``window`` items are submitted at a time.
 
-    An item whose worker is lost is tried again, ``RETRIES`` times, and so is one that was interrupted although nobody
-    stopped us. One that another process is at work on is asked for again later, and its run closed once that process is
+    An item whose worker is lost is tried again, ``RETRIES`` times, and so is one that was interrupted although
+    we were not stopped. One that another process is at work on is asked for again later, and its run closed once that process is
     gone. When ``stop`` has a reason nothing new begins, and the last round says what has ended all the same.
     """
     futures: dict[Future[Ended], Item] = {}
@@ -182,8 +182,8 @@ def parent_at_work(
 ) -> Iterator[Run]:
     """The parent run (:func:`open_parent`), which gives signs of life until the end.
 
-    Whoever ends ``what`` is done without an exception ends the run too. After an exception it is ended here, and so is
-    what our workers left, if the store can be written.
+    Whoever is done with ``what`` without an exception ends the run too. After an exception it is left here
+    (:func:`leave_parent`), and what our workers left is closed, if the store can be written.
     """
     opened = open_parent(client, section, name, identity, about)
     run_id = str(opened.info.run_id)
@@ -196,7 +196,7 @@ def parent_at_work(
             outcome, reason = Outcome.INTERRUPTED, str(error) or "Stopped by SIGINT"
         with suppress(*STORE_ERRORS):
             close_ours(client, outcome, f"{reason}; the run did not end by itself in time.")
-            end_parent(client, run_id, outcome.value, reason, outcome.status)
+            leave_parent(client, run_id, outcome, reason)
         raise
 
 

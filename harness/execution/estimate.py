@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from harness.execution.benchmark import Cell
-from harness.execution.config import BenchmarkConfig
+from harness.execution.benchmark_config import BenchmarkConfig
 from harness.tracking.results import Result, results
 from harness.tracking.store import look_at_store, open_store
 

@@ -21,7 +21,7 @@ from harness.tracking.sqlite import sqlite_file
 from harness.tracking.store import store_address
 
 LOCKED_S = 5.0
-"""Seconds for which nobody can write to the store."""
+"""Seconds for which no process can write to the store."""
 
 
 class Faulty(nn.Module):
@@ -66,7 +66,7 @@ def needs_memory(evaluation: int) -> None:
 
 
 def loses_the_store(evaluation: int) -> None:
-    """An exception, which has to be recorded while nobody can write to the store. Only SQLite can be locked from here."""
+    """An exception, which has to be recorded while no process can write to the store. Only SQLite can be locked from here."""
     address = store_address()
     if address.startswith("sqlite:"):
         held = threading.Event()

@@ -93,12 +93,12 @@ def discard_child() -> None:
     """End the calling thread's child; it gets a fresh one when it next asks."""
     kept = _children.pop(threading.get_ident(), None)
     if kept is not None:
-        with suppress(TimeoutError):  # it is out of the way, whenever it ends; nobody's result hangs on it
+        with suppress(TimeoutError):  # it ends some time later, and no result depends on it
             _end(kept[1])
 
 
 def _end(pool: ProcessPool) -> None:
-    # Not stop(): that forgets the calls that are still waiting for an answer, and whoever waits would wait for ever.
+    # Not stop(): it drops the calls that wait for an answer, and their callers would wait for ever.
     pool.close()  # type: ignore[no-untyped-call]
     pool.join(END_S)
 

@@ -84,6 +84,8 @@ class Method:
     config: type[MethodConfig]
     make: Callable[[Objective, Any, Rate], Step]
     summary: str
+    reads_jacobian: bool = False
+    """Whether its step asks for :meth:`Objective.jacobian`: what that takes is loaded before the clock runs."""
 
     def __post_init__(self) -> None:
         check_name("optimizer", self.name)

@@ -14,7 +14,7 @@ is not a sum of squares, so only the damping bounds the step in directions that 
 damping times the mean diagonal of A (Levenberg's identity, made free of the scale of the residuals). Fixed factors move
 it: in a first comparison (five networks, three seeds, without acceleration) Marquardt's diag(A) and Nielsen's gain ratio
 (1999) were mostly no better. Acceleration lowered the median error by a factor of 10 to 10,000 on four of the five; on
-the fifth, a high frequency, whether a run leaves a poor minimum hangs on the initialisation, with it and without.
+the fifth, a high frequency, whether a run leaves a poor minimum depends on the initialisation, with and without it.
 
 How the two systems are solved: :mod:`harness.methods.least_squares`.
 """
@@ -125,5 +125,11 @@ def levenberg_marquardt(objective: Objective, config: LMConfig, rate: Rate) -> S
 
 
 register(
-    Method("lm", LMConfig, levenberg_marquardt, "Levenberg-Marquardt with geodesic acceleration, for small networks.")
+    Method(
+        "lm",
+        LMConfig,
+        levenberg_marquardt,
+        "Levenberg-Marquardt with geodesic acceleration, for small networks.",
+        reads_jacobian=True,
+    )
 )

@@ -48,7 +48,7 @@ class FourierFeatures(nn.Module):
         return x.new_empty(len(x), 0)
 
 
-def fourier_mlp(config: FourierMLPConfig, dimension: int, generator: torch.Generator) -> Perceptron:
+def fourier_mlp(config: FourierMLPConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> Perceptron:
     """Fourier features, then the MLP of :mod:`harness.models.mlp` on all of them."""
     features = FourierFeatures(dimension, config.features, config.sigma, generator)
-    return Perceptron(features, *mlp(config, 2 * config.features, generator))
+    return Perceptron(features, *mlp(config, 2 * config.features, generator, outputs))

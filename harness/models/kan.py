@@ -493,6 +493,6 @@ class FixedPoints:
         self._features = layer.features(self._x).permute(1, 2, 0).contiguous()
 
 
-def kan(config: KANConfig, dimension: int, generator: torch.Generator) -> KAN:
+def kan(config: KANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> KAN:
     """The network of a configuration, on its first grid."""
-    return KAN([dimension, *[config.width] * config.depth, 1], config.grids[0], config.k, config.noise, generator)
+    return KAN([dimension, *[config.width] * config.depth, outputs], config.grids[0], config.k, config.noise, generator)

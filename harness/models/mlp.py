@@ -22,14 +22,14 @@ def linear(n_in: int, n_out: int) -> nn.Linear:
     return layer
 
 
-def mlp(config: MLPConfig, dimension: int, generator: torch.Generator) -> Perceptron:
+def mlp(config: MLPConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> Perceptron:
     """``depth`` hidden layers of ``width`` units and a linear output.
 
     Weights are normal with variance 2 / n_in (He et al. 2015, eq. 10) for relu and silu, 2 / (n_in + n_out) (Glorot and
     Bengio 2010, eq. 12) for tanh, as in the original benchmark; biases are zero.
     """
     he = config.initialisation == "he" or (config.initialisation == "auto" and config.activation != "tanh")
-    sizes = [dimension, *[config.width] * config.depth, 1]
+    sizes = [dimension, *[config.width] * config.depth, outputs]
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(sizes):
         layer = linear(n_in, n_out)

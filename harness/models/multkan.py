@@ -98,7 +98,7 @@ def symbolic_layers(
         edges.append(SymbolicEdge(layer, input, output, suggestion[0], float(suggestion[2])))
         return suggestion
 
-    # auto_symbolic asks this for every live edge: the one place to end it early, and to hear of R^2 other than in print.
+    # auto_symbolic asks this for every live edge: the one place where it can be ended early, and where R^2 is not only printed.
     multkan.suggest_symbolic = remember
     with undisturbed_generators(), redirect_stdout(io.StringIO()), torch.no_grad():
         multkan(x.to("cpu", torch.float64))  # the activations that it fits to

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,9 @@ class Regressor(nn.Module):
     """``y = mean + std * network((x - centre) / half_width)``.
 
     Inputs of any floating dtype are taken in the units of the problem and answered in those of its target; the network
-    sees inputs in [-1, 1] and, with ``mean`` and ``std`` of the training targets, learns standardised ones. The four
-    statistics are fixed and belong to the state. A NaN input gives a NaN output.
+    sees inputs in [-1, 1] and, with ``mean`` and ``std`` of the training targets, learns standardised ones. ``low`` and
+    ``high`` are numbers, or have one for each input; ``mean`` and ``std`` likewise for the outputs. The four statistics are
+    fixed and belong to the state. A NaN input gives a NaN output.
     """
 
     centre: Tensor
@@ -29,24 +30,21 @@ class Regressor(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        low: float,
-        high: float,
-        mean: float = 0.0,
-        std: float = 1.0,
+        low: float | Sequence[float],
+        high: float | Sequence[float],
+        mean: float | Sequence[float] = 0.0,
+        std: float | Sequence[float] = 1.0,
         dtype: torch.dtype = torch.float64,
     ) -> None:
         super().__init__()
         self.network = network
-        for name, value in (
-            ("centre", (low + high) / 2),
-            ("half_width", (high - low) / 2),
-            ("mean", mean),
-            ("std", std),
-        ):
-            self.register_buffer(name, torch.tensor(value, dtype=dtype))
+        lows, highs = (torch.tensor(bound, dtype=torch.float64) for bound in (low, high))
+        statistics = {"centre": (lows + highs) / 2, "half_width": (highs - lows) / 2, "mean": mean, "std": std}
+        for name, value in statistics.items():
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64).to(dtype))
 
     def forward(self, x: Inputs) -> Outputs:
-        """Predictions of shape ``(points, 1)`` for inputs of shape ``(points, dimension)``."""
+        """Predictions of shape ``(points, outputs)`` for inputs of shape ``(points, dimension)``."""
         return self.raw(self.network(self.scaled(x)))
 
     def raw(self, outputs: Outputs) -> Outputs:
@@ -65,16 +63,20 @@ class Regressor(nn.Module):
     def jet(self, x: Inputs, order: int) -> Jet:
         """Value and derivatives up to ``order`` (0, 1 or 2) along each axis, in raw units, with a graph in the parameters."""
         found = jets.jet(self.network, self.scaled(x), order)
-        by = self.std / self.half_width
+        by = self._of_slopes()
         return Jet(
             self.raw(found.value),
             None if found.slopes is None else by * found.slopes,
             None if found.curvatures is None else by / self.half_width * found.curvatures,
         )
 
+    def _of_slopes(self) -> Tensor:
+        """From slopes of the network to those of the model, for ``(points, outputs, dimension)``."""
+        return (self.std if self.std.ndim == 0 else self.std.unsqueeze(-1)) / self.half_width
+
     def jacobian(self, x: Inputs, parameters: list[nn.Parameter], seeds: Seeds) -> Jacobian:
         """Derivative in each parameter of a combination of the jet, in raw units, at each point."""
-        by = self.std / self.half_width
+        by = self._of_slopes()
         scaled = Seeds(
             self.std * seeds.a,
             None if seeds.b is None else by * seeds.b,

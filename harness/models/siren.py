@@ -17,13 +17,13 @@ from harness.models.mlp import linear
 from harness.models.perceptron import Perceptron
 
 
-def siren(config: SirenConfig, dimension: int, generator: torch.Generator) -> Perceptron:
+def siren(config: SirenConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> Perceptron:
     """``depth`` sine layers of ``width`` units and a linear output.
 
     First layer U(-1/n_in, 1/n_in), all others U(-sqrt(6/n_in)/omega0, sqrt(6/n_in)/omega0) (supplement, section 1.5);
     biases zero, as the seed document has them (Problem 1).
     """
-    sizes = [dimension, *[config.width] * config.depth, 1]
+    sizes = [dimension, *[config.width] * config.depth, outputs]
     layers: list[nn.Module] = []
     for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         layer = linear(n_in, n_out)

@@ -22,6 +22,7 @@ from harness import methods
 from harness.config import RunConfig, fields_of
 from harness.errors import BadInput, quoted, refusal
 from harness.families import FAMILIES
+from harness.problems.file import named, points_of_parts
 from harness.registry import check_name, load_plugins, nearest
 
 DECIDING = ("optimizer", "grids")
@@ -77,7 +78,7 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
     Raises BadInput with one sentence that names the field, the value and what is allowed. Plug-ins that ``given``
     names are imported first.
     """
-    given = stated(given)
+    given = named(stated(given))
     load_plugins(_plugins(given.get("plugins", ())))
     family = FAMILIES.get(str(given.get("model", RunConfig.model_fields["model"].default)))
     preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)))
@@ -85,9 +86,23 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
     problem = str(given.get("problem", RunConfig.model_fields["problem"].default))
     chosen = chosen_values(preset, family.name, problem, given)
     try:
-        return family.config.model_validate({**chosen, **given, "model": family.name})
+        config = family.config.model_validate({**chosen, **given, "model": family.name})
     except ValidationError as error:
         raise refusal(error) from error
+    return _of_rows(config, given) if config.data else config
+
+
+def _of_rows(config: RunConfig, given: Mapping[str, Any]) -> RunConfig:
+    """The configuration with as many points as its file has rows; fewer for training, if the user wants fewer."""
+    there = points_of_parts(config)
+    for name, rows in there.items():
+        wanted = getattr(config, name)
+        if name in given and (wanted > rows or (wanted < rows and name != "n_train")):
+            less = " at most" if name == "n_train" else ""
+            raise BadInput(f"{name} = {wanted} can't be used: the split of the file has{less} {rows} rows for it.")
+    if "n_train" in given:
+        del there["n_train"]
+    return config.model_copy(update=there)
 
 
 def stated(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -139,6 +154,8 @@ def by_hand(config: RunConfig) -> dict[str, Any]:
     In order of declaration, values as in JSON. A value that is set by hand and is the preset's all the same is not told.
     """
     chosen: dict[str, Any] = {"model": config.model, "problem": config.problem, "preset": config.preset}
+    if config.data:  # without which there is no problem
+        chosen |= {"data": config.data, "outputs": config.outputs}
 
     def differing() -> dict[str, Any]:
         alone = resolve({**chosen, "seed": config.seed}).values()
@@ -151,7 +168,8 @@ def by_hand(config: RunConfig) -> dict[str, Any]:
     deciding = {name: value for name, value in differing().items() if name in DECIDING}
     chosen |= deciding
     rest = differing()
-    return {name: value for name, value in config.values().items() if name in deciding or name in rest}
+    named = {*deciding, *rest, *(["outputs"] if config.data else [])}
+    return {name: value for name, value in config.values().items() if name in named}
 
 
 def _plugins(value: object) -> Iterable[str]:
@@ -162,7 +180,7 @@ def _refuse_unknown(given: Mapping[str, Any], config: type[RunConfig], model: st
     for name, value in given.items():
         if name in fields_of(config):
             continue
-        owners = [other for other in FAMILIES.names() if name in FAMILIES.get(other).config.model_fields]
+        owners = [other for other, its in FAMILIES.usable().items() if name in its.config.model_fields]
         if owners:
             raise BadInput(
                 f"{name} = {quoted(value)} is not a field of model {model!r}; it belongs to {', '.join(owners)}."

@@ -177,15 +177,19 @@ def _no_number(column: Any, name: str) -> str:
 
     if not pa.types.is_string(column.type):
         return f"{column.type} in column {quoted(name)}, and not numbers; write them as numbers"
-    separated = pc.index(pc.match_substring_regex(column, SEPARATED), True).as_py()
-    other = pc.index(pc.match_substring_regex(column, PLAIN), False).as_py()
-    row = max(other if separated < 0 else separated, 0)
-    cell = f"{quoted(column[row].as_py())} in column {quoted(name)}, row {row + 1}"
-    if separated >= 0:
-        return f"{cell}; write numbers with a decimal point and with nothing between thousands"
-    if other < 0:
-        return f"{cell}, beside numbers with decimal commas; write all of them alike"
-    return f"{cell}, which is no number; correct it"
+
+    def cell(found: Any) -> str:
+        row = max(pc.index(found, True).as_py(), 0)
+        return f"{quoted(column[row].as_py())} in column {quoted(name)}, row {row + 1}"
+
+    separated = pc.match_substring_regex(column, SEPARATED)
+    if pc.any(separated).as_py():
+        return f"{cell(separated)}; write numbers with a decimal point and with nothing between thousands"
+    other = pc.invert(pc.match_substring_regex(column, PLAIN))
+    if pc.any(other).as_py():
+        return f"{cell(other)}, which is no number; correct it"
+    pointed = pc.match_substring(column, ".")
+    return f"{cell(pointed)}, beside numbers with decimal commas; write all of them alike"
 
 
 def labels(columns: Columns, name: str) -> Shaped[np.ndarray, " rows"]:

@@ -62,6 +62,8 @@ def _text(file: BufferedIOBase, what: str, separators: str) -> tuple[Any, None]:
     first = re.search(rb"[^\r\n]+", raw)
     if first is None:
         raise BadInput(f"{what} is empty; its first line should name the columns, and each other be a row.")
+    if not raw.endswith((b"\n", b"\r")):
+        raw += b"\n"  # without which a line of names alone is nothing
     header = first[0].decode()
     bare = re.sub('"[^"]*"', "", header)
     separator = next((each for each in separators if each in bare), separators[-1])
@@ -93,10 +95,10 @@ def _parsed(raw: bytes, what: str, separator: str, decimal: str) -> Any:
         )
     except pa.ArrowInvalid as error:
         if odd:
-            row = odd[0]
+            cells, wanted, row = odd[0].actual_columns, odd[0].expected_columns, odd[0].number - 1
             raise BadInput(
-                f"{what} has {row.actual_columns} values in row {row.number - 1}, and {row.expected_columns} columns; a value "
-                "in which a separator stands needs quotes."
+                f"{what} has {cells} {'cell' if cells == 1 else 'cells'} instead of {wanted} in row {row}; "
+                "a cell in which a separator stands needs quotes."
             ) from error
         raise BadInput(f"{what} can't be read as a table: {first_line(error)}.") from error
 

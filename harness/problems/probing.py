@@ -36,39 +36,44 @@ def check_gradient(problem: Problem) -> None:
     """
     unit = torch.rand(PROBES, problem.dimension, generator=generator(0, "probes"), dtype=torch.float64)
     margin = max(STEPS.values())
-    x = problem.low + (problem.high - problem.low) * (margin + (1 - 2 * margin) * unit)
-    slopes, values = problem.slopes(x, "the domain"), problem.values(x, "the domain")
+    low, high = (torch.tensor(bounds, dtype=torch.float64) for bounds in zip(*problem.bounds, strict=True))
+    x = low + (high - low) * (margin + (1 - 2 * margin) * unit)
+    shape = (PROBES, len(problem.outputs), problem.dimension)
+    slopes, values = problem.slopes(x, "the domain").view(shape), problem.values(x, "the domain")
     in_single = torch.equal(values, values.float().double()) and not torch.equal(values, values.round())
     precision = torch.float32 if in_single else torch.float64
-    step = STEPS[precision] * (problem.high - problem.low)
+    step = STEPS[precision] * (high - low)
     wide, narrow = _quotients(problem, x, step), _quotients(problem, x, step / 2)
     quotients, change = (4 * narrow - wide) / 3, (wide - narrow).abs()
     known = quotients.isfinite() & (change <= TRUST * torch.maximum(wide.abs(), narrow.abs()))
     scale = quotients[known].square().mean().sqrt()
-    rounding = torch.finfo(precision).eps * (values.abs() + (x * quotients).abs()) / step
+    rounding = torch.finfo(precision).eps * (values.abs().unsqueeze(-1) + (x.unsqueeze(1) * quotients).abs()) / step
     off = (slopes - quotients).abs()
     wrong = known & ~(off <= ALLOWED * scale + DOUBT * (change + rounding))  # a NaN is wrong
-    if wrong.any(dim=1).sum() <= MOST_WRONG * PROBES:
+    if wrong.flatten(1).any(dim=1).sum() <= MOST_WRONG * PROBES:
         return
-    worst = int(torch.where(wrong, off.nan_to_num(nan=torch.inf), -1.0).argmax())
-    point, axis = divmod(worst, problem.dimension)
+    place = torch.where(wrong, off.nan_to_num(nan=torch.inf), -1.0).argmax()
+    point, output, axis = (int(each) for each in torch.unravel_index(place, shape))
+    of_output = f" of {problem.outputs[output]}" if len(problem.outputs) > 1 else ""
     raise BadInput(
         f"problem {problem.name!r} has a gradient{'' if problem.gradient else ' by autograd'} that is not its target's: at x = "
-        f"{spelled(x[point])} it is {slopes[point, axis]:.6g}{' in y' if axis else ''}, and difference quotients of the target "
-        f"give {quotients[point, axis]:.6g}."
+        f"{spelled(x[point])} it is {slopes[point, output, axis]:.6g}{of_output}{f' in {problem.inputs[axis]}' if axis else ''}, "
+        f"and difference quotients of the target give {quotients[point, output, axis]:.6g}."
     )
 
 
-def spelled(point: Float[Tensor, " dimension"]) -> str:
-    """A point as it is written: ``0.5``, or ``(0.5, -1.0)``."""
-    numbers = [f"{number:.12g}" for number in point.tolist()]
+def spelled(point: Float[Tensor, " dimension"], digits: int = 12) -> str:
+    """A point as it is written: ``0.5``, or ``(0.5, -1.0)``; four numbers at most."""
+    numbers = [f"{number:.{digits}g}" for number in point.tolist()]
+    if len(numbers) > 4:
+        numbers = [*numbers[:3], "..."]
     return numbers[0] if len(numbers) == 1 else f"({', '.join(numbers)})"
 
 
-def _quotients(problem: Problem, x: Points, step: float) -> Points:
-    """Central difference quotients, all of them in one call of the target."""
-    shifts = step * torch.eye(problem.dimension, dtype=x.dtype)[:, None]
+def _quotients(problem: Problem, x: Points, step: Tensor) -> Float[Tensor, "points outputs dimension"]:
+    """Central difference quotients, all of them in one call of the target; ``step`` has one for each axis."""
+    shifts = torch.diag(step.to(x.dtype))[:, None]
     right, left = ((x + sign * shifts).flatten(0, 1) for sign in (1, -1))
     distance = (right - left).sum(dim=1, keepdim=True)  # of the points as they are rounded
     above, below = problem.values(torch.cat([right, left]), "the domain").chunk(2)
-    return ((above - below) / distance).reshape(problem.dimension, len(x)).T
+    return ((above - below) / distance).reshape(problem.dimension, len(x), -1).permute(1, 2, 0)

@@ -17,19 +17,30 @@ from harness.registry import Registry, check_name
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from harness.problems.table import Table
 else:
-    Tensor = Any  # as in harness.problems.rows
+    Table = Tensor = Any  # as in harness.problems.rows
 
 Values = Float[Tensor, "points outputs"]
+Slopes = Float[Tensor, "points *outputs_dimension"]
+"""``(points, dimension)`` of one output, ``(points, outputs, dimension)`` of several."""
+Bound = float | tuple[float, ...]
+
+
+def no_target(x: Points) -> Values:
+    """Stands where the rows of a table are all that is known."""
+    raise BadInput(f"The rows of a file are known, and not what lies between them; {len(x)} points were asked for.")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Problem:
-    """A scalar function to learn on ``[low, high]^dimension``.
+    """What is to be learned: a function on a box, known by its ``target`` or by the rows of a ``table``.
 
     ``target`` is what the models fit: for a Poisson problem the *forcing* f of ``sign * laplacian(u) = f``, as in the
     original benchmark; ``solution`` is the exact u of that equation, where there is one. ``gradient`` is that of the
-    target, almost everywhere (its jumps carry no weight in the H1 norm); None leaves it to autograd. All three are in raw
+    target, almost everywhere (its jumps carry no weight in the H1 norm), of shape ``(points, dimension)``, or
+    ``(points, outputs, dimension)`` for several outputs; None leaves it to autograd. All three are in raw
     units and must accept any floating dtype. Whoever needs numbers asks :meth:`values` and :meth:`slopes`, which answer
     for whatever a plug-in may have written there.
 
@@ -38,13 +49,19 @@ class Problem:
 
     name: str
     dimension: int
-    target: Any = None  # STUB
-    gradient: Callable[[Points], Points] | None = None
+    target: Callable[[Points], Values] = no_target
+    gradient: Callable[[Points], Slopes] | None = None
     formula: str
     sections: tuple[str, ...]
     citation: str
-    low: Any = -1.0  # STUB
-    high: Any = 1.0  # STUB
+    low: Bound = -1.0
+    """Of every input, or one number for each."""
+    high: Bound = 1.0
+    inputs: tuple[str, ...] = ()
+    """Names of the inputs; x, y, or x1, x2, ... unless given."""
+    outputs: tuple[str, ...] = ("f",)
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Of inputs and outputs, by their names."""
     solution: Callable[[Points], Values] | None = None
     solution_formula: str = ""
     sign: Literal[-1, 1] = -1
@@ -53,23 +70,11 @@ class Problem:
     """False for jumps and for frequencies that the original calls high: criterion B1 leaves these out."""
     rows: tuple[Rows, ...] = ()
     """What a training lowers instead of the fit to its training points; ``target`` is what it is judged by then."""
-    # STUB of issue 15's core, until that is on main: take main's file then.
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ("f",)
-    units: Mapping[str, str] = field(default_factory=dict)
-    table: Any = None
-
-    @property
-    def bounds(self) -> tuple[tuple[float, float], ...]:
-        """STUB."""
-        if isinstance(self.low, tuple):
-            return tuple(zip(self.low, self.high, strict=True))
-        return ((self.low, self.high),) * self.dimension
+    table: Table | None = None
+    """The rows that are learned, in the place of a ``target``."""
 
     def __post_init__(self) -> None:
         check_name("problem", self.name)
-        names = (("x",), ("x", "y"))[self.dimension - 1] if self.dimension in (1, 2) else ()
-        object.__setattr__(self, "inputs", self.inputs or names or tuple(f"x{i + 1}" for i in range(self.dimension)))
         for name, kind in _kinds().items():
             value = getattr(self, name)
             try:
@@ -81,58 +86,104 @@ class Problem:
                 raise BadInput(f"problem {self.name!r} has {name} = {value!r}; it {complaint}.") from error
         for section in self.sections:
             check_name("section", section)
-        if len({rows.name for rows in self.rows}) < len(self.rows):
-            raise BadInput(f"problem {self.name!r} has two rows of one name; give each a name of its own.")
-        if self.dimension < 1:
-            raise BadInput(
-                f"problem {self.name!r} has dimension = {self.dimension}; "
-                "allowed: 1, 2 (the dense grid and the figures are made for these)."
-            )
-        if self.table is not None:
-            return  # STUB
-        if not self.low < self.high:
-            raise BadInput(
-                f"problem {self.name!r} has the domain [{self.low}, {self.high}]; low must be less than high."
-            )
-        if not math.isfinite(self.high - self.low):
-            raise BadInput(
-                f"problem {self.name!r} has the domain [{self.low}, {self.high}]; its width must be a finite number."
-            )
         if not self.sections:
-            raise BadInput(
-                f"problem {self.name!r} belongs to no section; name one, which becomes its default experiment."
+            raise self._wrong("belongs to no section; name one, which becomes its default experiment")
+        if len({rows.name for rows in self.rows}) < len(self.rows):
+            raise self._wrong("has two rows of one name; give each another name")
+        if self.dimension < 1:
+            raise self._wrong(f"has dimension = {self.dimension}; allowed: 1 and more")
+        if (self.target is no_target) == (self.table is None):
+            raise self._wrong("has a target and a table" if self.table else "has neither a target nor a table")
+        if not self.inputs:
+            object.__setattr__(self, "inputs", names_of_inputs(self.dimension))
+        self._refuse_wrong_names()
+        self._refuse_wrong_bounds()
+
+    def _refuse_wrong_names(self) -> None:
+        if len(self.inputs) != self.dimension:
+            raise self._wrong(f"has inputs = {self.inputs!r}; expected: {self.dimension}, one for each dimension")
+        names = (*self.inputs, *self.outputs)
+        if not self.outputs or "" in names or len({*names}) < len(names):
+            raise self._wrong(
+                f"has the inputs {self.inputs!r} and outputs {self.outputs!r}; each needs a name of its own"
             )
+        if unknown := [name for name in self.units if name not in names]:
+            raise self._wrong(f"has a unit of {unknown[0]!r}, which is none of its inputs and outputs")
+
+    def _refuse_wrong_bounds(self) -> None:
+        for name, bound in (("low", self.low), ("high", self.high)):
+            if isinstance(bound, tuple) and len(bound) != self.dimension:
+                raise self._wrong(
+                    f"has {name} = {bound!r}; expected: a number, or {self.dimension}, one for each input"
+                )
+        for low, high in self.bounds:
+            if not low < high:
+                raise self._wrong(f"has the domain [{low}, {high}]; low must be less than high")
+            if not math.isfinite(high - low):
+                raise self._wrong(f"has the domain [{low}, {high}]; its width must be a finite number")
+
+    def _wrong(self, what: str) -> BadInput:
+        return BadInput(f"problem {self.name!r} {what}.")
+
+    @property
+    def bounds(self) -> tuple[tuple[float, float], ...]:
+        """Low and high of each input."""
+        lows, highs = (each if isinstance(each, tuple) else (each,) * self.dimension for each in (self.low, self.high))
+        return tuple(zip(lows, highs, strict=True))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of inputs, and that of outputs where there are several."""
+        return (self.dimension,) if len(self.outputs) == 1 else (self.dimension, len(self.outputs))
+
+    @property
+    def has_grid(self) -> bool:
+        """Whether its dense points are a grid, which they are for a target of one or two inputs."""
+        return self.table is None and self.dimension <= 2
+
+    def labelled(self, variable: str) -> str:
+        """The name of an input or an output with its unit, as axes show it."""
+        unit = self.units.get(variable)
+        return f"{variable} ({unit})" if unit else variable
 
     def values(self, x: Points, where: str = "") -> Values:
         """The target at points, in the dtype and on the device of ``x``, without a graph: a target may be a network.
 
         Numpy's arrays, integers and booleans are converted. Values that are not finite pass. Raises BadInput when the
-        target raises, or gives anything but one number a point; ``where`` names the points in that sentence.
+        target raises, or gives anything but one number a point and output; ``where`` names the points in that sentence.
+        Only for a problem that has a target.
         """
-        return self._answer("target", self.target, x, len(self.outputs), where)
+        return self._answer("target", self.target, x, (len(self.outputs),), where)
 
-    def slopes(self, x: Points, where: str = "") -> Points:
+    def slopes(self, x: Points, where: str = "") -> Slopes:
         """The gradient of the target at points, in raw units, as :meth:`values` gives values.
 
         Infinite or NaN where the gradient is. Raises BadInput as :meth:`values` does, and when there is no ``gradient``
         and autograd does not get from the target to its points.
         """
-        return self._answer("gradient", self.gradient or self._by_autograd, x, self.dimension, where)
+        columns = (*self.shape[1:], self.dimension)
+        return self._answer("gradient", self.gradient or self._by_autograd, x, columns, where)
 
-    def _by_autograd(self, x: Points) -> Points:
+    def _by_autograd(self, x: Points) -> Slopes:
         import torch
 
         try:
             with torch.enable_grad():
-                (slope,) = torch.autograd.grad(self.target(x.requires_grad_(True)).sum(), x)
+                values = self.target(x.requires_grad_(True))
+                slopes = [
+                    torch.autograd.grad(column.sum(), x, retain_graph=True)[0]
+                    for column in ((values,) if len(self.outputs) == 1 else values.T)
+                ]
         except (Exception, SystemExit) as error:
             raise BadInput(
                 f"problem {self.name!r} has no gradient, and autograd can't differentiate its target: {in_one_line(error)}; "
                 "give it a gradient."
             ) from error
-        return slope
+        return slopes[0] if len(self.outputs) == 1 else torch.stack(slopes, dim=1)
 
-    def _answer(self, what: str, function: Callable[[Points], Any], x: Points, columns: int, where: str) -> Tensor:
+    def _answer(
+        self, what: str, function: Callable[[Points], Any], x: Points, columns: tuple[int, ...], where: str
+    ) -> Tensor:
         import numpy as np
         import torch
 
@@ -145,20 +196,25 @@ class Problem:
             raise BadInput(
                 f"problem {self.name!r} has a {what} that fails at the {points}: {in_one_line(error)}."
             ) from error
-        expected = f"expected: numbers of shape ({len(x)}, {columns})"
+        expected = f"expected: numbers of shape {(len(x), *columns)}"
         try:
             numbers = answer if isinstance(answer, torch.Tensor) else torch.from_numpy(np.array(answer))
         except (TypeError, ValueError) as error:
             raise BadInput(
                 f"problem {self.name!r} has a {what} that gives a {type(answer).__name__} at the {points}; {expected}."
             ) from error
-        if numbers.shape != (len(x), columns) or numbers.is_complex():
+        if numbers.shape != (len(x), *columns) or numbers.is_complex():
             kind = "complex numbers" if numbers.is_complex() else "numbers"
             raise BadInput(
                 f"problem {self.name!r} has a {what} that gives {kind} of shape {tuple(numbers.shape)} at the {points}; "
                 f"{expected}."
             )
         return numbers.detach().to(x.device, x.dtype)
+
+
+def names_of_inputs(dimension: int) -> tuple[str, ...]:
+    """What inputs are called that nobody has named."""
+    return ("x", "y")[:dimension] if dimension < 3 else tuple(f"x{axis}" for axis in range(1, dimension + 1))
 
 
 @cache

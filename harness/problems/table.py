@@ -87,7 +87,9 @@ def read(
     named = {name: each for name, each in ((split_column, parts), (group_column, groups)) if each is not None}
     there = np.column_stack([~np.isnan(found), *(each != "" for each in named.values())])
     if missing == "refuse":
-        refuse_missing(columns, [*inputs, *outputs, *named], there, ", or leave such rows out by missing=drop")
+        refuse_missing(
+            columns, [*inputs, *outputs, *named], there, f", leave such rows out by missing=drop{OTHER_COLUMNS}"
+        )
     rows = there.all(axis=1)
     found = found[rows]
     parts, groups = (None if each is None else each[rows] for each in (parts, groups))

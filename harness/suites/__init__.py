@@ -47,8 +47,8 @@ class Variant(BaseModel):
     )
 
     def chosen(self, models: Sequence[str]) -> list[str]:
-        """Its model families, of ``models`` only if there are any."""
-        return [model for model in self.models or FAMILIES.names() if not models or model in models]
+        """Its model families, of ``models`` only if there are any; all means those that can be loaded."""
+        return [model for model in self.models or FAMILIES.usable() if not models or model in models]
 
     def cells(self, models: Sequence[str]) -> int:
         """Its cells for one seed, preset and problem."""
@@ -180,9 +180,10 @@ def configurations(
     except BadInput as error:
         raise suite.located(error) from error
     _refuse_too_many(suite, len(chosen), seeds, presets, models)
+    families = [variant.chosen(models) for variant in suite.variants]
     for seed, preset, problem in itertools.product(seeds, presets, chosen):
         for index, variant in enumerate(suite.variants):
-            for model in variant.chosen(models):
+            for model in families[index]:
                 fields = {**suite.fields, **variant.fields, **given}
                 fields |= {"model": model, "problem": problem, "preset": preset, "seed": seed}
                 try:
@@ -225,12 +226,17 @@ def _of_variant(variant: Variant, fields: Mapping[str, Any]) -> Iterator[RunConf
 
 
 def problem_names(wanted: Iterable[str]) -> list[str]:
-    """The problems named and those of the sections named, each once. Raises BadInput for what is neither."""
-    known = {name: problems.get(name) for name in problems.PROBLEMS.names()}
+    """The problems named and those of the sections named, each once. Raises BadInput for what is neither.
+
+    A plug-in's problem that can't be loaded belongs to no section; by its name it is refused.
+    """
+    known = problems.PROBLEMS.usable()
     sections = {section for problem in known.values() for section in problem.sections}
     found: dict[str, None] = {}
     for name in wanted:
         if name not in known and name not in sections:
+            if name in problems.PROBLEMS.names():
+                problems.get(name)  # says why it can't be loaded
             raise BadInput(f"problems = {name!r} is not known; {nearest(name, {*known, *sections})}")
         found |= {problem.name: None for problem in known.values() if name in (problem.name, *problem.sections)}
     return list(found)
@@ -247,18 +253,18 @@ def _width(config: RunConfig, count: int) -> int:
         )
     # Neither decides a size; so a width is sought once for all seeds and for all problems of a dimension.
     alike = config.model_copy(update={"seed": 0, "problem": ""})
-    return _nearest_width(alike, problems.get(config.problem).dimension, count)
+    return _nearest_width(alike, problems.of(config).shape, count)
 
 
 @cache
-def _nearest_width(config: RunConfig, dimension: int, count: int) -> int:
+def _nearest_width(config: RunConfig, shape: tuple[int, ...], count: int) -> int:
     """By bisection: the number of parameters grows with the width."""
     from harness.models import network
     from harness.models.interface import parameters
 
     def size(width: int) -> int:
         wide = config.model_copy(update={"width": width})
-        return wide.parameters(dimension) or parameters(network(wide, dimension))
+        return wide.parameters(*shape) or parameters(network(wide, *shape))
 
     low, high = 1, 2
     while size(high) < count:

@@ -26,6 +26,7 @@ from harness.config import RunConfig
 from harness.data import Sample
 from harness.models import Regressor, save_checkpoint
 from harness.models.frozen import Program
+from harness.problems import Problem
 from harness.tracking import harness_logged_model
 from harness.tracking.store import patiently
 from harness.training import NonFinite
@@ -36,18 +37,12 @@ def import_what_models_need() -> None:
     import mlflow.pytorch  # noqa: F401
 
 
-def input_names(dimension: int) -> list[str]:
-    """What the columns of points are called."""
-    return list("xy"[:dimension])
-
-
-def write_datasets(client: MlflowClient, run: Run, samples: Mapping[tuple[str, str], Sample]) -> None:
+def write_datasets(client: MlflowClient, run: Run, problem: Problem, samples: Mapping[tuple[str, str], Sample]) -> None:
     """Log samples, by their name and their context, as inputs of the run, with the digests of their numbers."""
-    inputs = []
+    inputs, columns = [], [*problem.inputs, *target_columns(problem)]
     for (name, context), sample in samples.items():
-        columns = [*input_names(sample.x.shape[1]), "target"]
         frame = pd.DataFrame(np.hstack([sample.x.cpu().double(), sample.y.cpu().double()]), columns=columns)
-        dataset = from_pandas(frame, name=name, targets="target", digest=sample.digest)
+        dataset = from_pandas(frame, name=name, targets=columns[problem.dimension], digest=sample.digest)
         inputs.append(DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)]))
     client.log_inputs(run.info.run_id, datasets=inputs)
 
@@ -60,9 +55,20 @@ def write_history(client: MlflowClient, run: Run, history: pd.DataFrame) -> None
         client.log_artifact(run.info.run_id, str(path))
 
 
-def write_dense(client: MlflowClient, run: Run, dense: Sample, prediction: Tensor) -> None:
-    """``dense.parquet``: inputs, target and prediction on the dense grid, in raw units."""
-    columns = [*"xy"[: dense.x.shape[1]], "target", "prediction"]
+def target_columns(problem: Problem) -> list[str]:
+    """``target``, or ``target/<output>`` of each where there are several; the name of the column for the rows of a file."""
+    if problem.table is not None:
+        return list(problem.outputs)
+    return ["target"] if len(problem.outputs) == 1 else [f"target/{name}" for name in problem.outputs]
+
+
+def write_dense(client: MlflowClient, run: Run, problem: Problem, dense: Sample, prediction: Tensor) -> None:
+    """``dense.parquet``: inputs, target and prediction at the dense points, in raw units.
+
+    Of several outputs the columns are ``target/<output>`` and ``prediction/<output>``.
+    """
+    suffixes = [""] if len(problem.outputs) == 1 else [f"/{name}" for name in problem.outputs]
+    columns = [*problem.inputs, *(f"{what}{suffix}" for what in ("target", "prediction") for suffix in suffixes)]
     values = torch.hstack([dense.x, dense.y, prediction]).cpu().double().numpy()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "dense.parquet"
@@ -84,16 +90,24 @@ def _json(value: object) -> object:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_checkpoint(client: MlflowClient, run: Run, config: RunConfig, state: Mapping[str, Tensor]) -> None:
+def write_checkpoint(
+    client: MlflowClient, run: Run, config: RunConfig, problem: Problem, state: Mapping[str, Tensor]
+) -> None:
     """``checkpoint/``, from which :func:`harness.models.load_checkpoint` rebuilds the model."""
     with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder), config, {name: tensor.cpu() for name, tensor in state.items()})
+        save_checkpoint(Path(folder), config, {name: tensor.cpu() for name, tensor in state.items()}, problem)
         client.log_artifacts(run.info.run_id, folder, "checkpoint")
 
 
 @patiently
 def write_model(
-    client: MlflowClient, run: Run, model: Regressor, example: Tensor, name: str, params: Mapping[str, str]
+    client: MlflowClient,
+    run: Run,
+    model: Regressor,
+    problem: Problem,
+    example: Tensor,
+    name: str,
+    params: Mapping[str, str],
 ) -> str:
     """Log the model as an exported program, which loads where this project is not installed. Gives MLflow's id of it.
 
@@ -127,7 +141,7 @@ def write_model(
                 pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
             )
             # An export wants a signature of tensors, which takes one dtype only; one of columns takes all that fit.
-            columns = input_names(example.shape[1])
+            columns = list(problem.inputs)
             described.signature = ModelSignature(Schema([ColSpec("double") for _ in columns]), signature.outputs)
             described.flavors["python_function"] |= {
                 "loader_module": Path(harness_logged_model.__file__).stem,

@@ -37,7 +37,7 @@ class Unfinished:
 
 
 def owner_of(run: Run) -> Owner | None:
-    """The process that a run of this project belongs to; None for a run of anybody else, which is none of our business."""
+    """The process that a run of this project belongs to; None for a run of anybody else."""
     tags = run.data.tags
     return Owner.parse(tags.get("owner", "")) if any(mark in tags for mark in MARKS) else None
 
@@ -161,8 +161,8 @@ def claim(
 
     Results from before ``since`` (seconds of Unix time) don't count. Two processes never both get a claim, on any store
     that shows a run to everyone once it is written: each writes its run first and looks for rivals then, so at least one
-    of the two sees the other. Whoever sees a rival with a smaller id withdraws; whoever has the smallest waits for the
-    others to do so, and withdraws too if one does not, because it never saw this one and is at work. (The idea of
+    of the two sees the other. The one that sees a rival with a smaller id withdraws; the one with the smallest waits
+    for the others to do so, and withdraws too if one does not, because it never saw this one and is at work. (The idea of
     Lamport's bakery, Comm. ACM 17, 1974.)
     """
     owner = owner_tag()
@@ -191,8 +191,8 @@ def _standing(
             continue
         process = process_of(run)
         if process is None:
-            continue  # it only looks like one of ours, and nobody of ours is at work on it
-        # A process has one run at a time: another one of its own was made by a call that it thought had failed.
+            continue  # it looks like one of ours, but has no owner of ours
+        # A process has one run at a time: a second one was made by a call that it thought had failed.
         if process.gone or run.data.tags["owner"] == owner:
             close(client, run.info.run_id, left_behind(process))
         else:

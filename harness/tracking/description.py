@@ -55,6 +55,9 @@ def facts(problem: Problem, dense: Sample) -> str:
     """What a report needs to know of a problem, as JSON, so that it can do without the plug-in that declares it."""
     known = {
         "dimension": problem.dimension,
+        "inputs": list(problem.inputs),
+        "outputs": list(problem.outputs),
+        "kind": "formula" if problem.table is None else "picture" if problem.table.image else "table",
         "scale2": scale2(dense.y.double()),
         "smooth": problem.smooth,
         "sections": list(problem.sections),

@@ -109,7 +109,7 @@ class Watch:
     """Signs of life, each looked at again and again: only whether one *changes* counts, by the clock of the watcher.
 
     What a sign says is of no interest, since clocks of two machines differ. Between two looks no more than ``HEARTBEAT_S``
-    counts as silence: a watcher that was suspended or cut off from the store has heard nobody.
+    counts as silence: a watcher that was suspended or cut off from the store has heard nothing.
     """
 
     def __init__(self) -> None:

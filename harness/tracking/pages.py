@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 ANY_RUNS = "Runs of this project."
-"""What an experiment holds, where nobody said more."""
+"""What an experiment holds, unless the caller says more."""
 COLUMNS = {
     "tags.`outcome`": 100,
     "params.`cfg/problem`": 150,

@@ -16,8 +16,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from harness.addresses import clean
 from harness.escaping import in_filter
-from harness.tracking.claims import WITHDRAWAL_S, adopt, close_left_behind, owner_of, search
-from harness.tracking.liveness import owner_tag
+from harness.outcome import Outcome
+from harness.tracking.claims import WITHDRAWAL_S, adopt, close_left_behind, owner_of, search, unfinished
+from harness.tracking.liveness import Owner, owner_tag, presence
 from harness.tracking.pages import ANY_RUNS
 from harness.tracking.store import BATCH, exclusive, experiment_of
 
@@ -55,9 +56,9 @@ def open_parent(
 def _found_or_made(client: MlflowClient, experiment_id: str, name: str, identity: Mapping[str, str]) -> Run:
     """One parent, although several processes may come at the same moment to a server, which has no lock to offer.
 
-    As with a claim, each makes a candidate first and looks for rivals then. Whoever sees a rival with a smaller id
-    withdraws; whoever has the smallest waits for the others to do so, or to be the parent because they saw nobody. What
-    is the parent once stays it, so everybody else joins it.
+    As with a claim, each makes a candidate first and looks for rivals then. One that sees a rival with a smaller id
+    withdraws; the one with the smallest waits until the others have withdrawn, or one that saw no rival is the parent. A
+    parent stays the parent, so all others join it.
     """
     mine: str | None = None
     patience = 0.0
@@ -124,7 +125,7 @@ def write_errors(client: MlflowClient, run_id: str, errors: Mapping[str, float])
 
 
 def progress_tags(note: str) -> list[RunTag]:
-    """The note on a parent's page, and whoever wrote it as its owner: of several drivers one that is still there."""
+    """The note on a parent's page, with its writer as the owner of the run: of several drivers one that is alive."""
     return [RunTag(key, value) for key, value in {"mlflow.note.content": note, **owner_tag()}.items()]
 
 
@@ -132,3 +133,29 @@ def end_parent(client: MlflowClient, run_id: str, outcome: str, reason: str, sta
     """Close the parent run."""
     client.log_batch(run_id, tags=[RunTag("outcome", outcome), RunTag("outcome.reason", reason)])
     client.set_terminated(run_id, status)
+
+
+def leave_parent(client: MlflowClient, run_id: str, outcome: Outcome, reason: str) -> None:
+    """Close the parent run of a driver that ends before its work does, unless another driver is at work on it.
+
+    That one owns the run then, and closes it.
+    """
+    if other := _other_driver(client, run_id):
+        client.set_tag(run_id, "owner", other)
+    else:
+        end_parent(client, run_id, outcome.value, reason, outcome.status)
+
+
+def _other_driver(client: MlflowClient, run_id: str) -> str | None:
+    """The owner tag of another driver: of the one that wrote to the parent last, or of one that has a child at work.
+
+    A driver on another machine counts: to tell whether it is gone takes minutes. A driver is missed that has no child at
+    work at the moment, and wrote to the parent before us.
+    """
+    children = unfinished(client, f"tags.`{MLFLOW_PARENT_RUN_ID}` = {in_filter(run_id)}")
+    drivers = [each.run.data.tags.get("driver", "") for each in children]
+    for tag in (client.get_run(run_id).data.tags.get("owner", ""), *drivers):
+        owner = Owner.parse(tag)
+        if owner is not None and tag != owner_tag()["owner"] and not presence(owner).gone:
+            return tag
+    return None

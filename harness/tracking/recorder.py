@@ -46,7 +46,7 @@ from harness.tracking.description import describe, facts
 from harness.tracking.liveness import Heartbeat, owner_tag
 from harness.tracking.naming import model_name, run_name
 from harness.tracking.store import BATCH, experiment_of, open_store
-from harness.training import BaseStarted, Epoch, Event, Kept, NonFinite, Pruned, StageStarted
+from harness.training import BaseStarted, Epoch, Event, Kept, NonFinite, Pruned, StageStarted, Taken
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,7 +105,7 @@ class Recorder:
         try:
             self._open(opening | dict(tags or {}))
         except BaseException as error:
-            # Nobody has entered the context yet, so nobody else would close the run.
+            # The context was not entered yet, so its end would not close the run.
             self.__exit__(type(error), error, error.__traceback__)
             raise
 
@@ -123,8 +123,10 @@ class Recorder:
             tags=_tags(note | _git_tags() | dict(tags)),
         )
         drawn = f"{config.problem}-s{config.seed}"
-        samples = {(drawn, "train"): data.train, (drawn, "test"): data.test, (_dense(config), "dense"): data.dense}
-        write_datasets(self.client, self.run, samples)
+        samples = {(drawn, "train"): data.train, (drawn, "test"): data.test}
+        if data.dense is not data.test:
+            samples[_dense(config), "dense"] = data.dense
+        write_datasets(self.client, self.run, self._problem, samples)
         self._monitor.start()
         self._beating.enter_context(Heartbeat(self.client, self.run_id))
 
@@ -172,6 +174,9 @@ class Recorder:
                     self._put({"train/mse": math.nan}, event.epoch)
             case Kept() if not self._of_base:
                 self.kept = event
+            case Taken() if not self._of_base:
+                self.last_finite = event.state
+                self._put({"val/best_epoch": event.epoch}, 0)
             case StageStarted() if not self._of_base:
                 self._stages.append(event.name)
             case Pruned():
@@ -227,7 +232,7 @@ class Recorder:
         """Write everything that exists, then how it ended, and close the run.
 
         The metrics of ``added`` are final ones; one that is not finite becomes an event. Its tags and texts are written.
-        ``figures`` draws each picture by its file name, ``prediction`` gives the values ``(points, 1)`` of the last finite
+        ``figures`` draws each picture by its file name, ``prediction`` gives the values ``(points, outputs)`` of the last finite
         state on the dense grid, ``model`` is logged for others to load if the run is completed. What fails here is recorded:
         a fault turns ``completed`` into ``error``, and the rest is still written.
         Gives the ending that the run got.
@@ -268,10 +273,14 @@ class Recorder:
             "the metrics": self._write_metrics,
             "history.parquet": lambda: write_history(self.client, self.run, self.history),
             "nan_events.json": lambda: write_events(self.client, self.run, self._events),
-            "the checkpoint": lambda: write_checkpoint(self.client, self.run, self.config, self.last_finite),
+            "the checkpoint": lambda: write_checkpoint(
+                self.client, self.run, self.config, self._problem, self.last_finite
+            ),
         }
         if prediction is not None:
-            pieces["dense.parquet"] = lambda: write_dense(self.client, self.run, self._data.dense, prediction())
+            pieces["dense.parquet"] = lambda: write_dense(
+                self.client, self.run, self._problem, self._data.dense, prediction()
+            )
         pieces |= {f"figures/{name}": partial(self._write_figure, name, draw) for name, draw in figures.items()}
         pieces |= {path: partial(self._write_text, path, text) for path, text in added.texts.items()}
         if model is not None:
@@ -282,7 +291,7 @@ class Recorder:
     def _write_all(
         self, pieces: Mapping[str, Callable[[], None]], ending: Ending
     ) -> tuple[Ending, list[BaseException]]:
-        """Write each piece, whatever becomes of the others; the ending after that, and every fault."""
+        """Write each piece, also where another fails; then the ending, and every fault."""
         faults = [] if ending.error is None else [ending.error]
         for what, write in pieces.items():
             if what == "the model" and ending.outcome is not Outcome.COMPLETED:
@@ -325,7 +334,13 @@ class Recorder:
 
     def _write_model(self, model: Regressor) -> None:
         self._model_id = write_model(
-            self.client, self.run, model, self._data.test.x[:5], model_name(self.config), _params(self.config)
+            self.client,
+            self.run,
+            model,
+            self._problem,
+            self._data.test.x[:5],
+            model_name(self.config),
+            _params(self.config),
         )
 
     def _final(self, metrics: Mapping[str, float]) -> list[Metric]:
@@ -334,7 +349,9 @@ class Recorder:
         Filters on models never match a NaN, and the store would turn an infinity into 1.8e308.
         """
         now = int(time.time() * 1000)
-        dense = {"dataset_name": _dense(self.config), "dataset_digest": self._data.dense.digest}
+        own = self._data.dense is not self._data.test
+        name = _dense(self.config) if own else f"{self.config.problem}-s{self.config.seed}"
+        dense = {"dataset_name": name, "dataset_digest": self._data.dense.digest}
         return [
             Metric(
                 name,
@@ -413,7 +430,7 @@ def _dense(config: RunConfig) -> str:
 
 def _params(config: RunConfig) -> dict[str, str]:
     """The params of a run, and of its model."""
-    return {f"cfg/{field}": _spell(value) for field, value in config.values().items()}
+    return {f"cfg/{field}": _spell(value) for field, value in config.shown().items()}
 
 
 def _spell(value: object) -> str:

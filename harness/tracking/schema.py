@@ -36,7 +36,7 @@ def has_tables(connection: Connection) -> bool:
         raise ValueError("its tables are of an MLflow from before 1.0")
     if not ours:
         some = ", ".join(sorted(tables - {"alembic_version"})[:3])
-        raise ValueError(f"it is the database of another program, with tables such as {some}; give one of its own")
+        raise ValueError(f"it is the database of another program, with tables such as {some}; give another database")
     scripts = ScriptDirectory(str(Path(db_migrations.__file__).parent))
     if set(revisions) == set(scripts.get_heads()):
         return True

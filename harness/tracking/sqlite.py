@@ -121,7 +121,7 @@ def make_whole(file: SqliteFile, make: Callable[[str], None]) -> None:
 
 @contextmanager
 def unsynced(path: Path) -> Iterator[None]:
-    """Connections to this database that begin in here leave it to the system when to write: for a file that nobody has yet.
+    """Connections to this database that begin in here don't wait for the disk: for a file that no other process uses yet.
 
     MLflow makes its tables in hundreds of transactions, and waiting for the disk after each took a second.
     """

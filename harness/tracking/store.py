@@ -232,7 +232,9 @@ def _look(uri: str, file: SqliteFile | None, reading: bool) -> bool:
         return True
     if file is not None:
         if file.reads_only and not reading:
-            raise OSError("it is opened read-only, which will do only for report, compare, doctor and a dry run")
+            raise OSError(
+                "it is opened read-only, which will do only for report, compare, predict, doctor and a dry run"
+            )
         check_place(file)
         if not file.is_there:
             _refuse_identities_of_nothing()
@@ -290,9 +292,9 @@ def database(uri: str) -> Engine | None:
 
 @contextmanager
 def exclusive(uri: str) -> Iterator[None]:
-    """While this is open, nobody else is inside of it for the same store; a tracking server has no such lock to offer.
+    """A lock: one process at a time is in here for the same store. A tracking server has no such lock.
 
-    Raises what the database raises when it can't be reached. What is refused in here leaves no lock file of its own.
+    Raises what the database raises when it can't be reached. What is refused in here leaves no new lock file.
     """
     if is_sqlite(uri):
         file = sqlite_file(uri)
@@ -304,7 +306,7 @@ def exclusive(uri: str) -> Iterator[None]:
         try:
             with engine.connect() as connection:
                 if engine.dialect.name == "postgresql":
-                    # Released with the connection, so that a process that dies holds up nobody.
+                    # Released with the connection, so that a process that dies blocks no other.
                     connection.execute(text("SELECT pg_advisory_lock(hashtext('harness'))"))
                 yield
         finally:
@@ -317,7 +319,7 @@ def exclusive(uri: str) -> Iterator[None]:
 def lock_file(path: Path) -> Iterator[None]:
     """Hold a lock file, which stays for the next one, unless it was made for what then failed.
 
-    Whoever waited for a file that is gone by then takes a new one (filelock looks).
+    A process that waited for a file that is gone by then takes a new one (filelock looks).
     """
     new = not path.exists()
     with FileLock(path, timeout=120):

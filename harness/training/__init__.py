@@ -1,6 +1,6 @@
-"""Training is a stream of events; whoever iterates over it decides what to do with them, and when to stop."""
+"""Training is a stream of events; the caller that iterates over it decides what to do with them, and when to stop."""
 
-from harness.training.events import BaseStarted, Diverged, Epoch, Event, Kept, NonFinite, Pruned, StageStarted
+from harness.training.events import BaseStarted, Diverged, Epoch, Event, Kept, NonFinite, Pruned, StageStarted, Taken
 from harness.training.loop import Training, train
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "NonFinite",
     "Pruned",
     "StageStarted",
+    "Taken",
     "Training",
     "train",
 ]

@@ -84,6 +84,16 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """The model is back at the epoch whose validation error was the least; told at the end of a training with ``patience``."""
+
+    epoch: int
+    ended: int
+    """The last epoch that was computed."""
+    state: dict[str, Tensor] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Diverged:
     """The training ends here because a number is not finite; the model is back in its last finite state."""
 
@@ -95,4 +105,4 @@ class BaseStarted:
     """The run itself is trained; the events from here on are those of its unpruned twin."""
 
 
-Event = BaseStarted | StageStarted | Epoch | NonFinite | Pruned | Kept | Diverged
+Event = BaseStarted | StageStarted | Epoch | NonFinite | Pruned | Kept | Taken | Diverged

@@ -6,20 +6,21 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from harness import methods
 from harness.config import RunConfig
-from harness.data import Data
+from harness.data import Data, scales2
 from harness.families import FAMILIES, resolve
 from harness.methods import METHODS, Step
 from harness.methods.vectors import gradient_norm, norm
 from harness.models import Regressor, interface, jets
 from harness.models.interface import Inputs, Outputs
 from harness.problems.rows import Jet
-from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted
+from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted, Taken
 from harness.training.rows import Block, Fit, Objective, declared
 
 EXPLOSION = 1e6
@@ -34,9 +35,10 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     through. Raises BadInput at once, before any event, for a network that the optimizer has no memory for, and for declared
     rows whose residual is no number a point.
     """
-    most = max(interface.parameters(model.network), config.parameters(data.train.x.shape[1]))
+    most = max(interface.parameters(model.network), config.parameters(*data.shape))
     config.method.check_size(most, data.rows, data.train.y.element_size())
-    jets.load_what_it_takes(model.network)
+    if METHODS.get(config.optimizer).reads_jacobian or any(rows.order for rows in data.declared):
+        jets.load_what_it_takes(model.network)
     for block in declared(model, data):
         block.check()
     return _events(model, data, config)
@@ -46,6 +48,7 @@ def _events(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     training = Training(model, data, config)
     try:
         yield from resolve(FAMILIES.get(config.model).plan)(training)
+        yield from training.take_best()
     except _NotFinite as found:
         model.load_state_dict(training.last_finite)
         yield found.event
@@ -64,6 +67,14 @@ class _NotFinite(Exception):
         self.event = event
 
 
+class _Best(NamedTuple):
+    """The epoch with the least validation error so far."""
+
+    val_error: float
+    epoch: int
+    state: dict[str, Tensor]
+
+
 class Training:
     """The state of one training, which a plan leads through its stages."""
 
@@ -74,8 +85,11 @@ class Training:
         self.epoch = 0
         self.evals = 0
         self.train_s = 0.0
-        self.val_mse = math.nan
-        """MSE on the validation points after the last epoch: what a plan may base its decisions on."""
+        self.val_error = math.nan
+        """MSE on the validation points after the last epoch: what a plan may base its decisions on. Of several outputs each
+        counts in units of its own scale."""
+        self._val_weights = _of_equal_weight(data.val.y)
+        self._best: _Best | None = None
         self.inputs: Inputs = model.scaled(data.train.x)
         """The training inputs as the network sees them."""
         self.last_finite = self._snapshot()
@@ -105,8 +119,12 @@ class Training:
         adapt: Callable[[int], bool] | None = None,
         penalised: Callable[[], tuple[Outputs, Tensor]] | None = None,
         make: Callable[[methods.Objective], Step] | None = None,
+        last_word: bool = True,
     ) -> Iterator[Event]:
         """Train for ``epochs`` epochs with a new optimizer, and yield an event for each.
+
+        With the run's ``patience`` a stage ends once so many epochs have not lowered its validation error. Unless
+        ``last_word`` is False, its best epoch may be the one that is taken at the end (:meth:`take_best`).
 
         ``prepare`` changes the model before the first epoch. ``adapt`` is asked before each later epoch, with its 0-based
         number in the stage, and says whether it changed the parameters, which then get a new optimizer. ``penalised``
@@ -120,6 +138,7 @@ class Training:
             self._look_at_start()
         take_step: Step | None = None
         method = METHODS.get(self.config.optimizer)
+        least, at = math.inf, self.epoch
         for number in range(epochs):
             self.epoch += 1
             started = time.perf_counter()
@@ -132,6 +151,24 @@ class Training:
             self._grad_norm = take_step()
             self.train_s += time.perf_counter() - started
             yield self._epoch_done(None if make else self._rate())
+            if self.config.patience is None:
+                continue
+            if self.val_error < least:
+                least, at = self.val_error, self.epoch
+                if last_word and (self._best is None or least < self._best.val_error):
+                    self._best = _Best(least, self.epoch, self.last_finite)
+            elif self.epoch - at >= self.config.patience:
+                break
+
+    def forget_best(self) -> None:
+        """What was best so far is no longer what is trained, since the network was cut."""
+        self._best = None
+
+    def take_best(self) -> Iterator[Event]:
+        """Go back to the epoch with the least validation error, where the run has ``patience``."""
+        if self._best is not None:
+            self.model.load_state_dict(self._best.state)
+            yield Taken(self._best.epoch, self.epoch, self._best.state)
 
     def kept(self) -> Kept:
         """The event that the model is worth keeping as it is now, a stage being over."""
@@ -164,7 +201,7 @@ class Training:
     def _check(self, parameters: list[torch.nn.Parameter], value: float) -> None:
         """Raise _NotFinite where the objective, its gradient or the parameters are not finite.
 
-        A mean of squares is finite only when every prediction is, so the loss speaks for the predictions.
+        A mean of squares is finite only when every prediction is, so a finite loss means finite predictions.
         """
         norms = (value, gradient_norm(parameters), norm(parameters))
         if not all(map(math.isfinite, norms)):
@@ -174,15 +211,14 @@ class Training:
     @torch.no_grad()
     def _epoch_done(self, lr: float | None) -> Epoch:
         errors = (self._points() - torch.cat([sample.y for sample in self._samples])).square()
-        train_mse, val_mse, test_mse = (
-            part.mean().item() for part in errors.split([len(sample.y) for sample in self._samples])
-        )
+        parts = errors.split([len(sample.y) for sample in self._samples])
+        train_mse, val_mse, test_mse = (part.mean().item() for part in parts)
         if not math.isfinite(train_mse + val_mse + test_mse):
             raise _NotFinite(self._first_non_finite(train_mse + val_mse + test_mse))
         if train_mse > self._bound:
             raise _NotFinite(self._non_finite("loss", train_mse))
         self._last_train_mse = train_mse
-        self.val_mse = val_mse
+        self.val_error = val_mse if self._val_weights is None else (parts[1].mean(dim=0) @ self._val_weights).item()
         self.last_finite = self._snapshot()
         return Epoch(
             self.epoch,
@@ -232,6 +268,14 @@ class Training:
 
     def _snapshot(self) -> dict[str, Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+
+def _of_equal_weight(y: Tensor) -> Tensor | None:
+    """Weights with which the mean squares of several outputs count alike, each over its variance; None for one output."""
+    if y.shape[1] == 1:
+        return None
+    scales = torch.tensor(scales2(y)).to(y)
+    return scales.mean() / scales / len(scales)
 
 
 def hold(objective: methods.Objective) -> Step:

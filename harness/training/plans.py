@@ -66,6 +66,7 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
         prepare=_refine(training, finest),
         adapt=_update_grid(training, finest),
         penalised=penalised,
+        last_word=False,
     )
     yield training.kept()
     params_before, mse_before = network.active_parameters(), training.dense_mse()
@@ -77,6 +78,7 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
     finer = finer[len(config.grids) :]
     if sum(epochs for _, epochs in finer) >= left:
         finer = shares((finest, *config.retrain_grids), left, None)[1:]
+    training.forget_best()
     yield from training.stage("retrain", left - sum(epochs for _, epochs in finer))
     yield training.kept()
     for grid, epochs in finer:
@@ -101,7 +103,7 @@ def _cut_greedily(training: Training) -> Generator[Event, None, float]:
     """
     config, network = cast(PrunedKANConfig, training.config), cast(KAN, training.model.network)
     floor = 1e-8 * scale2(training.data.val.y)
-    allowed = config.tolerance * (training.val_mse + floor) - floor
+    allowed = config.tolerance * (training.val_error + floor) - floor
     params_before, mse_after_cut = network.active_parameters(), training.dense_mse()
     last = (training.epoch + config.epochs) // 2
     candidates, state = single_cuts(network, training.inputs), training.last_finite
@@ -113,7 +115,7 @@ def _cut_greedily(training: Training) -> Generator[Event, None, float]:
         yield from training.stage("prune", 1, prepare=partial(network.set_masks, masks), make=hold)
         mse = training.dense_mse()
         yield from training.stage("retrain", brief)
-        if training.val_mse <= allowed:
+        if training.val_error <= allowed:
             mse_after_cut, candidates, state = mse, single_cuts(network, training.inputs), training.last_finite
         else:
             training.model.load_state_dict(state)

@@ -65,23 +65,33 @@ class Fit:
     weight: float = 1.0
 
     def __len__(self) -> int:
-        return len(self.train.y)
+        return self.train.y.numel()
 
     def look(self) -> Jet:
         """The predictions."""
         return Jet(self.predict())
 
     def residuals(self, jet: Jet) -> Residuals:
-        """Of all training points."""
-        return (jet.value - self.train.y).flatten() / self.model.std
+        """Of all training points, point by point, each with one of every output."""
+        return ((jet.value - self.train.y) / self.model.std).flatten()
 
     def mean_square(self, jet: Jet) -> Tensor:
-        """MSE / std^2."""
-        return mse_loss(jet.value, self.train.y) / self.model.std**2
+        """MSE / std^2; the mean over the outputs, if there are several."""
+        if self.train.y.shape[1] == 1:
+            return mse_loss(jet.value, self.train.y) / self.model.std**2
+        return mse_loss(jet.value / self.model.std, self.train.y / self.model.std)
 
     def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
         """That of the network itself: the two affine maps cancel."""
-        return jets.jacobian(self.model.network, self.inputs[start:stop], parameters)
+        network, outputs = self.model.network, self.train.y.shape[1]
+        if outputs == 1:
+            return jets.jacobian(network, self.inputs[start:stop], parameters)
+        first, last = start // outputs, -(-stop // outputs)
+        x = self.inputs[first:last]
+        of_each = [
+            jets.jacobian(network, x, parameters, Seeds(one.expand(len(x), -1))) for one in torch.eye(outputs).to(x)
+        ]
+        return torch.stack(of_each, dim=1).flatten(0, 1)[start - first * outputs : stop - first * outputs]
 
 
 @dataclass(frozen=True)
@@ -171,7 +181,7 @@ class Objective:
 
     @functools.cached_property
     def _factors(self) -> list[float]:
-        # With these the blocks, one below the other, have the mean square that F has.
+        # With these factors the blocks, stacked, have the mean square F.
         return [math.sqrt(block.weight * self.rows / len(block)) for block in self.blocks]
 
     def evaluate(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""The cells of a preset by problem and model, and what they come to."""
+"""The cells of a preset by problem and model, and their errors."""
 
 from __future__ import annotations
 

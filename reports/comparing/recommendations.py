@@ -31,7 +31,7 @@ class Recommendation:
 
     @property
     def usable(self) -> bool:
-        """Whether its median is small enough to be of use to anybody."""
+        """Whether its median is small enough to be useful."""
         return self.estimate.median <= USABLE
 
     @property

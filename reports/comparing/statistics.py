@@ -136,7 +136,7 @@ def performance_profile(medians: Mapping[str, Mapping[str, float]]) -> dict[str,
     """For each model and factor of ``FACTORS``: on which part of the problems it is within the factor of the best model.
 
     Errors are compared with the floor added (Dolan and More 2002, eq. 2.1); one that differs from the best by no more than the
-    floor is as good. One that was not reached never is, and a problem that nobody reached counts as reached by none.
+    floor is as good. A model without an error never is, and a problem on which no model has one counts for none.
     """
     models = list(dict.fromkeys(model for by_model in medians.values() for model in by_model))
     profile = {model: [0.0] * len(FACTORS) for model in models}

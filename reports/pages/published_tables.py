@@ -129,9 +129,9 @@ def _slug(name: str) -> str:
 
 
 def groups(said: Mapping[str, Any]) -> str:
-    """A line for each group of criteria: how many come to which verdict, by preset; those that do not hold are named.
+    """A line for each group of criteria: how many have which verdict, by preset; those that do not hold are named.
 
-    Rules over presets stand once, in a column of their own.
+    Rules over presets stand once, in their own column.
     """
     columns = [*said["presets"], None]
     counted: dict[str, dict[str | None, dict[str, list[str]]]] = {}

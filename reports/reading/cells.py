@@ -1,4 +1,4 @@
-"""One cell of a benchmark, and the run that stands for it."""
+"""One cell of a benchmark, and its run."""
 
 from __future__ import annotations
 

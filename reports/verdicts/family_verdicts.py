@@ -41,7 +41,7 @@ def median_errors(cells: Iterable[Cell]) -> dict[tuple[str, str], list[float | N
         groups[cell.model, cell.preset].append(cell)
     found: dict[tuple[str, str], list[float | None]] = {}
     for key, group in groups.items():
-        # What stands in no store yet says nothing; what failed for another reason than its numbers may be tried again.
+        # A cell without a run says nothing yet; one that failed for a reason other than its numbers may be tried again.
         found[key] = [
             None if cell.outcome in ("error", "timeout", "interrupted", "unknown") else cell.error()
             for cell in chosen_variant(group)[0]
@@ -185,7 +185,7 @@ def spectral_bias(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict
         for model, found in errors.items()
         if (figure := median_figure(e for e in found if e is not None)) is not None
     }
-    # A criterion that is shown and not judged has other words for what of_median says.
+    # A criterion that is shown and not judged has other verdicts for those of of_median.
     said = {Verdict.PASS: Verdict.EXPECTED, Verdict.UNSURE: Verdict.EXPECTED, Verdict.FAIL: Verdict.NOT_OBSERVED}
     verdict = said.get(of_median(seen), Verdict.NO_DATA)
     if verdict is Verdict.NO_DATA:

@@ -8,7 +8,7 @@ import math
 def number(value: float | None, infinite: str = "not reached") -> str:
     """A figure for the reader: three digits, with a power of ten beyond 0.01 and 10,000; what is whole or has one digit as it is.
 
-    None, which is no data, is a dash; infinity is said by the word ``infinite``; NaN is said to be NaN.
+    None, which is no data, is a dash; infinity is the text ``infinite``; NaN is "NaN".
     """
     if value is None:
         return "–"

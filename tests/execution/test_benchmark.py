@@ -28,7 +28,7 @@ from harness.execution.benchmark import (
     compute,
     plan,
 )
-from harness.execution.config import BenchmarkConfig, configure
+from harness.execution.benchmark_config import BenchmarkConfig, configure
 from harness.execution.driving import RETRIES
 from harness.execution.estimate import duration, estimate
 from harness.execution.isolation import DeadlinePassed, WorkerLost

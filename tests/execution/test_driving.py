@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -17,8 +20,9 @@ from harness.execution.driving import RETRIES, Round, Work, drive, parent_at_wor
 from harness.execution.isolation import WorkerLost
 from harness.outcome import Outcome
 from harness.run import Stop
-from harness.tracking.parent import child_tags
-from tests.support import all_runs
+from harness.tracking.claims import close_left_behind
+from harness.tracking.parent import child_tags, leave_parent, open_parent
+from tests.support import all_runs, environment, gone
 
 
 @dataclass(frozen=True)
@@ -171,3 +175,64 @@ def test_a_parent_that_is_left_by_an_exception_is_ended_with_its_reason_and_so_i
     assert {run.info.status for run in found.values()} == {status}
     assert {run.data.tags["outcome"] for run in found.values()} == {outcome}
     assert found["b-1"].data.tags["outcome.reason"] == reason
+
+
+@pytest.fixture
+def other() -> Iterator[str]:
+    """The owner tag of another driver of this machine, a process that is at work."""
+    code = "from harness.tracking.liveness import owner_tag; print(owner_tag()['owner'], flush=True); input()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.communicate("\n")
+
+
+def crash(store: MlflowClient, child: dict[str, str], parent_owner: str | None = None) -> str:
+    """A driver that fails while its parent has a child at work, and maybe an owner that wrote last; gives the parent."""
+    run_id = ""
+    work = parent_at_work(store, "0", "b-1", {"benchmark": "b-1"}, what="benchmark")
+    with suppress(ZeroDivisionError), work as parent:
+        run_id = str(parent.info.run_id)
+        store.create_run("0", run_name="child", tags=child_tags(run_id) | {"fingerprint": "f"} | child)
+        if parent_owner is not None:
+            store.set_tag(run_id, "owner", parent_owner)
+        raise ZeroDivisionError
+    return run_id
+
+
+def test_a_parent_that_another_driver_is_at_work_on_is_left_to_it(store: MlflowClient, other: str) -> None:
+    parent = store.get_run(crash(store, {"driver": other, "owner": other}))
+    assert parent.info.status == "RUNNING"
+    assert "outcome" not in parent.data.tags
+    assert parent.data.tags["owner"] == other, "or the next process takes it for left behind"
+    assert close_left_behind(store) == 0
+
+
+def test_a_parent_that_another_driver_wrote_last_is_left_to_it(store: MlflowClient, other: str) -> None:
+    ours = {"owner": child_tags("")["driver"]}
+    assert store.get_run(crash(store, ours, parent_owner=other)).info.status == "RUNNING"
+    child = next(run for run in all_runs(store) if run.info.run_name == "child")
+    assert child.info.status == "FAILED", "it is ours"
+
+
+def test_a_driver_elsewhere_may_be_at_work(store: MlflowClient, other: str) -> None:
+    elsewhere = other.replace("harness/", "harness/elsewhere-", 1)
+    parent = store.get_run(crash(store, {"driver": elsewhere, "owner": elsewhere}))
+    assert (parent.info.status, parent.data.tags["owner"]) == ("RUNNING", elsewhere)
+
+
+def test_a_driver_that_is_gone_or_at_work_on_another_parent_keeps_none_open(store: MlflowClient, other: str) -> None:
+    dead = str(gone())
+    assert store.get_run(crash(store, {"driver": dead, "owner": other}, parent_owner=dead)).info.status == "FAILED"
+    of_another = {"driver": other, "owner": other, **child_tags("another"), "benchmark": "b-2"}
+    assert store.get_run(crash(store, of_another | {"driver": other})).info.status == "FAILED"
+
+
+def test_a_driver_that_is_asked_to_stop_leaves_the_parent_too(store: MlflowClient, other: str) -> None:
+    run_id = str(open_parent(store, "0", "b-1", {"benchmark": "b-1"}).info.run_id)
+    store.create_run("0", tags=child_tags(run_id) | {"fingerprint": "f", "driver": other, "owner": other})
+    leave_parent(store, run_id, Outcome.INTERRUPTED, "Stopped by SIGTERM")
+    assert store.get_run(run_id).info.status == "RUNNING"

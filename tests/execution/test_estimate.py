@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.execution.benchmark import plan
-from harness.execution.config import BenchmarkConfig, configure
+from harness.execution.benchmark_config import BenchmarkConfig, configure
 from harness.execution.estimate import RECORDING_S, estimate
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -204,7 +204,11 @@ MANY = "".join(f"{i},{i * i}\n" for i in range(8))
 @pytest.mark.parametrize(
     ("text", "fields", "sentence"),
     [
-        ("a,y\n,1\n", {}, "no value in column 'a', row 1; fill it in, or leave such rows out by missing=drop."),
+        (
+            "a,y\n,1\n",
+            {},
+            "no value in column 'a', row 1; fill it in, leave such rows out by missing=drop, or name inputs",
+        ),
         ("a,y\n1,1\n2,\n,2\n", {}, "no value in column 'y', row 2, and 2 such rows"),
         ("a,y\n1,inf\n", {}, "has inf in column 'y', row 1; each value should be a finite number."),
         ("a,y\n1,1\n-1e999,2\n", {}, "has -inf in column 'a', row 2"),
@@ -214,7 +218,7 @@ MANY = "".join(f"{i},{i * i}\n" for i in range(8))
             {},
             "has '1,234' in column 'y', row 2; write numbers with a decimal point and with nothing",
         ),
-        ("a;y\n0,5;2.5\n", {"sep": ";"}, "has '2.5' in column 'y', row 1, beside numbers with decimal commas"),
+        ("a;y\n0,5;3\n0;2.5\n", {"sep": ";"}, "has '2.5' in column 'y', row 2, beside numbers with decimal commas"),
         ("a;y\n0,5;1.234,5\n", {"sep": ";"}, "has '1.234,5' in column 'y', row 1; write numbers with a decimal point"),
         (
             "a,y\n1,9007199254740993\n",
@@ -251,6 +255,7 @@ def test_what_can_not_be_learned_from_is_refused_in_one_sentence(
     ("text", "fields", "sentence"),
     [
         ("a,y\n", {}, "has 0 rows; at least 6 are needed, 2 for each of train, val and test."),
+        ("a,y", {}, "has 0 rows; at least 6 are needed"),
         ("a,y\n1,2\n", {}, "has 1 row; at least 6 are needed"),
         (
             "a,y\n" + ",1\n" * 5 + MANY[:16],
@@ -282,6 +287,29 @@ def test_a_whole_file_that_can_not_be_learned_from_is_refused_in_one_sentence(
     with pytest.raises(BadInput) as raised:
         read(write(tmp_path / "p.csv", text), outputs=["y"], **fields)
     assert sentence in str(raised.value)
+
+
+@given(st.text('a;,\t\n\r".15e- nN\u00df\x00', max_size=60), st.sampled_from(["csv", "tsv"]))
+@example(text="a,b\n" + "1,1\n2,2\n" * 5, extension="csv")
+def test_any_text_is_a_table_or_refused_in_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, text: str, extension: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"any.{extension}"
+    path.write_bytes(f"a,b\n{text}".encode())
+    for outputs in (["a"], ["b"], []):
+        table = table_or_sentence(path, outputs)
+        if isinstance(table, Table):
+            assert len(table.x) >= 6
+            assert np.isfinite(table.x).all()
+        else:
+            assert "\n" not in table
+
+
+def table_or_sentence(path: Path, outputs: list[str]) -> Table | str:
+    try:
+        return read(path, outputs=outputs, missing="drop")
+    except BadInput as error:
+        return str(error)
 
 
 def test_of_many_columns_a_sentence_names_some(tmp_path: Path) -> None:

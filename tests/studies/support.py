@@ -8,11 +8,11 @@ from typing import Any
 
 from harness.outcome import Outcome
 from harness.run import Stop
-from studies.config import StudyConfig, configure
 from studies.driver import Desk, work
 from studies.measures import Measured
 from studies.plan import Run, make_plan
 from studies.storage import open_storage, open_study
+from studies.study_config import StudyConfig, configure
 from studies.trials import OpenTrial, Told
 from tests.support import FEW_POINTS
 

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from harness import cli
 from harness.execution.executors import ExecutorConfig
-from studies.config import StudyConfig
+from studies.study_config import StudyConfig
 from tests.studies.support import QUICK
 from tests.support import ROOT, all_runs, as_options
 

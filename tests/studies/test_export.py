@@ -23,7 +23,6 @@ from harness.fingerprint import COMPARABILITY
 from harness.outcome import Outcome
 from harness.presets import load, text_of
 from harness.run import Stop
-from studies.config import configure_export
 from studies.confirmation import Confirmation, best_on, best_trial, computed, confirm
 from studies.driver import tune
 from studies.export import export, preset_text
@@ -31,6 +30,7 @@ from studies.findings import Findings, findings
 from studies.measures import Measured
 from studies.plan import Plan, Run
 from studies.storage import open_storage
+from studies.study_config import configure_export
 from tests.reports.test_hostile import plant
 from tests.studies.support import QUICK, desk, done, drive, failed, quick
 from tests.support import all_runs, only_run

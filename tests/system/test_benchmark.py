@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from harness.execution.benchmark import plan
-from harness.execution.config import configure
+from harness.execution.benchmark_config import configure
 from reports.reading.evidence import Selection
 from reports.report import report
 from reports.verdicts.verdict import Verdict

@@ -16,7 +16,7 @@ from distributed import Security
 from mlflow import MlflowClient
 
 from harness.errors import BadInput
-from harness.execution.config import configure
+from harness.execution.benchmark_config import configure
 from harness.execution.executors import executor
 from harness.execution.executors.dask import file_system
 from tests.postgres import Server

@@ -30,3 +30,47 @@ for optimizer in ("adam", "lbfgs", "lm"):
 def test_nothing_of_torch_is_loaded_on_the_clock_of_the_first_epoch(model: str) -> None:
     done = python(["-c", SCRIPT, model])
     assert (done.stdout, done.stderr, done.returncode) == ("adam\nlbfgs\nlm\n", "", 0)
+
+
+NEED = """
+import sys
+from dataclasses import replace
+import torch
+from torch import nn
+from harness.config import RunConfig
+from harness.families import Family, register
+from harness.problems import Rows
+from harness.training import train
+from tests.support import SMALL, parts, small
+
+register(Family("line", RunConfig, lambda config, dimension, generator: nn.Linear(dimension, 1).double(), "A plug-in's."))
+SMALL["line"] = {}
+model, optimizer, order = sys.argv[1:]
+config = small(model, epochs=2, optimizer=optimizer)
+regressor, data = parts(config)
+if order != "fit":
+    order = int(order)
+    residual = lambda x, jet: jet[order].flatten(1).sum(1)
+    rows = Rows(name="r", points=lambda generator: None, residual=residual, order=order)
+    data = replace(data, declared=(rows,), at_declared=(torch.zeros(3, 2).double(),))
+events = train(regressor, data, config)
+print("torch._dynamo" in sys.modules)
+list(events)
+print("torch._dynamo" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer", "order", "is_needed"),
+    [
+        ("line", "adam", "fit", False),
+        ("line", "adam", "0", False),
+        ("line", "adam", "1", True),
+        ("line", "lm", "fit", True),
+    ],
+)
+def test_what_torch_func_takes_is_loaded_before_the_clock_runs_and_only_where_it_is_used(
+    model: str, optimizer: str, order: str, is_needed: bool
+) -> None:
+    done = python(["-c", NEED, model, optimizer, order])
+    assert (done.stdout.split(), done.stderr) == ([str(is_needed)] * 2, "")

@@ -40,7 +40,7 @@ OF_A_JOB = ("export DASK_DISTRIBUTED__WORKER__DAEMON=False", "export PYTHONSAFEP
 """A worker may have children; and files in the folder of a job do not stand before installed packages of their name."""
 NODES = "harness.execution.executors.nodes"
 NO_WEB = {"dashboard": False, "dashboard_address": "127.0.0.1:0", "preload": [NODES]}
-"""Dask opens a web server all the same; on a port that nobody else has, until the module closes it."""
+"""Dask opens a web server in any case: on any free port, until the module closes it."""
 NO_WEB_OF_A_JOB = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--preload", NODES)
 
 

@@ -1,4 +1,4 @@
-"""What an executor is, and which there are: a configuration with fields of its own, and how it is opened."""
+"""What an executor is, and which there are: a configuration with its fields, and how it is opened."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _workers(value: object) -> object:
 
 
 class ExecutorConfig(BaseModel):
-    """What every executor has. One with more has a class of its own, which adds its fields and checks them."""
+    """What every executor has. One that needs more fields has its own class, which adds and checks them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     here: ClassVar[bool] = True
@@ -71,7 +71,7 @@ class ExecutorKind:
     """An executor. ``open(config)`` is a context manager that gives a :class:`concurrent.futures.Executor`.
 
     What is submitted to that runs in a thread, of this process or of another, at most ``config.worker_count()`` at a time;
-    each of these threads has a child process of its own, in which the cell is computed
+    each of these threads has its own child process, in which the cell is computed
     (:func:`harness.execution.isolation.isolated`). A future whose worker is lost raises
     :class:`harness.execution.isolation.WorkerLost`. At its end nothing is at work any more.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BadInput
-from harness.execution.config import configure
+from harness.execution.benchmark_config import configure
 from harness.execution.executors import executor
 
 

@@ -9,10 +9,10 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.errors import BadInput
-from harness.execution.config import configure
+from harness.execution.benchmark_config import configure
 from harness.execution.executors import EXECUTORS, ExecutorConfig, ExecutorKind, register
 from harness.execution.executors.dask import DaskConfig
-from studies.config import configure as configure_study
+from studies.study_config import configure as configure_study
 from tests.support import ROOT, all_runs, harness, python
 
 SUITE = """

@@ -82,7 +82,7 @@ def _refuse_what_is_no_field_of_all_cells(name: str, value: str) -> None:
         )
     if name in fields_of(RunConfig):
         return
-    if owners := [model for model in FAMILIES.names() if name in FAMILIES.get(model).config.model_fields]:
+    if owners := [model for model, its in FAMILIES.usable().items() if name in its.config.model_fields]:
         raise BadInput(
             f"{name} = {quoted(value)} is a field of {', '.join(owners)} only; set it in a suite file, for these models."
         )

@@ -110,7 +110,7 @@ def configure(given: Mapping[str, str]) -> StudyConfig:
         )
     _refuse_reporting_seeds("first_seed", config.first_seed, config.seeds)
     load_plugins(config.plugins)  # which may bring the executor
-    of_runs: set[str] = set().union(*(fields_of(FAMILIES.get(model).config) for model in FAMILIES.names()))
+    of_runs: set[str] = set().union(*(fields_of(family.config) for family in FAMILIES.usable().values()))
     others = {name: value for name, value in given.items() if name not in OWN}
     where, fields = take(others, OWN | of_runs)
     for name, value in fields.items():

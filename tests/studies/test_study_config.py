@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BadInput
-from studies.config import configure
 from studies.plan import make_plan
+from studies.study_config import configure
 
 PLUGIN = """
 from studies.definition import Objective, Study, register
