@@ -57,7 +57,7 @@ def facts(problem: Problem, dense: Sample) -> str:
         "dimension": problem.dimension,
         "inputs": list(problem.inputs),
         "outputs": list(problem.outputs),
-        "kind": "formula" if problem.table is None else "picture" if problem.table.image else "table",
+        "kind": problem.kind,
         "scale2": scale2(dense.y.double()),
         "smooth": problem.smooth,
         "sections": list(problem.sections),
