@@ -23,7 +23,8 @@ NOTHING = Artifacts(MlflowClient("http://127.0.0.1:1"))
 
 def facts(inputs: Sequence[str], outputs: Sequence[str] = ("f",), kind: str = "formula", **others: Any) -> str:
     """The tag ``problem.facts``."""
-    known = {"dimension": len(inputs), "scale2": 1.0, "smooth": True, "sections": ["mine"], "formula": "f"}
+    known: dict[str, Any] = {"dimension": len(inputs), "scale2": 1.0, "smooth": True, "formula": "f"}
+    known["sections"] = ["mine"]
     return json.dumps(known | {"inputs": list(inputs), "outputs": list(outputs), "kind": kind} | others)
 
 
