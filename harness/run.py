@@ -24,7 +24,7 @@ from harness.data import of as data_of
 from harness.errors import BadInput
 from harness.evaluation import evaluate, of_dense_grid
 from harness.families import FAMILIES, Place, resolve
-from harness.figures import draw_picture, kind_of, loss_figure, pictures_of
+from harness.figures import draw_picture, loss_figure, pictures_of
 from harness.machine import memory, more_threads_than_cores, refuse_what_can_not_fit
 from harness.models import Regressor, build
 from harness.models.interface import active_parameters, parameters
@@ -252,7 +252,7 @@ def draw(
     def of_problem(name: str) -> Figure:
         return draw_picture(name, problem, data, prediction(), model, title)
 
-    for name in pictures_of(kind_of(problem), problem.dimension):
+    for name in pictures_of(problem.kind, problem.dimension):
         figures[name] = partial(of_problem, name)
     for name, place in FAMILIES.get(config.model).figures.items():
         figures[name] = partial(_of_family, place, model, data, title)

@@ -9,7 +9,7 @@ from harness.figures.fit import fit_figure
 from harness.figures.heatmap import heatmap_figure
 from harness.figures.kan import kan_figure
 from harness.figures.loss import loss_figure
-from harness.figures.of_problem import draw_picture, kind_of, pictures_of
+from harness.figures.of_problem import draw_picture, pictures_of
 from harness.figures.picture import picture_figure
 from harness.figures.prediction import prediction_figure
 from harness.figures.sensitivity import sensitivity_figure
@@ -27,7 +27,6 @@ __all__ = [
     "fit_figure",
     "heatmap_figure",
     "kan_figure",
-    "kind_of",
     "loss_figure",
     "picture_figure",
     "pictures_of",

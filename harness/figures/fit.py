@@ -30,10 +30,10 @@ def fit_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> 
     for row, output in enumerate(reversed(shown)):
         top = axes_at(figure, 0.85, 2.2 + BLOCK * row, 7.0, 2.75)
         bottom = axes_at(figure, 0.85, 0.85 + BLOCK * row, 7.0, 1.25, sharex=top)
-        name = label(problem, problem.outputs[output])
+        name = problem.outputs[output]
         if not alone:
-            top.set_title(f"{name}: {_errors(p[:, output] - y[:, output])}", fontsize=10, y=1.0)
-        _draw(top, bottom, problem, data, x[:, 0], y[:, output], p[:, output], "value" if name == "f" else name)
+            top.set_title(f"{label(problem, name)}: {_errors(p[:, output] - y[:, output])}", fontsize=10, y=1.0)
+        _draw(top, bottom, problem, data, x[:, 0], y[:, output], p[:, output], name)
         if row == 0:
             figure.legend(*top.get_legend_handles_labels(), loc="lower center", ncols=3, fontsize=9, frameon=False)
             bottom.set(xlabel=label(problem, problem.inputs[0]))
@@ -68,7 +68,8 @@ def _draw(top: Axes, bottom: Axes, problem: Problem, data: Data, x: Float64, y: 
     # The prediction never sets the scale: a bad one runs out of the panel instead of flattening the target.
     spread = (high - low) or abs(high) or 1.0
     top.set(ylim=(low - 0.35 * spread, high + 0.35 * spread))
-    top.set_ylabel(f"{name}{label_in_units(top.yaxis, max(abs(low), abs(high)))}")
+    power = label_in_units(top.yaxis, max(abs(low), abs(high)))
+    top.set_ylabel(f"value{power}" if name == "f" else label(problem, name, power))
     bottom.plot(x, residual, color=ORANGE, linewidth=1.0, gid="residual")
     bottom.axhline(0, color=BLACK, linewidth=0.6)
     if np.isfinite(largest) and largest > 0:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from harness.figures.drawing import BLACK, BLUE, GREY, Float64, axes_at, blank
 from harness.models import KAN
+from harness.problems.problem import names_of_inputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,9 +38,9 @@ def kan_figure(network: KAN, inputs: Tensor, title: str) -> Figure:
             )
             inputs = layer(inputs)
     names = [
-        ["x"] if sizes[0] == 1 else ["x", "y", *[f"x{i}" for i in range(3, sizes[0] + 1)]][: sizes[0]],
+        list(names_of_inputs(sizes[0])),
         *[[""] * size for size in sizes[1:-1]],
-        ["f"] * sizes[-1],
+        ["f"] if sizes[-1] == 1 else [f"f{output}" for output in range(1, sizes[-1] + 1)],
     ]
     for column, (ys, labels) in enumerate(zip(heights, names, strict=True)):
         axes.plot([column] * len(ys), ys, "o", color=BLACK, markersize=6, zorder=4)

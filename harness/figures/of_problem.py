@@ -34,13 +34,6 @@ OF_MODEL: dict[str, Callable[[Problem, Data, Model, str], Figure]] = {
 """What asks the model elsewhere."""
 
 
-def kind_of(problem: Problem) -> str:
-    """``formula``, ``table`` (the rows of a file) or ``picture`` (rows that are the pixels of one)."""
-    if problem.table is None:
-        return "formula"
-    return "table" if problem.table.image is None else "picture"
-
-
 def pictures_of(kind: str, inputs: int) -> tuple[str, ...]:
     """The names of the pictures of a problem of that kind with so many inputs."""
     if kind == "picture":

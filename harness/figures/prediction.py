@@ -50,30 +50,30 @@ def _said(formula: str, most: int = 70) -> str:
 def _draw_output(
     figure: Figure, left: float, problem: Problem, output: str, truth: Float64, fitted: Float64, spread: float
 ) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     error_in_all, floor = float(nmse(truth, fitted)[0]), spread / (float(truth.var()) or 1.0)
     truth, fitted = truth[:, 0], fitted[:, 0]
     top = axes_at(figure, left + 0.95, 2.6, 2.75, 2.75)
     below = axes_at(figure, left + 0.95, 0.55, 2.75, 1.45)
     side = axes_at(figure, left + 3.75, 0.55, 0.85, 1.45, sharey=below)
-    name = label(problem, output)
     error = fitted - truth
     finite = np.isfinite(error)
     lost = "" if finite.all() else f", {int((~finite).sum())} not finite"
     least = f" (noise {number(floor)})" if math.isfinite(floor) else ""
     figures = f"NMSE {number(error_in_all)}{least}, largest error {number(float(np.abs(error).max()))}{lost}"
-    top.set_title(f"{name}\n{figures}" if len(problem.outputs) > 1 else figures, fontsize=9, y=1.0)
+    top.set_title(f"{label(problem, output)}\n{figures}" if len(problem.outputs) > 1 else figures, fontsize=9, y=1.0)
     low, high = _scale(truth)
     picked = _picked(error)
     top.plot([low, high], [low, high], color=BLACK, linewidth=0.8, alpha=0.6, zorder=1)
     top.plot(truth[picked], fitted[picked], linestyle="none", color=BLUE, gid="prediction", **_dots(len(picked)))
-    top.set(xlim=(low, high), ylim=(low, high), xticks=(ticks := top.get_yticks()), yticks=ticks)
-    top.set(xlim=(low, high), ylim=(low, high))
+    ticks = [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
+    top.set(xlim=(low, high), ylim=(low, high), xticks=ticks, yticks=ticks)
     size = max(abs(low), abs(high))
-    top.set_xlabel(f"truth: {name}{label_in_units(top.xaxis, size)}")
+    top.set_xlabel(f"truth: {label(problem, output, label_in_units(top.xaxis, size))}")
     top.set_ylabel(f"prediction{label_in_units(top.yaxis, size)}")
     _draw_residuals(below, side, fitted[picked], error[picked], error[finite])
-    below.set_xlim(low, high)
-    below.set_xticks([tick for tick in ticks if low <= tick <= high])
+    below.set(xlim=(low, high), xticks=ticks)
     below.set_xlabel(f"prediction{label_in_units(below.xaxis, size)}")
     for axes in (below, side):
         axes.xaxis.set_label_coords(0.5, -0.2)  # beside one another, with ticks or without

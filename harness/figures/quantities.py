@@ -41,11 +41,13 @@ def numbers(values: Tensor) -> Float64:
     return found
 
 
-def label(problem: Problem, name: str) -> str:
-    """The name of an input or output with its unit, as an axis is called: ``speed, m/s``."""
+def label(problem: Problem, name: str, power: str = "") -> str:
+    """The name of an input or output with its unit, as an axis is called: ``speed (m/s)``. ``power`` is what
+    :func:`harness.figures.drawing.label_in_units` says of the numbers beside it: ``speed (10³ m/s)``.
+    """
     short = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
-    unit = problem.units.get(name, "")
-    return drawn(f"{short}, {unit}" if unit else short)
+    unit = " ".join(filter(None, (power.strip(" ()"), problem.units.get(name, ""))))
+    return drawn(f"{short} ({unit})" if unit else short)
 
 
 def shown_outputs(problem: Problem, truth: Float64, prediction: Float64) -> tuple[list[int], str]:

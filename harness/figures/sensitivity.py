@@ -102,13 +102,16 @@ def _draw_bars(axes: Axes, of: dict[str, tuple[Float64, Float64]], shown: list[i
                 "label": f"{name}, {what}",
                 "gid": f"{name} {what}",
             }
-            axes.barh(at, np.maximum(np.nan_to_num(values[shown]), 0), 0.9 * height, **bars)
+            axes.barh(at, np.nan_to_num(values[shown]), 0.9 * height, **bars)
         for y, i in zip(at, shown, strict=True):
             if np.isfinite(total[i]):
-                said = f" {max(first[i], 0):.2f}, {total[i]:.2f}"
-                axes.text(max(total[i], 0), y, said, va="center", fontsize=7, color=colours[name])
+                digits = 2 if total[i] >= 0.1 or total[i] < 5e-4 else 3
+                said = f" {first[i]:.{digits}f}, {total[i]:.{digits}f}"
+                axes.text(total[i], y, said, va="center", fontsize=7, color=colours[name])
     largest = max(float(np.nan_to_num(total).max()) for _, total in of.values())
-    axes.set(xlim=(0, 1.2 * max(1.0, largest)), xticks=np.arange(0, 1.05 * max(1.0, largest), 0.2))
+    # As a rule up to 1, but of many inputs that share the variance each has little.
+    axes.set_xlim(0, 1.25 * (max(largest, 1.0) if largest > 0.4 or largest <= 0 else largest))
+    axes.locator_params(axis="x", nbins=7)
     axes.set_ylim(len(shown) - 0.5, -0.5)  # the largest on top
     axes.grid(visible=True, axis="x", alpha=0.25)
     axes.tick_params(axis="y", length=0)
@@ -145,7 +148,8 @@ def indices(problem: Problem, data: Data, model: Model) -> dict[str, Indices]:
             total[:, i] = np.square(change).mean(axis=0) / (2 * variance)
     varies = variance > 1e-24 * middle**2  # else it is rounding that does
     whole = varies[:, None] & np.isfinite(total).all(axis=1, keepdims=True)
-    first, total = np.where(whole, first, np.nan), np.where(whole, total, np.nan)
+    # A first index is within [0, total]; its estimate strays from there where there are many inputs and so few points.
+    first, total = np.where(whole, np.clip(first, 0.0, total), np.nan), np.where(whole, total, np.nan)
     names = ["model"] if problem.table is not None else ["target", "model"]
     of_each = zip(np.split(first, len(names)), np.split(total, len(names)), strict=True)
     return {name: Indices(*both) for name, both in zip(names, of_each, strict=True)}

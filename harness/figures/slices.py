@@ -71,7 +71,7 @@ def slices_figure(problem: Problem, data: Data, model: Model, title: str) -> Fig
             axes.set_ylim(*scales[block])
             size = float(np.abs(scales[block]).max())
             if column == 0:
-                axes.set_ylabel(f"{_value(problem, output)}{label_in_units(axes.yaxis, size)}")
+                axes.set_ylabel(label(problem, problem.outputs[output], label_in_units(axes.yaxis, size)))
                 axes.yaxis.set_label_coords(-0.52 / (across - 0.3), 0.5)
             else:
                 axes.yaxis.set_visible(False)  # ticks take longer than all curves
@@ -155,9 +155,8 @@ def _draw(axes: Axes, problem: Problem, data: Data, found: Slice, axis: int, out
             gid="model",
         )
     axes.set_xlim(found.at[0], found.at[-1])
-    axes.set_xlabel(
-        f"{label(problem, problem.inputs[axis])}{label_in_units(axes.xaxis, float(np.abs(found.at).max()))}"
-    )
+    power = label_in_units(axes.xaxis, float(np.abs(found.at).max()))
+    axes.set_xlabel(label(problem, problem.inputs[axis], power))
     axes.xaxis.labelpad = 2
     axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
@@ -170,10 +169,6 @@ def _nearest(x: Float64, axis: int, centre: Float64) -> NDArray[np.intp]:
     scaled = (x - centre) / np.where((spread := x.std(axis=0)) > 0, spread, 1.0)
     scaled[:, axis] = 0.0
     return np.argpartition(np.square(scaled).sum(axis=1), NEAREST)[:NEAREST]
-
-
-def _value(problem: Problem, output: int) -> str:
-    return label(problem, problem.outputs[output])
 
 
 def _note(problem: Problem, inputs: int, outputs: int) -> str:

@@ -141,6 +141,13 @@ class Problem:
         """Whether its dense points are a grid, which they are for a target of one or two inputs."""
         return self.table is None and self.dimension <= 2
 
+    @property
+    def kind(self) -> Literal["formula", "table", "picture"]:
+        """What is known of it: a formula, or the rows of a file, which may be the pixels of a picture."""
+        if self.table is None:
+            return "formula"
+        return "table" if self.table.image is None else "picture"
+
     def labelled(self, variable: str) -> str:
         """The name of an input or an output with its unit, as axes show it."""
         unit = self.units.get(variable)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from harness.config import RunConfig
 from harness.data import Sample, scale2
@@ -55,10 +57,19 @@ def facts(problem: Problem, dense: Sample) -> str:
         "dimension": problem.dimension,
         "inputs": list(problem.inputs),
         "outputs": list(problem.outputs),
-        "kind": "formula" if problem.table is None else "picture" if problem.table.image else "table",
+        "kind": problem.kind,
         "scale2": scale2(dense.y.double()),
         "smooth": problem.smooth,
         "sections": list(problem.sections),
         "formula": problem.formula[:FORMULA],
     }
-    return json.dumps(known, ensure_ascii=False)
+    return json.dumps(known | _floor(problem, dense), ensure_ascii=False)
+
+
+def _floor(problem: Problem, dense: Sample) -> dict[str, float]:
+    """Of the rows of a file: the NMSE that rows of equal inputs leave to any function of the inputs, where there are some."""
+    if problem.table is None:
+        return {}
+    of_outputs = zip(problem.table.spread, dense.y.double().split(1, dim=1), strict=True)
+    floor = fmean(spread / scale2(y) for spread, y in of_outputs)
+    return {"floor": floor} if math.isfinite(floor) else {}

@@ -36,12 +36,9 @@ def agreements(known: Target, preset: str, group: Group, artifacts: Artifacts) -
     name = f"agreement-{known.name}-{preset}"
     if not found:
         return Picture(name, title, description, None)
-    columns, rows = max(len(found), 2), len(outputs)
-    figure = Figure(figsize=(0.9 + 2.3 * columns, 0.95 + 2.35 * rows), dpi=DPI)
+    columns, rows = len(found), len(outputs)
+    figure = Figure(figsize=(max(0.9 + 2.3 * columns, 3.9), 0.95 + 2.35 * rows), dpi=DPI)
     panels = figure.subplots(rows, columns, squeeze=False)
-    for column in range(columns):
-        for row in range(rows):
-            panels[row, column].axis("on" if column < len(found) else "off")
     for column, (model, prediction) in enumerate(found.items()):
         shade = colour(model, list(group))
         for row, output in enumerate(outputs):
@@ -66,7 +63,15 @@ def _draw(axes: Axes, prediction: Prediction, output: int, shade: str) -> float:
     ends = (low - spread, high + spread)
     kept = _kept(np.abs(values - truth))
     axes.plot(ends, ends, color="#8c8c8c", linewidth=0.8)
-    axes.plot(truth[kept], values[kept], ".", color=shade, markersize=3, alpha=0.5, markeredgewidth=0)
+    axes.plot(
+        truth[kept],
+        values[kept],
+        ".",
+        color=shade,
+        markersize=3 if len(kept) > 300 else 6,
+        alpha=0.5,
+        markeredgewidth=0,
+    )
     axes.set(xlim=ends, ylim=ends)
     axes.locator_params(nbins=4)
     axes.ticklabel_format(scilimits=(-2, 3))

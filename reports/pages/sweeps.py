@@ -32,7 +32,9 @@ def sweep_picture(preset: str, groups: Mapping[str, Group], axis: Axis) -> Pictu
             _draw(axes, places, known, model, colour(model, list(groups[problem])))
         if axis.field == "target_noise":
             noisy = [value for value in values if value > 0]
-            axes.plot(noisy, np.square(noisy), ":", color="#8c8c8c", linewidth=1.0, label="of the noise itself")
+            axes.plot(
+                noisy, np.square(noisy), ":.", color="#8c8c8c", linewidth=1.0, markersize=3, label="of the noise itself"
+            )
         axes.set(xscale="log", yscale="log")
         _tick(axes, places)
     handles = {name: line for axes in panels for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}

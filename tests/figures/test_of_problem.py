@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.figures import draw_picture, kind_of, pictures_of
+from harness.figures import draw_picture, pictures_of
 from tests.figures.support import formula, named, points_of, rendered, rows, split_of
 
 
@@ -38,7 +38,7 @@ def test_each_picture_of_a_table_can_be_drawn(inputs: int, outputs: int) -> None
     def model(at: torch.Tensor) -> torch.Tensor:
         return at[:, :1] * torch.arange(1, outputs + 1)
 
-    for name in pictures_of(kind_of(problem), inputs):
+    for name in pictures_of(problem.kind, inputs):
         words = rendered(draw_picture(name, problem, data, model(data.dense.x), model, "t"))
         assert any(word.startswith("t") for word in words)
 
@@ -67,7 +67,7 @@ def test_on_a_grid_each_output_has_its_own_row_and_scale(inputs: int, name: str)
     data = points_of(problem, dense=101**inputs)
     figure = draw_picture(name, problem, data, 1.01 * data.dense.y, problem.target, "t")
     words = rendered(figure)
-    assert "x, s" in words
-    assert any("u, m" in word for word in words)
+    assert "x (s)" in words
+    assert any("u (m)" in word for word in words)
     assert any("10⁴" in word for word in words)
     assert len(figure.axes) == {1: 4, 2: 10}[inputs]

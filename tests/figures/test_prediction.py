@@ -63,8 +63,8 @@ def test_each_output_has_its_column_with_its_name_its_unit_and_its_own_scale() -
     data = points_of(problem)
     figure = prediction_figure(problem, data, 1.001 * data.dense.y, "t")
     words = rendered(figure)
-    assert "truth: force, N" in words
-    assert "truth: current, A (10⁻⁷)" in words
+    assert "truth: force (N)" in words
+    assert "truth: current (10⁻⁷ A)" in words
     assert not [word for word in words if "-" in word.replace("held-out", "")], "one kind of minus"
 
 

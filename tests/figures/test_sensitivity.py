@@ -72,4 +72,4 @@ def test_each_output_has_its_panel_and_long_names_have_room() -> None:
         units={"b": "m/s", "drag": "N"},
     )
     words = rendered(sensitivity_figure(problem, points_of(problem), problem.target, "t"))
-    assert {"a name of a column that is …", "b, m/s", "lift", "drag, N"} <= set(words)
+    assert {"a name of a column that is …", "b (m/s)", "lift", "drag (N)"} <= set(words)

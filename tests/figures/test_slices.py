@@ -63,6 +63,6 @@ def test_each_output_has_its_row_on_its_own_scale_with_names_and_units() -> None
     )
     figure = slices_figure(problem, points_of(problem), problem.target, "t")
     words = rendered(figure)
-    assert {"mass", "speed, m/s", "area", "lift", "drag, N (10⁵)"} <= set(words)
+    assert {"mass", "speed (m/s)", "area", "lift", "drag (10⁵ N)"} <= set(words)
     assert len(figure.axes) == 6
     assert len({axes.get_ylim() for axes in figure.axes}) == 2

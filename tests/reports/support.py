@@ -23,7 +23,8 @@ NOTHING = Artifacts(MlflowClient("http://127.0.0.1:1"))
 
 def facts(inputs: Sequence[str], outputs: Sequence[str] = ("f",), kind: str = "formula", **others: Any) -> str:
     """The tag ``problem.facts``."""
-    known = {"dimension": len(inputs), "scale2": 1.0, "smooth": True, "sections": ["mine"], "formula": "f"}
+    known: dict[str, Any] = {"dimension": len(inputs), "scale2": 1.0, "smooth": True, "formula": "f"}
+    known["sections"] = ["mine"]
     return json.dumps(known | {"inputs": list(inputs), "outputs": list(outputs), "kind": kind} | others)
 
 
@@ -38,7 +39,7 @@ def made(
     outcome: str = "completed",
     tags: Mapping[str, str] | None = None,
     variant: str = "",
-    **fields: object,
+    **fields: Any,
 ) -> Cell:
     """A cell whose run has ended, of a problem with these facts; ``fields`` are those of its configuration."""
     params = {f"cfg/{name}": str(value) for name, value in fields.items()}

@@ -98,15 +98,18 @@ def test_d2_bears_twice_the_training_error_or_a_flag(
     assert "over-fitted" in found.note or not held_out > 2
 
 
-@pytest.mark.parametrize("of", [FORMULA, ROWS, facts("x", "uv"), facts("xy", "y", "picture")], ids=str)
+@pytest.mark.parametrize("of", [FORMULA, ROWS, facts("x"), facts("xy", "y", "picture")], ids=str)
 def test_criteria_on_the_original_s_problems_are_not_applicable_to_others_and_say_why(of: str) -> None:
     for name in ("S1", "S2", "S2+", "X1", "X2", "B2"):
         found = judged(name, seeds(of, 1e-9, model="siren"))
         assert found.verdict is Verdict.NOT_APPLICABLE, name
-        assert found.note == "no problem here is a formula in one or two dimensions, of one output, without noise"
-    classic = [made(facts("xy"), {"final/dense_nmse": 1e-9}, model="kan")]
-    assert judged("S1", classic).verdict is Verdict.NO_DATA, "a SIREN could have been tried"
-    assert judged("D1", classic).verdict is Verdict.NOT_APPLICABLE
+        assert found.note == "no problem here is one of the original's"
+    original = seeds(facts("xy", sections=["section1_3"]), 1e-9)
+    assert judged("S1", original).verdict is Verdict.NO_DATA, "a SIREN could have been tried"
+    assert judged("S1", seeds(facts("xy"), 1e-9)).verdict is Verdict.NO_DATA, "any problem in 2D has a roughness"
+    assert judged("D1", original).verdict is Verdict.NOT_APPLICABLE
+    noisy = facts("xy", sections=["section1_3"])
+    assert judged("D1", seeds(noisy, 1e-9, target_noise=0.1)).verdict is Verdict.PASS
     assert judged("D2", seeds(FORMULA, 1e-9)).verdict is Verdict.NOT_APPLICABLE
     assert judged("S1", []).verdict is Verdict.NO_DATA, "nothing is known of an empty report"
 
