@@ -220,8 +220,7 @@ def _explain(given: dict[str, str]) -> int:
         # Only then: problems need numpy, which takes as long to load as all the rest.
         from harness import problems
 
-        resolve(given)
-        problems.get(given["problem"])
+        problems.of(resolve(given))
     for each in explain(given):
         beside = f"  # {each.comment}" if each.comment else ""
         click.echo(f"{each.field} = {spelled(each.value)}  ({each.source}){beside}")

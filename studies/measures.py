@@ -49,9 +49,17 @@ class Measured:
 
 
 def log10_nmse(run: Measured) -> float:
-    """log10 of the validation MSE over the target's variance, plus FLOOR; at most CAP, also where it is absent or not finite."""
-    nmse = run.metrics.get("val/mse", math.nan) / run.scale2
+    """log10 of the validation MSE over the target's variance, plus FLOOR; at most CAP, also where it is absent or not finite.
+
+    With ``patience`` the MSE is that of the epoch that was taken.
+    """
+    nmse = validation_mse(run) / run.scale2
     return min(CAP, math.log10(nmse + FLOOR)) if math.isfinite(nmse) else CAP
+
+
+def validation_mse(run: Measured) -> float:
+    """Of the epoch that was taken, which is the last unless the run has ``patience``; NaN where it is absent."""
+    return run.metrics.get("val/best_mse", run.metrics.get("val/mse", math.nan))
 
 
 def rises(run: Measured) -> float:
@@ -76,7 +84,7 @@ def beyond_twice_the_twin(run: Measured) -> float:
     """
     if run.twin is None or not run.twin.has_result:
         return math.nan
-    mse, of_twin = run.metrics.get("val/mse", math.nan), run.twin.metrics.get("val/mse", math.nan)
+    mse, of_twin = validation_mse(run), validation_mse(run.twin)
     floor = FLOOR * run.scale2
     return math.log10((mse + floor) / (of_twin + floor) / 2)
 

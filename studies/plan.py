@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import PurePath
 from typing import Any
 
 from harness import suites
@@ -15,6 +16,7 @@ from harness.fingerprint import COMPARABILITY, fingerprint_of
 from harness.machine import memory
 from harness.models import try_networks
 from harness.presets import resolve
+from harness.problems.file import name_of
 from harness.registry import check_name
 from harness.run import check
 from studies.catalogue import STUDIES
@@ -114,7 +116,13 @@ def make_plan(config: StudyConfig) -> Plan:
     to do that.
     """
     study = STUDIES.get(config.study)
-    if config.problem:
+    if config.fields.get("data"):
+        if config.problem or config.suite:
+            raise BadInput(
+                f"data = {quoted(PurePath(config.fields['data']).name)} is learned instead of a problem or a suite."
+            )
+        suite, label = suites.Suite(summary=""), name_of(config.fields["data"])
+    elif config.problem:
         suite, label = suites.Suite(summary="", problems=config.problem), "-".join(config.problem)
     else:
         suite, label = suites.load(config.suite or SUITE), suites.title(config.suite or SUITE)
@@ -127,10 +135,10 @@ def make_plan(config: StudyConfig) -> Plan:
         "plugins": config.plugins,
     }
     try:
-        problems = tuple(suites.problem_names(suite.problems))
+        problems = tuple(suites.learned(suite, given))
         name = config.name or f"{study.name}-{label}"
         check_name("name", name)
-        plan = Plan(name, study, problems, config.seed_range(), {**suite.fields, **given})
+        plan = Plan(name, study, problems, config.seed_range(), {**suites.of_every_cell(suite, given), **given})
         _refuse_too_many(plan)
         _refuse_what_can_not_be(plan, config)
     except BadInput as error:

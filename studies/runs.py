@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from studies.plan import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def measure(order: Order) -> Measured:
     if ended.outcome is None:
         return Measured(problem, seed, None, ended.reason, ended.run_id)
     client = open_store()
+    run = client.get_run(ended.run_id)
+    scale2 = _scale2(run)
     rungs = watch.errors
     if ended.reused and order.bounds:
         curve = client.get_metric_history(ended.run_id, "val/mse")
@@ -76,16 +79,16 @@ def measure(order: Order) -> Measured:
         ended.outcome,
         ended.reason,
         ended.run_id,
-        _scale2(problem),
-        dict(client.get_run(ended.run_id).data.metrics),
+        scale2,
+        dict(run.data.metrics),
         rungs,
         watch.cut,
-        _excess(client, ended.run_id, fields, problem),
+        _excess(client, ended.run_id, fields, scale2),
         reused=ended.reused,
     )
 
 
-def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], problem: str) -> dict[str, float]:
+def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], scale2: float) -> dict[str, float]:
     """Of S3 and K1, log10 of the report's own figure over its threshold; nothing where the run has too few epochs."""
     from harness.tracking.fetching import download
     from reports.reading.gone import Gone
@@ -99,7 +102,7 @@ def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], proble
     except (Gone, OSError):
         return {}  # counts as constraints that are not met
     brief = int(fields["retrain_briefly"]) if fields.get("prune_mode") == "greedy" else None
-    floor, mse = FLOOR * _scale2(problem), history["train/mse"]
+    floor, mse = FLOOR * scale2, history["train/mse"]
     figures = {
         "S3": (monotonicity(mse, floor).figure, LARGEST_RISE),
         "K1": (spike(stages_of(history, brief), floor).figure, LARGEST_SPIKE),
@@ -107,10 +110,6 @@ def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], proble
     return {name: min(CAP, math.log10(figure / most)) for name, (figure, most) in figures.items() if figure is not None}
 
 
-@cache
-def _scale2(problem: str) -> float:
-    from harness import problems
-    from harness.data import dense_points, scale2
-
-    found = problems.get(problem)
-    return scale2(found.values(dense_points(found)))
+def _scale2(run: MlflowRun) -> float:
+    """Of the run's problem, as it has recorded it; 1 for a run that ended before it could."""
+    return float(json.loads(run.data.tags.get("problem.facts", "{}")).get("scale2", 1.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from harness.errors import BadInput
@@ -89,6 +90,7 @@ def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempt
     ``listener`` is that of :func:`harness.run.run`.
     """
     from harness.after import Twin
+    from harness.fingerprint import fingerprint_of
     from harness.presets import resolve
     from harness.run import run
     from harness.tracking.claims import Busy, Done, claim, close
@@ -118,6 +120,10 @@ def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempt
     started = time.monotonic()
     twin = None if task.twin is None else Twin(*task.twin)
     try:
+        if config.data and fingerprint_of(config) != task.fingerprint:
+            raise BadInput(
+                f"data = {PurePath(config.data).name!r} has changed since this cell was planned; start again."
+            )
         done = run(config, listener, tags=task.tags, run_id=claimed.run_id, twin=twin)
     except BadInput as error:
         # Found before the run began, so that the run that was claimed is still open.

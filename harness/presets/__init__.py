@@ -22,7 +22,6 @@ from harness import methods
 from harness.config import RunConfig, fields_of
 from harness.errors import BadInput, quoted, refusal
 from harness.families import FAMILIES
-from harness.problems.file import named, points_of_parts
 from harness.registry import check_name, load_plugins, nearest
 
 DECIDING = ("optimizer", "grids")
@@ -78,8 +77,14 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
     Raises BadInput with one sentence that names the field, the value and what is allowed. Plug-ins that ``given``
     names are imported first.
     """
-    given = named(stated(given))
+    given = stated(given)
     load_plugins(_plugins(given.get("plugins", ())))
+    if given.get("data"):
+        from harness.problems.file import (
+            named,
+        )  # only then: problems need numpy, which takes as long to load as all the rest
+
+        given = named(given)
     family = FAMILIES.get(str(given.get("model", RunConfig.model_fields["model"].default)))
     preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)))
     _refuse_unknown(given, family.config, family.name)
@@ -94,6 +99,8 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
 
 def _of_rows(config: RunConfig, given: Mapping[str, Any]) -> RunConfig:
     """The configuration with as many points as its file has rows; fewer for training, if the user wants fewer."""
+    from harness.problems.file import points_of_parts
+
     there = points_of_parts(config)
     for name, rows in there.items():
         wanted = getattr(config, name)

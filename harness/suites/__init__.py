@@ -20,6 +20,7 @@ from harness.families import FAMILIES
 from harness.machine import Memory, gib, memory
 from harness.presets import load as load_preset
 from harness.presets import resolve
+from harness.problems.file import name_of
 from harness.registry import check_name, load_plugins, nearest
 from harness.suites.reading import Document, Place, read
 
@@ -61,7 +62,9 @@ class Suite(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     summary: str = Field(description="One sentence for `harness list`.")
-    problems: tuple[str, ...] = Field(description="Names of problems or of sections of problems.", min_length=1)
+    problems: tuple[str, ...] = Field(
+        description="Names of problems or of sections of problems; none where fields name a file as data.", default=()
+    )
     preset: str = Field(description="Preset, unless the user names another.", default="tuned")
     fields: dict[str, Any] = Field(description="Fields of the run configuration, for every cell.", default_factory=dict)
     plugins: tuple[str, ...] = Field(
@@ -125,6 +128,10 @@ def load(suite: str) -> Suite:
     document = read(suite, text)
     if not isinstance(document.content, dict):
         raise document.fault((), "a suite is a mapping of fields, such as problems: [section1_2]")
+    if not document.content.get("problems") and not (document.content.get("fields") or {}).get("data"):
+        raise document.fault(
+            ("problems",), "problems: it is needed; or fields with data, a file whose rows are learned"
+        )
     try:
         found = Suite.model_validate(document.content)
     except ValidationError as error:
@@ -176,15 +183,16 @@ def configurations(
     """
     try:
         load_plugins(suite.plugins)
-        chosen = problem_names(suite.problems)
+        chosen = learned(suite, given)
     except BadInput as error:
         raise suite.located(error) from error
     _refuse_too_many(suite, len(chosen), seeds, presets, models)
+    of_suite = of_every_cell(suite, given)
     families = [variant.chosen(models) for variant in suite.variants]
     for seed, preset, problem in itertools.product(seeds, presets, chosen):
         for index, variant in enumerate(suite.variants):
             for model in families[index]:
-                fields = {**suite.fields, **variant.fields, **given}
+                fields = {**of_suite, **variant.fields, **given}
                 fields |= {"model": model, "problem": problem, "preset": preset, "seed": seed}
                 try:
                     for config in _of_variant(variant, fields):
@@ -223,6 +231,18 @@ def _of_variant(variant: Variant, fields: Mapping[str, Any]) -> Iterator[RunConf
             except BadInput as error:
                 raise BadInput(f"parameters = {count} can't be met: {error}") from error
             yield wide
+
+
+def learned(suite: Suite, given: Mapping[str, Any]) -> list[str]:
+    """What the cells of a suite learn: its problems, or the rows of a file where the user or the suite names one."""
+    file = {**suite.fields, **given}.get("data")
+    return [name_of(str(file))] if file else problem_names(suite.problems)
+
+
+def of_every_cell(suite: Suite, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The suite's fields. Where the user names a file, without the numbers of points, which are meant for its problems."""
+    points = ("n_train", "n_val", "n_test") if given.get("data") else ()
+    return {name: value for name, value in suite.fields.items() if name not in points}
 
 
 def problem_names(wanted: Iterable[str]) -> list[str]:

@@ -33,8 +33,10 @@ def describe(
     if metrics and "final/dense_mse" in metrics:
         cells = [f"{metrics[f'final/{name}']:.3g}" for name in ("dense_mse", "dense_nmse", "linf")]
         cells.append(f"{metrics['model/active_params']:.0f}")
-        lines += ["", "| dense MSE | NMSE | largest error | active parameters |", "|---|---|---|---|"]
+        where = "dense" if problem.table is None else "held-out"
+        lines += ["", f"| {where} MSE | NMSE | largest error | active parameters |", "|---|---|---|---|"]
         lines.append(f"| {' | '.join(cells)} |")
+        lines += _beside(config, problem, metrics)
     for event in events[:1]:
         where = f"epoch {event.epoch}, stage {event.stage}, evaluation {event.evaluation}"
         first = "Exceeds 10^6 times its start" if event.exceeds else "First non-finite number"
@@ -45,6 +47,31 @@ def describe(
         if metrics and "symbolic/dense_nmse" in metrics:
             lines[-1] += f" Its NMSE is {metrics['symbolic/dense_nmse']:.3g}."
     return "\n".join(lines)
+
+
+def _beside(config: RunConfig, problem: Problem, metrics: Mapping[str, float]) -> list[str]:
+    """What has to be known of the errors of a sample, of rows of a file, and of several outputs."""
+    lines = []
+    if "final/dense_nmse_low" in metrics:
+        ends = metrics["final/dense_nmse_low"], metrics["final/dense_nmse_high"]
+        lines += ["", f"95% interval of the NMSE: {ends[0]:.3g} to {ends[1]:.3g}."]
+    if problem.table is not None:
+        rows = "pixels" if problem.table.image else "rows"
+        lines[-1] += f" Errors are of {config.n_test:,} {rows} that were held out."
+        lines += ["", f"Nothing is known between the {rows}, so there is no H1 error."]
+        floor = max((each for each in problem.table.spread if math.isfinite(each)), default=0.0)
+        if floor > 0:
+            lines += [
+                "",
+                f"Rows of equal inputs differ in the target by a variance of {floor:.3g}: a floor of the MSE on new rows.",
+            ]
+        if problem.table.dropped:
+            lines += ["", f"{problem.table.dropped:,} rows were dropped, since they lack a value."]
+    of_outputs = {name: value for name, value in metrics.items() if name.startswith("final/dense_nmse/")}
+    if of_outputs:
+        each = ", ".join(f"{markdown(name.rsplit('/', 1)[1])} {value:.3g}" for name, value in of_outputs.items())
+        lines += ["", f"NMSE of each output: {each}."]
+    return lines
 
 
 FORMULA = 1000

@@ -88,6 +88,7 @@ class Taken:
     """The model is back at the epoch whose validation error was the least; told at the end of a training with ``patience``."""
 
     epoch: int
+    val_mse: float
     ended: int
     """The last epoch that was computed."""
     state: dict[str, Tensor] = field(repr=False)

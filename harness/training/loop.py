@@ -72,6 +72,7 @@ class _Best(NamedTuple):
     """The epoch with the least validation error so far."""
 
     val_error: float
+    val_mse: float
     epoch: int
     state: dict[str, Tensor]
 
@@ -97,7 +98,7 @@ class Training:
         self.last_finite = self._snapshot()
         self._stage = -1
         self._stage_name = ""
-        self._last_train_mse = math.nan
+        self._last_train_mse = self._last_val_mse = math.nan
         self._grad_norm = math.nan
         self._extra: dict[str, float] = {}
         self._samples = (data.train, data.val, data.test)
@@ -158,7 +159,7 @@ class Training:
             if self.val_error < least:
                 least, at = self.val_error, self.epoch
                 if last_word and (self._best is None or least < self._best.val_error):
-                    self._best = _Best(least, self.epoch, self.last_finite)
+                    self._best = _Best(least, self._last_val_mse, self.epoch, self.last_finite)
             elif self.epoch - at >= self.config.patience:
                 break
 
@@ -170,7 +171,7 @@ class Training:
         """Go back to the epoch with the least validation error, where the run has ``patience``."""
         if self._best is not None:
             self.model.load_state_dict(self._best.state)
-            yield Taken(self._best.epoch, self.epoch, self._best.state)
+            yield Taken(self._best.epoch, self._best.val_mse, self.epoch, self._best.state)
 
     def kept(self) -> Kept:
         """The event that the model is worth keeping as it is now, a stage being over."""
@@ -219,7 +220,7 @@ class Training:
             raise _NotFinite(self._first_non_finite(train_mse + val_mse + test_mse))
         if train_mse > self._bound:
             raise _NotFinite(self._non_finite("loss", train_mse))
-        self._last_train_mse = train_mse
+        self._last_train_mse, self._last_val_mse = train_mse, val_mse
         self.val_error = val_mse if self._val_weights is None else (parts[1].mean(dim=0) @ self._val_weights).item()
         self.last_finite = self._snapshot()
         return Epoch(
