@@ -207,13 +207,12 @@ class RunConfig(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result of the run."""
-        fields = type(self).model_fields
-        return {
-            name: value
-            for name, value in self.values().items()
-            if name not in self.not_identity
-            and not (name in self.identity_if_changed and getattr(self, name) == fields[name].default)
+        later = {
+            **dict.fromkeys(self.identity_if_changed, self),
+            **dict.fromkeys(self.method.identity_if_changed, self.method),
         }
+        unchanged = {name for name, of in later.items() if getattr(of, name) == type(of).model_fields[name].default}
+        return {name: value for name, value in self.values().items() if name not in self.not_identity | unchanged}
 
 
 def fields_of(config: type[RunConfig]) -> dict[str, Any]:

@@ -76,6 +76,7 @@ OTHER_VALUES: dict[str, Any] = {
     "retrain_briefly": 3,
     "retrain_grids": (25,),
     "symbolic": True,
+    "batch": 4,
     "target_noise": 0.2,
     "patience": 4,
 }

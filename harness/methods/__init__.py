@@ -5,9 +5,9 @@ A method lowers an :class:`Objective`. It sees no network, no problem and no dat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -23,6 +23,8 @@ class MethodConfig(BaseModel):
     """The fields of a method. On the command line they stand beside those of the run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    identity_if_changed: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came later: left out of a run's fingerprint at their default."""
 
     def rate(self, epoch: int, epochs: int) -> float | None:
         """The learning rate of a 1-based epoch out of ``epochs``, for the record; None for a method without one."""
@@ -62,6 +64,12 @@ class Objective(Protocol):
 
     def residuals(self) -> tuple[Tensor, Tensor | None]:
         """Residuals ``(rows,)``, and the gradient ``(parameters,)`` of R where there is one; one evaluation."""
+
+    def batches(self, size: int) -> Iterator[Objective]:
+        """All rows once, in random parts of about ``size`` rows, each an objective; one evaluation in all.
+
+        A stage with a penalty has one part, since its penalty is that of all points.
+        """
 
     def jacobian(self, start: int, stop: int) -> Tensor:
         """The derivative ``(stop - start, parameters)`` of these rows in the parameters."""

@@ -1,8 +1,8 @@
-"""Adam, on all training rows at once (Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization", algorithm 1)."""
+"""Adam, on all training rows at once or in batches (Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization", alg. 1)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from harness.fields import DOCUMENT, OrNone, field
 from harness.methods import Method, MethodConfig, Objective, Rate, Step, register
@@ -26,6 +26,14 @@ class AdamConfig(MethodConfig):
         gt=0,
     )
 
+    batch: Annotated[int | None, OrNone] = field(
+        None,
+        "adam: rows of a step; an epoch takes all of them once, in random order. None: all rows in one step.",
+        unit="rows",
+        ge=1,
+    )
+    identity_if_changed: ClassVar[frozenset[str]] = frozenset({"batch"})
+
     def rate(self, epoch: int, epochs: int) -> float:
         """It falls by ``lr_decay`` for the second half of all epochs (seed document, Problem 1)."""
         return self.lr * self.lr_decay if epoch > (epochs + 1) // 2 else self.lr
@@ -36,7 +44,7 @@ class AdamConfig(MethodConfig):
 
 
 def adam(objective: Objective, config: AdamConfig, rate: Rate) -> Step:
-    """An epoch is one step, with the gradient's norm clipped to ``clip``.
+    """An epoch is one step, or one for each batch, with the gradient's norm clipped to ``clip``.
 
     By torch's function, not its class, whose first use imports ``torch._dynamo``: seconds for every run.
     """
@@ -51,9 +59,14 @@ def adam(objective: Objective, config: AdamConfig, rate: Rate) -> Step:
     steps = [torch.tensor(0.0) for _ in parameters]
 
     def step() -> float:
+        parts = [objective] if config.batch is None else objective.batches(config.batch)
+        norms = [take(part) for part in parts]
+        return norms[0]
+
+    def take(part: Objective) -> float:
         lr = rate()
         assert lr is not None
-        objective.evaluate()
+        part.evaluate()
         before = gradient_norm(parameters)
         if config.clip is not None:
             clip_grad_norm_(parameters, config.clip)
@@ -69,4 +82,8 @@ def adam(objective: Objective, config: AdamConfig, rate: Rate) -> Step:
     return step
 
 
-register(Method("adam", AdamConfig, adam, "Adam on all training points at once, its gradient clipped on request."))
+register(
+    Method(
+        "adam", AdamConfig, adam, "Adam on all training points at once or in batches, its gradient clipped on request."
+    )
+)

@@ -20,8 +20,9 @@ from harness.methods.vectors import gradient_norm, norm
 from harness.models import Regressor, interface, jets
 from harness.models.interface import Inputs, Outputs
 from harness.problems.rows import Jet
+from harness.seeds import generator
 from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted, Taken
-from harness.training.rows import Block, Fit, Objective, declared
+from harness.training.rows import CHUNK, Block, Fit, Objective, declared
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite."""
@@ -88,6 +89,7 @@ class Training:
         self.val_error = math.nan
         """MSE on the validation points after the last epoch: what a plan may base its decisions on. Of several outputs each
         counts in units of its own scale."""
+        self._order = generator(config.seed, "batches")
         self._val_weights = _of_equal_weight(data.val.y)
         self._best: _Best | None = None
         self.inputs: Inputs = model.scaled(data.train.x)
@@ -101,7 +103,7 @@ class Training:
         self._samples = (data.train, data.val, data.test)
         self.at_inputs = interface.at(model.network, self.inputs)
         """The network at them, for many evaluations."""
-        self._points = model.at(torch.cat([sample.x for sample in self._samples]))
+        self._points = _at_all(model, torch.cat([sample.x for sample in self._samples]))
         self._bound = math.inf
         fit = Fit(model, data.train, self.inputs, self.at_train)
         self._blocks: list[Block] = [*declared(model, data)] or [fit]
@@ -181,7 +183,7 @@ class Training:
 
     def _objective(self, penalised: Callable[[], tuple[Outputs, Tensor]] | None) -> Objective:
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        objective = Objective(self._blocks, trained, partial(self._check, trained), self._count)
+        objective = Objective(self._blocks, trained, partial(self._check, trained), self._count, self._order)
         if penalised is not None:
             objective.penalised = partial(self._penalised, penalised)
         return objective
@@ -276,6 +278,13 @@ def _of_equal_weight(y: Tensor) -> Tensor | None:
         return None
     scales = torch.tensor(scales2(y)).to(y)
     return scales.mean() / scales / len(scales)
+
+
+def _at_all(model: Regressor, x: Inputs) -> Callable[[], Outputs]:
+    """The model at points that stay the same; what depends on many of them alone is not kept, but made anew."""
+    if len(x) <= CHUNK:
+        return model.at(x)
+    return lambda: torch.cat([model(part) for part in x.split(CHUNK)])
 
 
 def hold(objective: methods.Objective) -> Step:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -17,11 +17,13 @@ from harness.data import Data, Sample
 from harness.errors import BadInput, in_one_line
 from harness.methods.vectors import Vector, flat
 from harness.models import Regressor, jets
-from harness.models.interface import Inputs, Outputs
+from harness.models.interface import Inputs, Outputs, at
 from harness.models.jets import Jacobian, Seeds
 from harness.problems.rows import Jet, Rows
 
 Residuals = Float[Tensor, " rows"]
+CHUNK = 2**16
+"""Points that an evaluation takes at once: what a network keeps of each for the gradient is up to some kB."""
 
 
 @runtime_checkable
@@ -36,7 +38,14 @@ class Block(Protocol):
     def weight(self) -> float:
         """The factor of its mean square."""
 
+    @property
+    def points(self) -> int:
+        """Its points; each has one residual, or one for each output."""
+
     def __len__(self) -> int: ...
+
+    def part(self, points: slice | Tensor) -> Block:
+        """The same residuals at some of its points."""
 
     def look(self) -> Jet:
         """The jet at the points, in raw units, with a graph in the parameters."""
@@ -64,8 +73,24 @@ class Fit:
     name: str = "fit"
     weight: float = 1.0
 
+    @property
+    def points(self) -> int:
+        """Training points."""
+        return len(self.train.x)
+
     def __len__(self) -> int:
         return self.train.y.numel()
+
+    def part(self, points: slice | Tensor) -> Fit:
+        """The fit to some of the training points."""
+        inputs = self.inputs[points]
+        outputs, raw = at(self.model.network, inputs), self.model.raw
+        return replace(
+            self,
+            train=Sample(self.train.x[points], self.train.y[points]),
+            inputs=inputs,
+            predict=lambda: raw(outputs()),
+        )
 
     def look(self) -> Jet:
         """The predictions."""
@@ -112,8 +137,17 @@ class Declared:
         """As declared."""
         return self.rows.weight
 
+    @property
+    def points(self) -> int:
+        """As many as residuals."""
+        return len(self.x)
+
     def __len__(self) -> int:
         return len(self.x)
+
+    def part(self, points: slice | Tensor) -> Declared:
+        """At some of its points."""
+        return replace(self, x=self.x[points])
 
     @torch.no_grad()
     def check(self) -> None:
@@ -170,6 +204,8 @@ class Objective:
     """Gets F and may raise, once F and its gradient are there."""
     count: Callable[[], None]
     """Add one to the evaluations of the training."""
+    order: torch.Generator
+    """Draws what comes into which batch."""
     penalised: Callable[[], tuple[Jet, Tensor]] | None = None
     """The first block's jet and R from one pass over its points; None where there is no penalty."""
     extra: dict[str, float] = field(default_factory=dict)
@@ -184,16 +220,51 @@ class Objective:
         # With these factors the blocks, stacked, have the mean square F.
         return [math.sqrt(block.weight * self.rows / len(block)) for block in self.blocks]
 
+    @functools.cached_property
+    def _chunks(self) -> list[tuple[Block, float]]:
+        """The blocks in parts of at most ``CHUNK`` points, each with its share of the block; none where all are small."""
+        if self.penalised is not None or all(block.points <= CHUNK for block in self.blocks):
+            return []
+        return [
+            (block.part(slice(start, start + CHUNK)), min(CHUNK, block.points - start) / block.points)
+            for block in self.blocks
+            for start in range(0, block.points, CHUNK)
+        ]
+
+    def batches(self, size: int) -> Iterator[Objective]:
+        """All rows once, in random parts of about ``size``; one evaluation in all."""
+        if self.penalised is not None:
+            yield self
+            return
+        count = -(-self.rows // size)
+        orders = [torch.randperm(block.points, generator=self.order).chunk(count) for block in self.blocks]
+        for i in range(count):
+            blocks = [block.part(of[i]) for block, of in zip(self.blocks, orders, strict=True) if i < len(of)]
+            if blocks:
+                yield replace(self, blocks=blocks, count=self.count if i == 0 else lambda: None)
+
     def evaluate(self) -> Tensor:
         """F with its gradient in each ``.grad``; one evaluation."""
         self.count()
         for parameter in self.parameters:
             parameter.grad = None
+        if self._chunks:
+            return self._evaluate_in_chunks()
         looks, penalty = self._look()
         pairs = zip(self.blocks, looks, strict=True)
         parts = [_times(block.weight, block.mean_square(jet)) for block, jet in pairs]
         value = functools.reduce(torch.add, parts if penalty is None else [*parts, penalty])
         value.backward()
+        self.check(value.item())
+        return value
+
+    def _evaluate_in_chunks(self) -> Tensor:
+        """As :meth:`evaluate`, but what one chunk keeps for its gradient is gone before the next."""
+        value = torch.zeros_like(self.parameters[0].detach().flatten()[0])
+        for block, share in self._chunks:
+            part = block.weight * share * block.mean_square(block.look())
+            part.backward()
+            value += part.detach()
         self.check(value.item())
         return value
 
@@ -227,9 +298,21 @@ class Objective:
 
     @torch.enable_grad()
     def pull_back(self, w: Residuals) -> Vector:
-        """``J^T w`` by one gradient."""
+        """``J^T w`` by one gradient, or by one for each chunk."""
+        if self._chunks:
+            return self._pull_back_in_chunks(w)
         looks, _ = self._look()
         return flat(torch.autograd.grad(self._residuals(looks), self.parameters, w, materialize_grads=True))
+
+    def _pull_back_in_chunks(self, w: Residuals) -> Vector:
+        total, first = torch.zeros_like(flat(self.parameters)), 0
+        of_block = {block.name: factor for block, factor in zip(self.blocks, self._factors, strict=True)}
+        for block, _ in self._chunks:
+            residuals = of_block[block.name] * block.residuals(block.look())
+            part = w[first : first + len(residuals)]
+            total += flat(torch.autograd.grad(residuals, self.parameters, part, materialize_grads=True))
+            first += len(residuals)
+        return total
 
     def _look(self) -> tuple[list[Jet], Tensor | None]:
         if self.penalised is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
+
+from harness.methods import Objective
 
 
 class Lowered:
@@ -21,6 +23,9 @@ class Lowered:
         raise AssertionError("not asked for")
 
     def residuals(self) -> tuple[Tensor, Tensor | None]:
+        raise AssertionError("not asked for")
+
+    def batches(self, size: int) -> Iterator[Objective]:
         raise AssertionError("not asked for")
 
     def jacobian(self, start: int, stop: int) -> Tensor:

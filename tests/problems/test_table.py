@@ -82,6 +82,11 @@ def test_parts_are_disjoint_and_complete_and_no_group_is_split(
             assert not set(map(tuple, table.x[parts[one]])) & set(map(tuple, table.x[parts[other]]))
 
 
+def test_minus_zero_is_zero() -> None:
+    rows = [(float(i % 4), 0.0, float(i), "p") for i in range(8)]
+    assert table_of(rows).digest == table_of([(a, -b, c, group) for a, b, c, group in rows]).digest
+
+
 @pytest.mark.parametrize(
     ("count", "shares", "sizes"),
     [

@@ -1,0 +1,93 @@
+"""Rows in random batches and in chunks: all of them once, and the same numbers as all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.methods.vectors import flat
+from harness.presets import resolve
+from harness.training import Epoch, rows, train
+from harness.training.loop import Training
+from harness.training.rows import Block, Declared, Fit, Objective
+from tests.support import MODELS, parts, small
+from tests.training.test_rows import lowered
+
+
+def objective_of(model: str, **fields: Any) -> Objective:
+    config = small(model, **fields)
+    return Training(*parts(config), config)._objective(None)
+
+
+def points_of(block: Block) -> Tensor:
+    if isinstance(block, Fit):
+        return block.inputs
+    assert isinstance(block, Declared)
+    return block.x
+
+
+def gradient(objective: Objective) -> tuple[float, Tensor]:
+    value = objective.evaluate().item()
+    return value, flat([p.grad for p in objective.parameters if p.grad is not None])
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: objective_of("mlp"), lambda: lowered("siren")], ids=["a fit", "declared rows"]
+)
+def test_batches_have_every_point_once_in_another_order_each_time(make: Callable[[], Objective]) -> None:
+    objective = make()
+    counted = []
+    objective.count = lambda: counted.append(1)
+
+    def order() -> list[Tensor]:
+        batches = list(objective.batches(8))
+        for batch in batches:
+            batch.evaluate()
+        return [torch.cat([points_of(block) for each in batches for block in each.blocks])]
+
+    whole = torch.cat([points_of(block) for block in objective.blocks])
+    (first,), (second,) = order(), order()
+    assert len(counted) == 2, "a pass over all points is one evaluation"
+    assert not torch.equal(first, second)
+    assert torch.equal(first.sort(dim=0).values, whole.sort(dim=0).values)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("chunk", [7, 15])
+def test_an_evaluation_in_chunks_is_that_of_all_points(model: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: list[Callable[[], Objective]] = [lambda: objective_of(model), lambda: lowered(model)]
+    for make in kinds:
+        expected, of_expected = gradient(make())
+        w = torch.linspace(-1, 1, make().rows, dtype=torch.float64)
+        pulled = make().pull_back(w)
+        with monkeypatch.context() as patch:
+            patch.setattr(rows, "CHUNK", chunk)
+            objective = make()
+            assert len(objective._chunks) > 1
+            value, found = gradient(objective)
+            assert value == pytest.approx(expected, rel=1e-12)
+            assert torch.allclose(found, of_expected, rtol=1e-9, atol=1e-12)
+            assert torch.allclose(objective.pull_back(w), pulled, rtol=1e-9, atol=1e-12)
+
+
+def test_adam_in_batches_takes_a_step_a_batch_and_learns_more_in_an_epoch() -> None:
+    def last(**fields: Any) -> Epoch:
+        config = small("mlp", optimizer="adam", epochs=20, lr=0.01, iterations=None, **fields)
+        events = list(train(*parts(config), config))
+        return [event for event in events if isinstance(event, Epoch)][-1]
+
+    whole, batched = last(), last(batch=8)
+    assert batched.train_mse < whole.train_mse
+    assert batched.evals == whole.evals == 20
+    assert last(batch=8).train_mse == batched.train_mse, "the order is the seed's"
+    assert last(batch=10_000).train_mse == pytest.approx(whole.train_mse, rel=1e-9)
+
+
+def test_a_batch_is_part_of_what_a_run_is_only_where_it_is_given() -> None:
+    given = {"model": "mlp", "optimizer": "adam"}
+    assert "batch" not in resolve(given).identity()
+    assert resolve({**given, "batch": 32}).identity()["batch"] == 32
