@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 EVALUATIONS = 1 << 15
 """Of the model at most, and of the target."""
+FOR_FIRST = 2048
+"""Points that first indices need: their error is about the root of twice the total index over the number of points."""
 MOST_INPUTS = 12
 """Inputs that a figure shows."""
 
@@ -37,7 +39,7 @@ class Indices:
     """
 
     first: Float64
-    """What an input explains alone."""
+    """What an input explains alone. NaN where there are so many inputs that too few points are left for each."""
     total: Float64
     """What it explains alone and together with others."""
 
@@ -52,8 +54,9 @@ def sensitivity_figure(problem: Problem, data: Data, model: Model, title: str) -
     outputs = list(range(len(problem.outputs)))[:MOST_OUTPUTS]
     shown = _most_sensitive(of.get("target", of["model"]))
     count = len(problem.inputs)
+    what = "Sobol" if _points(count) >= FOR_FIRST else "Total Sobol"
     notes = ["each input varied as in the training rows" if problem.table is not None else "uniform inputs"]
-    notes += [f"the {MOST_INPUTS} of {count} inputs with the largest indices"] if count > MOST_INPUTS else []
+    notes += [f"the {MOST_INPUTS} largest of {count}"] if count > MOST_INPUTS else []
     notes += (
         [f"the first {MOST_OUTPUTS} of {len(problem.outputs)} outputs"] if len(problem.outputs) > MOST_OUTPUTS else []
     )
@@ -63,7 +66,7 @@ def sensitivity_figure(problem: Problem, data: Data, model: Model, title: str) -
     left, gap = 0.35 + 0.09 * max(map(len, names)), 0.45
     above = 0.85 if len(problem.outputs) > 1 else 0.65
     width = left + (wide + gap) * len(outputs) - 0.15
-    figure = blank(max(width, 6.4), tall + 0.95 + above, f"{title}\nSobol indices, {', '.join(notes)}")
+    figure = blank(max(width, 6.4), tall + 0.95 + above, f"{title}\n{what} indices, {', '.join(notes)}")
     for column, output in enumerate(outputs):
         axes = axes_at(figure, left + (wide + gap) * column, 0.95, wide, tall)
         if len(problem.outputs) > 1:
@@ -95,7 +98,8 @@ def _draw_bars(axes: Axes, of: dict[str, tuple[Float64, Float64]], shown: list[i
                 transform=axes.transAxes,
                 fontsize=9,
             )
-        for values, opacity, what in ((total, 0.35, "total"), (first, 1.0, "first order")):
+        both = ((total, 0.35, "total"), (first, 1.0, "first order"))
+        for values, opacity, what in both[: 1 if np.isnan(first).all() else 2]:
             bars: dict[str, Any] = {
                 "color": colours[name],
                 "alpha": opacity,
@@ -106,7 +110,8 @@ def _draw_bars(axes: Axes, of: dict[str, tuple[Float64, Float64]], shown: list[i
         for y, i in zip(at, shown, strict=True):
             if np.isfinite(total[i]):
                 digits = 2 if total[i] >= 0.1 or total[i] < 5e-4 else 3
-                said = f" {first[i]:.{digits}f}, {total[i]:.{digits}f}"
+                told = [each[i] for each in (first, total) if np.isfinite(each[i])]
+                said = " " + ", ".join(f"{value:.{digits}f}" for value in told)
                 axes.text(total[i], y, said, va="center", fontsize=7, color=colours[name])
     largest = max(float(np.nan_to_num(total).max()) for _, total in of.values())
     # As a rule up to 1, but of many inputs that share the variance each has little.
@@ -131,7 +136,7 @@ def indices(problem: Problem, data: Data, model: Model) -> dict[str, Indices]:
         found = [] if problem.table is not None else [of_target(problem, x)]
         return np.hstack([*found, of_model(model, x, data.dense.x)])
 
-    points = 1 << max(6, math.floor(math.log2(EVALUATIONS / (dimension + 2))))
+    points = _points(dimension)
     both = numbers(SobolEngine(2 * dimension, scramble=True, seed=0).draw(points, dtype=torch.float64))
     a, b = both[:, :dimension], both[:, dimension:]
     with np.errstate(all="ignore"):
@@ -148,11 +153,17 @@ def indices(problem: Problem, data: Data, model: Model) -> dict[str, Indices]:
             total[:, i] = np.square(change).mean(axis=0) / (2 * variance)
     varies = variance > 1e-24 * middle**2  # else it is rounding that does
     whole = varies[:, None] & np.isfinite(total).all(axis=1, keepdims=True)
-    # A first index is within [0, total]; its estimate strays from there where there are many inputs and so few points.
-    first, total = np.where(whole, np.clip(first, 0.0, total), np.nan), np.where(whole, total, np.nan)
+    # A first index is within [0, total]; its estimate strays from there by chance.
+    total = np.where(whole, total, np.nan)
+    first = np.where(whole & (points >= FOR_FIRST), np.clip(first, 0.0, total), np.nan)
     names = ["model"] if problem.table is not None else ["target", "model"]
     of_each = zip(np.split(first, len(names)), np.split(total, len(names)), strict=True)
     return {name: Indices(*both) for name, both in zip(names, of_each, strict=True)}
+
+
+def _points(dimension: int) -> int:
+    """Of each of the two samples: a power of two, as Sobol points want it."""
+    return 1 << max(6, math.floor(math.log2(EVALUATIONS / (dimension + 2))))
 
 
 def _places(problem: Problem, data: Data) -> Callable[[Float64], Float64]:
