@@ -121,8 +121,9 @@ def _accuracy(
     files = any(
         known.kind != "formula" for group in groups.values() if (known := target_of(itertools.chain(*group.values())))
     )
+    where = "at the dense points (of a file, the held-out rows)" if files else "on the dense grid"
     note = (
-        f"NMSE: final {'at the dense points (of a file, the held-out rows)' if files else 'on the dense grid'}; at equal cost on the test points, read off the curve at the most that every model "
+        f"NMSE: final {where}; at equal cost on the test points, read off the curve at the most that every model "
         "has spent; at equal active parameters on the dense grid, within the smallest of the models' largest sizes (–: a model "
         "has no network that small)."
     )
