@@ -27,7 +27,8 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
     log10_nmse, rel_l2, h1_rel where the target's gradient can be known, and on a 2D grid roughness_ratio. Where the points
     are a sample (from three inputs on, and rows of a file) ``final/dense_nmse_low`` and ``_high`` are the ends of the 95%
     interval of the NMSE. Of several outputs each error is the mean over the outputs, the ratios each over its own scale, or
-    the largest (linf, roughness_ratio), and ``final/dense_nmse/<output>`` is that of one. A model that is not finite
+    the largest (linf, roughness_ratio), and ``final/dense_nmse/<output>`` is that of one. Of a picture there is
+    ``final/psnr``, in dB. A model that is not finite
     somewhere gives NaN, never a number that looks good.
     """
     target, slope = dense.y.double(), None
@@ -59,6 +60,8 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
     if not problem.has_grid:
         relative = (error.square() / error.new_tensor(scales)).mean(dim=1)
         metrics["final/dense_nmse_low"], metrics["final/dense_nmse_high"] = interval_of_mean(relative)
+    if problem.kind == "picture":
+        metrics["final/psnr"] = psnr(fmean(mses))
     if len(columns) > 1:
         names = (f"final/dense_nmse/{name}" for name in metric_names(problem.outputs))
         metrics |= dict(zip(names, nmses, strict=True))
@@ -90,6 +93,11 @@ def log10_nmse(mse: float, scale2: float) -> float:
     """The logarithm of an MSE over the target's variance, not below -20; NaN for an MSE that is not finite."""
     nmse = mse / scale2
     return math.log10(max(nmse, LOG10_NMSE_FLOOR)) if math.isfinite(nmse) else math.nan
+
+
+def psnr(mse: float) -> float:
+    """Peak signal-to-noise ratio of values between 0 and 1, in dB; not above 200, and NaN for an MSE that is not finite."""
+    return -10 * log10_nmse(mse, 1.0)
 
 
 def predict_with_gradient(model: Regressor, x: Points) -> tuple[Values, Float[Tensor, "points outputs dimension"]]:
