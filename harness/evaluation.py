@@ -18,6 +18,8 @@ from harness.problems.problem import Values
 from harness.problems.rows import Points
 
 LOG10_NMSE_FLOOR = 1e-20
+MOST_OF_NAME = 200
+"""Characters of an output's name in that of a metric."""
 
 
 def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, float]:
@@ -35,7 +37,7 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
     if problem.table is None:
         prediction, slope = predict_with_gradient(model, dense.x)
     else:
-        prediction = predict(model, dense.x)
+        prediction = model.predict(dense.x).double()
     error, scales = prediction - target, scales2(target)
     columns = list(zip(error.unbind(dim=1), target.unbind(dim=1), strict=True))
     mses = [each.square().mean().item() for each, _ in columns]
@@ -69,8 +71,10 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
 
 
 def metric_names(outputs: Sequence[str]) -> list[str]:
-    """What outputs are called in the names of metrics, where MLflow allows few signs; numbered where two would be the same."""
-    found = [re.sub(r"[^\w.\- ]", "_", name) for name in outputs]
+    """What outputs are called in the names of metrics, where MLflow allows few signs, no path such as ``..`` and 250 characters
+    in all; numbered where two would be the same.
+    """
+    found = [re.sub(r"[^\w.\- ]|^\.+$", "_", name)[:MOST_OF_NAME] for name in outputs]
     return found if len({*found}) == len(found) else [f"{name}_{index}" for index, name in enumerate(found, 1)]
 
 
@@ -106,13 +110,6 @@ def predict_with_gradient(model: Regressor, x: Points) -> tuple[Values, Float[Te
     prediction = model(inputs)
     gradients = [torch.autograd.grad(each.sum(), inputs, retain_graph=True)[0] for each in prediction.unbind(dim=1)]
     return prediction.detach().double(), torch.stack(gradients, dim=1).double()
-
-
-@torch.no_grad()
-def predict(model: Regressor, x: Points) -> Values:
-    """Predictions of shape ``(points, outputs)`` in float64, without a graph."""
-    prediction: Values = model(x)
-    return prediction.double()
 
 
 def as_grid(values: Float[Tensor, "points *one"]) -> Float[Tensor, "side side"]:

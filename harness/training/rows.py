@@ -19,11 +19,10 @@ from harness.methods.vectors import Vector, flat
 from harness.models import Regressor, jets
 from harness.models.interface import Inputs, Outputs, at
 from harness.models.jets import Jacobian, Seeds
+from harness.models.regressor import CHUNK
 from harness.problems.rows import Jet, Rows
 
 Residuals = Float[Tensor, " rows"]
-CHUNK = 2**16
-"""Points that an evaluation takes at once: what a network keeps of each for the gradient is up to some kB."""
 
 
 @runtime_checkable
@@ -223,7 +222,8 @@ class Objective:
     @functools.cached_property
     def _chunks(self) -> list[tuple[Block, float, float]]:
         """The blocks in parts of at most ``CHUNK`` points, each with its share of the block and the block's factor; none where
-        all are small."""
+        all are small.
+        """
         if self.penalised is not None or all(block.points <= CHUNK for block in self.blocks):
             return []
         return [
