@@ -35,12 +35,13 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _three(value: object) -> object:
-    if isinstance(value, list | tuple) and len(value) != 3:
+    shares = split(value)
+    if isinstance(shares, list | tuple) and len(shares) != 3:
         raise ValueError("give three shares, of training, validation and test, such as 0.7,0.15,0.15")
-    return value
+    return shares
 
 
-Shares = Annotated[tuple[Share, Share, Share], BeforeValidator(_three), BeforeValidator(split)]
+Shares = Annotated[tuple[Share, Share, Share], BeforeValidator(_three)]
 
 
 class RunConfig(BaseModel):

@@ -10,11 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow import MlflowClient
+from mlflow.entities import Metric
 from torch import Tensor, nn
 
 from harness import problems
 from harness.data import Sample, dense_points, scale2
-from harness.evaluation import as_grid, evaluate, roughness_ratio
+from harness.evaluation import as_grid, evaluate, metric_names, roughness_ratio
 from harness.models import Regressor
 from harness.problems import Problem
 from tests.figures.support import rows
@@ -199,3 +201,17 @@ def test_a_float32_model_is_judged_in_float64() -> None:
     single = evaluate(model, problem, Sample(x, problem.target(x)))
     double = judged(problem, lambda x: x[:, :1])
     assert single["final/dense_mse"] == pytest.approx(double["final/dense_mse"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [("a$b", "a?b"), (".", ".."), ("a" * 300 + "1", "a" * 300 + "2"), ("a/b", "a:b"), ("größe", "速度"), ("a?", "a_1")],
+)
+def test_outputs_of_any_name_have_metrics_that_mlflow_takes_each_its_own(
+    outputs: tuple[str, ...], store: MlflowClient
+) -> None:
+    names = [f"final/dense_nmse/{name}" for name in metric_names(outputs)]
+    run = store.create_run("0")
+    store.log_batch(run.info.run_id, metrics=[Metric(name, 1.0, 0, 0) for name in names])
+    assert sorted(store.get_run(run.info.run_id).data.metrics) == sorted({*names})
+    assert len({*names}) == len(outputs)
