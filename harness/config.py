@@ -32,7 +32,16 @@ from harness.methods import MethodConfig
 
 Grids = Annotated[Integers, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Shares = Annotated[tuple[Share, Share, Share], BeforeValidator(split)]
+
+
+def _three(value: object) -> object:
+    shares = split(value)
+    if isinstance(shares, list | tuple) and len(shares) != 3:
+        raise ValueError("give three shares, of training, validation and test, such as 0.7,0.15,0.15")
+    return shares
+
+
+Shares = Annotated[tuple[Share, Share, Share], BeforeValidator(_three)]
 
 
 class RunConfig(BaseModel):
@@ -431,10 +440,6 @@ class PrunedKANConfig(KANConfig):
     def stages(self) -> tuple[int, ...]:
         """The grid intervals of all stages, those while retraining included."""
         return (*self.grids, *self.retrain_grids)
-
-    def shown(self) -> dict[str, Any]:
-        """:meth:`values` for others to read: of the file its name alone, since a path says where somebody keeps it."""
-        return {**self.values(), "data": PurePath(self.data).name}
 
     def twin(self) -> KANConfig:
         """The same KAN, neither sparsified nor cut, with the same total epochs and the same seed (criterion K2)."""

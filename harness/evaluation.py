@@ -18,6 +18,8 @@ from harness.problems.problem import Values
 from harness.problems.rows import Points
 
 LOG10_NMSE_FLOOR = 1e-20
+MOST_OF_NAME = 200
+"""Characters of an output's name in that of a metric."""
 
 
 def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, float]:
@@ -27,14 +29,15 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
     log10_nmse, rel_l2, h1_rel where the target's gradient can be known, and on a 2D grid roughness_ratio. Where the points
     are a sample (from three inputs on, and rows of a file) ``final/dense_nmse_low`` and ``_high`` are the ends of the 95%
     interval of the NMSE. Of several outputs each error is the mean over the outputs, the ratios each over its own scale, or
-    the largest (linf, roughness_ratio), and ``final/dense_nmse/<output>`` is that of one. A model that is not finite
+    the largest (linf, roughness_ratio), and ``final/dense_nmse/<output>`` is that of one. Of a picture there is
+    ``final/psnr``, in dB. A model that is not finite
     somewhere gives NaN, never a number that looks good.
     """
     target, slope = dense.y.double(), None
     if problem.table is None:
         prediction, slope = predict_with_gradient(model, dense.x)
     else:
-        prediction = predict(model, dense.x)
+        prediction = model.predict(dense.x).double()
     error, scales = prediction - target, scales2(target)
     columns = list(zip(error.unbind(dim=1), target.unbind(dim=1), strict=True))
     mses = [each.square().mean().item() for each, _ in columns]
@@ -59,6 +62,8 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
     if not problem.has_grid:
         relative = (error.square() / error.new_tensor(scales)).mean(dim=1)
         metrics["final/dense_nmse_low"], metrics["final/dense_nmse_high"] = interval_of_mean(relative)
+    if problem.kind == "picture":
+        metrics["final/psnr"] = psnr(fmean(mses))
     if len(columns) > 1:
         names = (f"final/dense_nmse/{name}" for name in metric_names(problem.outputs))
         metrics |= dict(zip(names, nmses, strict=True))
@@ -66,8 +71,10 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
 
 
 def metric_names(outputs: Sequence[str]) -> list[str]:
-    """What outputs are called in the names of metrics, where MLflow allows few signs; numbered where two would be the same."""
-    found = [re.sub(r"[^\w.\- ]", "_", name) for name in outputs]
+    """What outputs are called in the names of metrics, where MLflow allows few signs, no path such as ``..`` and 250 characters
+    in all; numbered where two would be the same.
+    """
+    found = [re.sub(r"[^\w.\- ]|^\.+$", "_", name)[:MOST_OF_NAME] for name in outputs]
     return found if len({*found}) == len(found) else [f"{name}_{index}" for index, name in enumerate(found, 1)]
 
 
@@ -92,19 +99,17 @@ def log10_nmse(mse: float, scale2: float) -> float:
     return math.log10(max(nmse, LOG10_NMSE_FLOOR)) if math.isfinite(nmse) else math.nan
 
 
+def psnr(mse: float) -> float:
+    """Peak signal-to-noise ratio of values between 0 and 1, in dB; not above 200, and NaN for an MSE that is not finite."""
+    return -10 * log10_nmse(mse, 1.0)
+
+
 def predict_with_gradient(model: Regressor, x: Points) -> tuple[Values, Float[Tensor, "points outputs dimension"]]:
     """Predictions of shape ``(points, outputs)`` and the gradients of each output in x, in float64."""
     inputs = x.detach().clone().requires_grad_(True)
     prediction = model(inputs)
     gradients = [torch.autograd.grad(each.sum(), inputs, retain_graph=True)[0] for each in prediction.unbind(dim=1)]
     return prediction.detach().double(), torch.stack(gradients, dim=1).double()
-
-
-@torch.no_grad()
-def predict(model: Regressor, x: Points) -> Values:
-    """Predictions of shape ``(points, outputs)`` in float64, without a graph."""
-    prediction: Values = model(x)
-    return prediction.double()
 
 
 def as_grid(values: Float[Tensor, "points *one"]) -> Float[Tensor, "side side"]:

@@ -12,6 +12,8 @@ import yaml
 from harness.presets import chosen_values, load, resolve, sections, stated, text_of
 
 Path = tuple[str, ...]
+OF_FILE = ("problem", "n_train", "n_val", "n_test")
+"""Fields that a file decides where the user does not."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ def explain(given: Mapping[str, Any]) -> list[Origin]:
         of_preset = [place for place, section in places.items() if name in section] if name in chosen else []
         if name in given:
             found.append(Origin(name, value, "given"))
+        elif config.data and name in OF_FILE:
+            found.append(Origin(name, value, "the file"))
         elif of_preset:
             place = of_preset[-1]
             found.append(

@@ -26,8 +26,8 @@ class Family:
     What it may tell besides its values: :mod:`harness.models.interface`.
     ``plan(training)`` yields the events of its training (:mod:`harness.training.plans`). ``figures`` are those that only
     this family has, by the name of their file: ``figure(network, inputs, title)`` draws the trained network, and
-    ``inputs`` are the training points as it sees them. ``after`` are the steps that follow a completed training, in their
-    order (:mod:`harness.after`).
+    ``inputs`` are the training points as it sees them; one with the parameter ``problem`` gets that too. ``after`` are the steps
+    that follow a completed training, in their order (:mod:`harness.after`).
     """
 
     name: str

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from harness.problems import Problem
 
 FORMATS = (".parquet", ".csv")
-AT_ONCE = 2**14
-"""Rows whose predictions are computed together."""
 ROUNDING = 1e-9
 """Of the width of the domain: what a row may lie outside of it by."""
 
@@ -78,7 +76,7 @@ def predict(run: str, points: str, out: str) -> Predicted:
             raise BadInput(f"run = {quoted(run)} has no model that can be had: {error}.") from error
         problem, model = _rebuilt(run, checkpoint)
     x = torch.from_numpy(_points(columns, problem))
-    values = _values(model, x)
+    values = model.predict(x).double().numpy()
     outside = int((model.scaled(x).abs() > 1 + ROUNDING).any(dim=1).sum())
     _write(path, columns, problem, values)
     outcome = of.data.tags.get("outcome", of.info.status.lower())
@@ -101,13 +99,6 @@ def _points(columns: Columns, problem: Problem) -> Any:
     x = np.stack([numbers(columns, name) for name in problem.inputs], axis=1)
     refuse_missing(columns, list(problem.inputs), ~np.isnan(x), ", or leave it out")
     return x
-
-
-@torch.no_grad()
-def _values(model: Regressor, x: torch.Tensor) -> Any:
-    """The predictions, of shape ``(rows, outputs)``."""
-    parts = [model(part).double() for part in x.split(AT_ONCE)]
-    return torch.cat(parts).numpy()
 
 
 def _write(path: Path, columns: Columns, problem: Problem, values: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import signal
 import threading
@@ -228,8 +229,7 @@ def keep(ending: Ending, kept: Kept, model: Regressor, problem: Problem, data: D
 def predict(model: Regressor, data: Data, recorder: Recorder) -> Tensor:
     """Values ``(points, outputs)`` of the model's last finite state at the dense points, in raw units; it stays in that state."""
     model.load_state_dict(recorder.last_finite)
-    with torch.no_grad():
-        return model(data.dense.x)  # type: ignore[no-any-return]  # a module's call has no type
+    return model.predict(data.dense.x)
 
 
 def draw(
@@ -255,12 +255,14 @@ def draw(
     for name in pictures_of(problem.kind, problem.dimension):
         figures[name] = partial(of_problem, name)
     for name, place in FAMILIES.get(config.model).figures.items():
-        figures[name] = partial(_of_family, place, model, data, title)
+        figures[name] = partial(_of_family, place, problem, model, data, title)
     return figures
 
 
-def _of_family(place: Place, model: Regressor, data: Data, title: str) -> Figure:
-    figure: Figure = resolve(place)(model.network, model.scaled(data.train.x), title)
+def _of_family(place: Place, problem: Problem, model: Regressor, data: Data, title: str) -> Figure:
+    draw = resolve(place)
+    named = {"problem": problem} if "problem" in inspect.signature(draw).parameters else {}
+    figure: Figure = draw(model.network, model.scaled(data.train.x), title, **named)
     return figure
 
 

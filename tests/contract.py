@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from mlflow.entities import LoggedModel, Run
 
 from harness import problems
 from harness.config import RunConfig
-from harness.data import sample
+from harness.data import of
+from harness.figures import pictures_of
 from harness.models import load_checkpoint
 from harness.presets import digest
 
@@ -49,7 +50,8 @@ class _Check:
         self.outcome = self.tags.get("outcome", "none")
         self.completed = self.outcome == "completed"
         self.kan = config.model.startswith("kan")
-        self.dimension = problems.get(config.problem).dimension
+        self.problem = problems.of(config)
+        self.rows = self.problem.table is not None
         self.files = set(self._files())
         self.folder = folder
         self.folder.mkdir(parents=True)
@@ -73,6 +75,8 @@ class _Check:
         yield from self.artifacts()
         if {"checkpoint/config.json", "checkpoint/state.safetensors"} <= self.files:
             yield from self.checkpoint()
+        if self.rows:
+            yield from self.place_of_the_file()
 
     def identity(self) -> Iterator[str]:
         config, info = self.config, self.run.info
@@ -82,7 +86,7 @@ class _Check:
         params = {name: value for name, value in self.run.data.params.items() if name.startswith("cfg/")}
         expected = {
             f"cfg/{name}": ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            for name, value in config.values().items()
+            for name, value in config.shown().items()
         }
         if params != expected:
             yield f"params differ from the configuration: {set(params.items()) ^ set(expected.items())}"
@@ -113,7 +117,7 @@ class _Check:
             if tag.key == "mlflow.data.context"
         }
         name = f"{config.problem}-s{config.seed}"
-        if inputs != {(name, "train"), (name, "test"), (f"{config.problem}-dense", "dense")}:
+        if inputs != {(name, "train"), (name, "test"), *([] if self.rows else [(f"{config.problem}-dense", "dense")])}:
             yield f"datasets are {inputs}"
         if self.kan != ("stages" in self.tags):
             yield "the tag stages does not go with the model"
@@ -125,7 +129,7 @@ class _Check:
             steps = [step for step, value in self.curve(name) if not math.isnan(value)]
             if steps != list(range(1, reached + 1)):
                 yield f"{name} has the steps {steps[:3]}...{steps[-1:]} for {reached} epochs"
-        if self.completed and reached != self.config.epochs:
+        if self.completed and reached != self.config.epochs and self.config.patience is None:
             yield f"{reached} epochs of {self.config.epochs}"
         rates = [step for step, _ in self.curve("lr")]
         missing = 1 if self.config.model == "kan_pruned" and reached else 0  # the cut has no rate
@@ -173,8 +177,11 @@ class _Check:
             yield from (f"{name}, though the training failed" for name in self.metrics if name.startswith("final/"))
         if not self.completed:
             return
-        names = [f"final/{name}" for name in FINAL] + ["model/params", "model/active_params"]
-        names += ["final/roughness_ratio"] if self.dimension == 2 else []
+        names = [f"final/{name}" for name in FINAL if name != "h1_rel" or not self.rows]
+        names += ["model/params", "model/active_params"]
+        names += ["final/roughness_ratio"] if self.problem.has_grid and self.problem.dimension == 2 else []
+        names += [] if self.problem.has_grid else ["final/dense_nmse_low", "final/dense_nmse_high"]
+        names += ["final/psnr"] if self.problem.kind == "picture" else []
         names += [f"prune/{name}" for name in PRUNE] if self.config.model == "kan_pruned" else []
         lost = {event["what"] for event in self.nan_events()}
         for name in names:
@@ -213,7 +220,7 @@ class _Check:
     def artifacts(self) -> Iterator[str]:
         wanted = {"history.parquet", "dense.parquet", "nan_events.json", "figures/loss.png"}
         wanted |= {"checkpoint/state.safetensors", "checkpoint/config.json"}
-        wanted |= {"figures/fit.png" if self.dimension == 1 else "figures/heatmap.png"}
+        wanted |= {f"figures/{name}" for name in pictures_of(self.problem.kind, self.problem.dimension)}
         wanted |= {"figures/kan.png"} if self.kan else set()
         wanted |= {"error/traceback.txt"} if self.outcome == "error" else set()
         for path in sorted(wanted - self.files):
@@ -245,7 +252,12 @@ class _Check:
         if any(path.suffix in (".pkl", ".pickle", ".pth") for path in map(Path, files)):
             yield "the model has a pickle"
         inputs = self.run.inputs.dataset_inputs if self.run.inputs else []
-        (dense,) = ((each.dataset.name, each.dataset.digest) for each in inputs if each.dataset.name.endswith("-dense"))
+        context = "test" if self.rows else "dense"
+        (dense,) = (
+            (each.dataset.name, each.dataset.digest)
+            for each in inputs
+            if context in [tag.value for tag in each.tags if tag.key == "mlflow.data.context"]
+        )
         linked = {metric.key: metric for metric in model.metrics or []}
         final = ("final/", "model/", "prune/mse_final", "prune/base_dense_mse", "symbolic/")
         if set(linked) != {name for name in self.metrics if name.startswith(final)}:
@@ -256,16 +268,33 @@ class _Check:
             if (metric.dataset_name, metric.dataset_digest) != ((None, None) if name.startswith("model/") else dense):
                 yield f"the model's {name} is of the dataset {metric.dataset_name}"
 
+    def place_of_the_file(self) -> Iterator[str]:
+        place = Path(self.config.data).parent.name
+        said = {"param " + name: value for name, value in self.run.data.params.items()}
+        said |= {"tag " + name: value for name, value in self.tags.items()}
+        yield from (f"{what} says where the file is: {text}" for what, text in said.items() if place in text)
+        for path in sorted(self.files):
+            if place.encode() in (self.folder / path).read_bytes():
+                yield f"{path} says where the file is"
+
     def checkpoint(self) -> Iterator[str]:
         config, model = load_checkpoint(self.folder / "checkpoint")
-        if config != self.config.model_copy(update={"plugins": ()}):
+        known: dict[str, Any] = {"plugins": ()}
+        if self.rows:  # what the model needs to know of the file, and not where it is
+            known |= {
+                "data": PurePath(config.data).name,
+                "inputs": self.problem.inputs,
+                "outputs": self.problem.outputs,
+            }
+        if config != self.config.model_copy(update=known):
             yield "the checkpoint has another configuration"
-        problem = problems.get(config.problem)
-        data = sample(problem, config.seed, config.n_train, config.n_val, config.n_test, dtype=model.mean.dtype)
+        data = of(self.config)
         error = (model(data.train.x) - data.train.y).square().mean().item()
         finite = [value for _, value in self.curve("train/mse") if not math.isnan(value)]
         if "kept" in self.tags:
             finite = finite[: int(self.metrics["kept/epoch"])]
+        if "val/best_epoch" in self.metrics:
+            finite = finite[: int(self.metrics["val/best_epoch"])]
         if not math.isfinite(error):
             yield "the checkpoint is not finite"
         if finite and not math.isclose(error, finite[-1], rel_tol=1e-12):

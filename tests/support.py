@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
@@ -42,6 +43,21 @@ SMALL: dict[str, dict[str, Any]] = {
 def small(model: str, **fields: Any) -> RunConfig:
     """A configuration of that model that trains in a fraction of a second."""
     return resolve({"model": model, "problem": "poisson_2d_sin", "epochs": 8, **FEW_POINTS, **SMALL[model], **fields})
+
+
+def write_line(path: Path, rows: int = 60, noise: float = 0.1, seed: int = 0) -> str:
+    """Write a CSV file with the rows of a plane, y = 1 + 2 a - 3 b, and normal noise on y. Gives its path."""
+    random = np.random.default_rng(seed)
+    a, b = random.uniform(-1, 1, (2, rows))
+    y = 1 + 2 * a - 3 * b + noise * random.standard_normal(rows)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        "\n".join(
+            ["a,b,y", *(f"{x!r},{z!r},{t!r}" for x, z, t in zip(a.tolist(), b.tolist(), y.tolist(), strict=True))]
+        )
+        + "\n"
+    )
+    return str(path)
 
 
 def parts(config: RunConfig) -> tuple[Regressor, Data]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from torch import Tensor
 
 from harness import problems
 from harness.data import Data, Sample, dense_points, sample
+from harness.data import of as data_of
 from harness.errors import BadInput
+from harness.presets import resolve
 from harness.problems import Problem
 from harness.seeds import generator
 
@@ -167,3 +170,31 @@ def test_axes_of_randomness_are_independent_streams_and_the_global_one_is_not_to
     assert len({tuple(values) for values in draws.values()}) == 3
     assert torch.rand(4, generator=generator(0, "data/val")).tolist() == draws["data/val"]
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def rows_of(sample: Sample) -> set[tuple[float, ...]]:
+    return set(map(tuple, sample.x.tolist()))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_equal_inputs_are_all_in_one_part_so_that_no_answer_leaks(tmp_path: Path, seed: int) -> None:
+    lines = [f"{i % 20},{i % 4},{i}" for i in range(60)]  # each input three times
+    (tmp_path / "repeated.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
+    data = data_of(resolve({"data": tmp_path / "repeated.csv", "outputs": "y", "seed": seed}))
+    train, val, test = (rows_of(sample) for sample in (data.train, data.val, data.test))
+    assert not train & val
+    assert not train & test
+    assert not val & test
+    assert len(data.train.x) + len(data.val.x) + len(data.test.x) == 60
+    assert data.dense is data.test
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_a_group_are_all_in_one_part_so_that_no_patient_leaks(tmp_path: Path, seed: int) -> None:
+    lines = [f"{i % 12},{i},{i * i}" for i in range(60)]
+    (tmp_path / "grouped.csv").write_text("\n".join(["patient,a,y", *lines]) + "\n")
+    path = tmp_path / "grouped.csv"
+    data = data_of(resolve({"data": path, "outputs": "y", "group_column": "patient", "seed": seed}))
+    patients = [{row[0] % 12 for row in rows_of(sample)} for sample in (data.train, data.val, data.test)]
+    assert sum(map(len, patients)) == 12
+    assert sorted(set().union(*patients)) == list(range(12))

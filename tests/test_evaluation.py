@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow import MlflowClient
+from mlflow.entities import Metric
 from torch import Tensor, nn
 
 from harness import problems
 from harness.data import Sample, dense_points, scale2
-from harness.evaluation import as_grid, evaluate, roughness_ratio
+from harness.evaluation import as_grid, evaluate, metric_names, roughness_ratio
 from harness.models import Regressor
 from harness.problems import Problem
+from tests.figures.support import rows
 
 
 class Function(nn.Module):
@@ -98,6 +102,30 @@ def test_h1_sees_a_ripple_that_l2_hardly_sees() -> None:
     assert metrics["final/h1_rel"] > 5e-2
 
 
+@pytest.mark.parametrize("colours", [1, 3])
+def test_the_psnr_of_a_picture_is_that_of_its_held_out_pixels_for_a_peak_of_one(colours: int) -> None:
+    corners = np.array([[-1.0, 1.0], [1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
+    values = np.linspace(0, 1, 4 * colours).reshape(4, colours)
+    problem = rows(corners, values, ("x", "y"), ("r", "g", "b")[:colours], image=(2, 2))
+    held_out = Sample(torch.from_numpy(corners[:3]), torch.from_numpy(values[:3]))
+    errors = torch.full((colours,), 0.01, dtype=torch.float64)
+    errors[0] = 0.03
+    off = Regressor(Function(lambda x: held_out.y + errors), -1, 1)
+    mse = (0.03**2 + (colours - 1) * 0.01**2) / colours
+    assert evaluate(off, problem, held_out)["final/psnr"] == pytest.approx(-10 * math.log10(mse))
+    exact = Regressor(Function(lambda x: held_out.y), -1, 1)
+    assert evaluate(exact, problem, held_out)["final/psnr"] == 200.0, "the floor of the MSE"
+    lost = Regressor(Function(lambda x: held_out.y * math.nan), -1, 1)
+    assert math.isnan(evaluate(lost, problem, held_out)["final/psnr"])
+
+
+def test_rows_that_are_no_picture_have_no_psnr() -> None:
+    numbers = np.linspace(0, 1, 4)[:, None]
+    problem = rows(numbers, numbers, ("a",), ("b",))
+    sample = Sample(torch.from_numpy(numbers), torch.from_numpy(numbers))
+    assert "final/psnr" not in evaluate(Regressor(Function(lambda x: x), 0, 1), problem, sample)
+
+
 def test_only_2d_problems_have_a_roughness() -> None:
     assert "final/roughness_ratio" not in judged(problems.get("polynomial"), lambda x: x)
 
@@ -173,3 +201,17 @@ def test_a_float32_model_is_judged_in_float64() -> None:
     single = evaluate(model, problem, Sample(x, problem.target(x)))
     double = judged(problem, lambda x: x[:, :1])
     assert single["final/dense_mse"] == pytest.approx(double["final/dense_mse"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [("a$b", "a?b"), (".", ".."), ("a" * 300 + "1", "a" * 300 + "2"), ("a/b", "a:b"), ("größe", "速度"), ("a?", "a_1")],
+)
+def test_outputs_of_any_name_have_metrics_that_mlflow_takes_each_its_own(
+    outputs: tuple[str, ...], store: MlflowClient
+) -> None:
+    names = [f"final/dense_nmse/{name}" for name in metric_names(outputs)]
+    run = store.create_run("0")
+    store.log_batch(run.info.run_id, metrics=[Metric(name, 1.0, 0, 0) for name in names])
+    assert sorted(store.get_run(run.info.run_id).data.metrics) == sorted({*names})
+    assert len({*names}) == len(outputs)

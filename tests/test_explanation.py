@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness import cli
 from harness.explanation import comments, explain
 from harness.presets import names, text_of
-from tests.support import MODELS
+from tests.support import MODELS, write_line
 
 
 def test_each_value_has_its_origin() -> None:
@@ -71,3 +73,15 @@ def test_the_command_prints_it_and_trains_nothing(capsys: pytest.CaptureFixture[
     assert ended.value.code == 0
     assert "lr = 0.5  (given)\n" in out
     assert "k = 5  (preset tuned, models.kan)  # cubic" in out
+
+
+def test_what_a_file_decides_is_said_to_be_of_the_file(capsys: pytest.CaptureFixture[str], outside: Path) -> None:
+    path = write_line(outside / "data" / "plane.csv", rows=100)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "--explain", "--data", path, "--outputs", "y", "--n_val", "15"])
+    out = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "problem = plane  (the file)\n" in out
+    assert "n_train = 70  (the file)\n" in out
+    assert "n_val = 15  (given)\n" in out
+    assert "outputs = y  (given)\n" in out

@@ -13,9 +13,8 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from harness import prediction
 from harness.errors import BadInput
-from harness.models import load_checkpoint
+from harness.models import load_checkpoint, regressor
 from harness.prediction import predict
 from harness.presets import resolve
 from harness.run import run
@@ -56,7 +55,7 @@ def test_predictions_are_the_model_s_in_raw_units_beside_the_file_s_own_columns(
         (mlflow.pyfunc, "load_model"),
     ):
         monkeypatch.setattr(place, name, execute)
-    monkeypatch.setattr(prediction, "AT_ONCE", 7)
+    monkeypatch.setattr(regressor, "CHUNK", 7)
     done = predict(run_id, "new.parquet", "out.parquet")
     assert (done.run_id, done.outcome, done.rows) == (run_id, "completed", 40)
     found = pd.read_parquet("out.parquet")

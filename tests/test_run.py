@@ -8,10 +8,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from mlflow import MlflowClient
+from PIL import Image
 
 import studies.study_config
 from harness.errors import BadInput
@@ -24,7 +26,7 @@ from harness.run import find_device, run, stop_on_signals
 from harness.training import BaseStarted, Epoch, Event
 from studies.driver import tune
 from tests.contract import shortfalls
-from tests.support import FEW_POINTS, MODELS, all_runs, only_run, parts, small
+from tests.support import FEW_POINTS, MODELS, SMALL, all_runs, only_run, parts, small, write_line
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -38,6 +40,33 @@ def test_a_run_of_each_model_keeps_the_contract(model: str, store: MlflowClient,
     logged = only_run(store).data.metrics
     for name, value in result.metrics.items():
         assert logged[name] == value
+
+
+@pytest.mark.parametrize("model", ["mlp", "kan"])
+def test_a_run_on_the_rows_of_a_file_keeps_the_contract_and_does_not_say_where_the_file_is(
+    model: str, store: MlflowClient, tmp_path: Path
+) -> None:
+    path = write_line(tmp_path / "where_i_keep_it" / "plane.csv")
+    config = resolve({"model": model, "data": path, "outputs": "y", "epochs": 4, "patience": 3, **SMALL[model]})
+    result = run(config)
+    assert result.ending.outcome is Outcome.COMPLETED, result.ending
+    assert shortfalls(store, result.run_id, config, tmp_path / "out") == []
+    assert only_run(store).info.run_name.startswith(f"{model}-plane-tuned-epochs4")
+    assert only_run(store).data.params["cfg/data"] == "plane.csv"
+
+
+def test_a_run_on_a_picture_keeps_the_contract_and_says_its_psnr(store: MlflowClient, tmp_path: Path) -> None:
+    (tmp_path / "where_i_keep_it").mkdir()
+    path = tmp_path / "where_i_keep_it" / "slope.png"
+    Image.fromarray(np.linspace(0, 255, 8 * 12).reshape(8, 12).astype(np.uint8)).save(path)
+    config = resolve({"model": "siren", "data": path, "epochs": 3, "width": 8, "depth": 2})
+    result = run(config)
+    assert shortfalls(store, result.run_id, config, tmp_path / "out") == []
+    tracked = only_run(store)
+    assert "outputs" not in tracked.info.run_name, "since nobody has given them"
+    psnr = -10 * math.log10(result.metrics["final/dense_mse"])
+    assert result.metrics["final/psnr"] == pytest.approx(psnr)
+    assert f"Their PSNR is {psnr:.1f} dB." in tracked.data.tags["mlflow.note.content"]
 
 
 def test_a_run_whose_shape_was_chosen_with_knowledge_of_the_target_says_so(store: MlflowClient) -> None:

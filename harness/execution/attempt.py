@@ -98,7 +98,12 @@ def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempt
     from harness.tracking.results import result_of
     from harness.tracking.store import open_store, trust
 
-    config = resolve(task.fields)
+    try:
+        config = resolve(task.fields)
+    except BadInput as error:
+        if not task.fields.get("data"):
+            raise
+        return Attempted(task.fingerprint, Outcome.ERROR, reason=f"{_changed(task)}: {error}")
     trust(task.store)
     client = open_store()
     claimed = claim(client, task.fingerprint, task.experiment_id, run_name(config), task.tags, task.since)
@@ -121,9 +126,7 @@ def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempt
     twin = None if task.twin is None else Twin(*task.twin)
     try:
         if config.data and fingerprint_of(config) != task.fingerprint:
-            raise BadInput(
-                f"data = {PurePath(config.data).name!r} has changed since this cell was planned; start again."
-            )
+            raise BadInput(f"{_changed(task)}; start again.")
         done = run(config, listener, tags=task.tags, run_id=claimed.run_id, twin=twin)
     except BadInput as error:
         # Found before the run began, so that the run that was claimed is still open.
@@ -138,3 +141,7 @@ def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempt
         done.metrics.get("final/log10_nmse"),
         time.monotonic() - started,
     )
+
+
+def _changed(task: Task) -> str:
+    return f"data = {PurePath(task.fields['data']).name!r} has changed since this cell was planned"

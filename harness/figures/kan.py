@@ -11,23 +11,35 @@ import torch
 from torch import Tensor
 
 from harness.figures.drawing import BLACK, BLUE, GREY, Float64, axes_at, blank
+from harness.figures.quantities import label
 from harness.models import KAN
+from harness.problems import Problem
 from harness.problems.problem import names_of_inputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST = 10_000
+"""Points that the functions are drawn at, and that the scores are of."""
 
-def kan_figure(network: KAN, inputs: Tensor, title: str) -> Figure:
-    """A KAN as a diagram: each live edge with its function, the darker the higher its attribution score; cut edges dotted."""
+
+def kan_figure(network: KAN, inputs: Tensor, title: str, problem: Problem | None = None) -> Figure:
+    """A KAN as a diagram: each live edge with its function, the darker the higher its attribution score; cut edges dotted.
+
+    Inputs and outputs have the names of the ``problem``. Of very many points some are drawn: a curve needs no more.
+    """
+    inputs = inputs[:: -(-len(inputs) // MOST)]
     sizes = [layer.mask.shape[0] for layer in network] + [list(network)[-1].mask.shape[1]]
     edges = max(a * b for a, b in itertools.pairwise(sizes))
-    width, height = 3.2 + 3.0 * (len(sizes) - 1), min(2.2 + 0.55 * edges, 9.0)
+    names = _names(sizes, problem)
+    between = (3.2 + 3.0 * (len(sizes) - 1)) / (len(sizes) - 0.5)
+    left, right = (max(0.25 * between, 0.3 + 0.09 * max(map(len, ends))) for ends in (names[0], names[-1]))
+    width, height = left + between * (len(sizes) - 1) + right, min(2.2 + 0.55 * edges, 9.0)
     total = sum(layer.mask.numel() for layer in network)
     figure = blank(width, height, f"{title}\nG = {network.grid}, {network.active_edges()} live edges of {total}")
     axes = axes_at(figure, 0, 0, width, height - 0.5)
-    axes.set(xlim=(-0.25, len(sizes) - 0.75), ylim=(-0.02, 1.02))
+    axes.set(xlim=(-left / between, len(sizes) - 1 + right / between), ylim=(-0.02, 1.02))
     axes.axis("off")
     heights = [[(i + 0.5) / size for i in range(size)] for size in sizes]
     _, scores = network.attribute(inputs)
@@ -37,23 +49,23 @@ def kan_figure(network: KAN, inputs: Tensor, title: str) -> Figure:
                 axes, index, heights[index], heights[index + 1], inputs, layer.edges(inputs), layer.mask, scores[index]
             )
             inputs = layer(inputs)
-    names = [
-        list(names_of_inputs(sizes[0])),
-        *[[""] * size for size in sizes[1:-1]],
-        ["f"] if sizes[-1] == 1 else [f"f{output}" for output in range(1, sizes[-1] + 1)],
-    ]
     for column, (ys, labels) in enumerate(zip(heights, names, strict=True)):
         axes.plot([column] * len(ys), ys, "o", color=BLACK, markersize=6, zorder=4)
-        for y, label in zip(ys, labels, strict=True):
-            axes.annotate(
-                label,
-                (column, y),
-                xytext=(-12 if column == 0 else 9, -4),
-                textcoords="offset points",
-                fontsize=11,
-                fontstyle="italic",
-            )
+        side, shift = ("right", -7) if column == 0 else ("left", 9)
+        for y, name in zip(ys, labels, strict=True):
+            place = {"xytext": (shift, -4), "textcoords": "offset points", "ha": side}
+            axes.annotate(name, (column, y), **place, fontsize=11, fontstyle="italic")
     return figure
+
+
+def _names(sizes: list[int], problem: Problem | None) -> list[list[str]]:
+    """Of the nodes of each layer; those of hidden ones are empty."""
+    inputs, outputs = list(names_of_inputs(sizes[0])), ["f"]
+    if problem is not None:
+        inputs, outputs = ([label(problem, name) for name in ends] for ends in (problem.inputs, problem.outputs))
+    elif sizes[-1] > 1:
+        outputs = [f"f{output}" for output in range(1, sizes[-1] + 1)]
+    return [inputs, *([""] * size for size in sizes[1:-1]), outputs]
 
 
 def _draw_layer(

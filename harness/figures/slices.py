@@ -36,7 +36,8 @@ class Slice:
     @property
     def range(self) -> Float64:
         """How much each output varies along it, by the target where there is one."""
-        found: Float64 = np.max([np.ptp(values, axis=0) for values in self.target or self.model], axis=0)
+        with np.errstate(invalid="ignore"):
+            found: Float64 = np.max([np.ptp(values, axis=0) for values in self.target or self.model], axis=0)
         return found
 
 
@@ -103,12 +104,13 @@ def _slice(problem: Problem, data: Data, model: Model, through: tuple[Float64, F
 
 
 def _limits(problem: Problem, data: Data, found: list[Slice], output: int) -> tuple[float, float]:
-    """One scale for all slices of an output, that of the target; of rows, theirs. The prediction never sets it."""
+    """One scale for all slices of an output, that of its finite target; of rows, theirs. The prediction never sets it."""
     if problem.table is not None:
         values = numbers(data.train.y)[:, output]
     else:
         values = np.concatenate([curve[:, output] for each in found for curve in each.target])
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (-1.0, 1.0)
     spread = (high - low) or abs(high) or 1.0
     return low - 0.12 * spread, high + 0.12 * spread
 

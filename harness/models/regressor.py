@@ -12,6 +12,9 @@ from harness.models.interface import Inputs, Outputs
 from harness.models.jets import Jacobian, Seeds
 from harness.problems.rows import Jet
 
+CHUNK = 2**14
+"""Points that a model takes at once, where there are many: a network keeps up to ten kB of each, more with a graph."""
+
 
 class Regressor(nn.Module):
     """``y = mean + std * network((x - centre) / half_width)``.
@@ -46,6 +49,11 @@ class Regressor(nn.Module):
     def forward(self, x: Inputs) -> Outputs:
         """Predictions of shape ``(points, outputs)`` for inputs of shape ``(points, dimension)``."""
         return self.raw(self.network(self.scaled(x)))
+
+    @torch.no_grad()
+    def predict(self, x: Inputs) -> Outputs:
+        """As :meth:`forward`, without a graph, and in parts, so that memory does not grow with what happens in the layers."""
+        return torch.cat([self(part) for part in x.split(CHUNK)])
 
     def raw(self, outputs: Outputs) -> Outputs:
         """The network's outputs in the units of the target."""

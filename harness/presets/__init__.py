@@ -175,7 +175,7 @@ def by_hand(config: RunConfig) -> dict[str, Any]:
     deciding = {name: value for name, value in differing().items() if name in DECIDING}
     chosen |= deciding
     rest = differing()
-    named = {*deciding, *rest, *(["outputs"] if config.data else [])}
+    named = {*deciding, *rest, *(["outputs"] if config.outputs else [])}
     return {name: value for name, value in config.values().items() if name in named}
 
 

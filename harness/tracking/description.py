@@ -58,6 +58,8 @@ def _beside(config: RunConfig, problem: Problem, metrics: Mapping[str, float]) -
     if problem.table is not None:
         rows = "pixels" if problem.table.image else "rows"
         lines[-1] += f" Errors are of {config.n_test:,} {rows} that were held out."
+        if "final/psnr" in metrics:
+            lines[-1] += f" Their PSNR is {metrics['final/psnr']:.1f} dB."
         lines += ["", f"Nothing is known between the {rows}, so there is no H1 error."]
         floor = max((each for each in problem.table.spread if math.isfinite(each)), default=0.0)
         if floor > 0:

@@ -285,7 +285,7 @@ def _at_all(model: Regressor, x: Inputs) -> Callable[[], Outputs]:
     """The model at points that stay the same; what depends on many of them alone is not kept, but made anew."""
     if len(x) <= CHUNK:
         return model.at(x)
-    return lambda: torch.cat([model(part) for part in x.split(CHUNK)])
+    return partial(model.predict, x)
 
 
 def hold(objective: methods.Objective) -> Step:
@@ -299,6 +299,5 @@ def hold(objective: methods.Objective) -> Step:
 
 
 def mse(model: Regressor, x: Tensor, y: Tensor) -> Tensor:
-    """Mean squared error, in the raw units of the target."""
-    error: Tensor = model(x) - y
-    return error.square().mean()
+    """Mean squared error, in the raw units of the target, without a graph."""
+    return (model.predict(x) - y).square().mean()

@@ -19,11 +19,10 @@ from harness.methods.vectors import Vector, flat
 from harness.models import Regressor, jets
 from harness.models.interface import Inputs, Outputs, at
 from harness.models.jets import Jacobian, Seeds
+from harness.models.regressor import CHUNK
 from harness.problems.rows import Jet, Rows
 
 Residuals = Float[Tensor, " rows"]
-CHUNK = 2**16
-"""Points that an evaluation takes at once: what a network keeps of each for the gradient is up to some kB."""
 
 
 @runtime_checkable
@@ -221,13 +220,15 @@ class Objective:
         return [math.sqrt(block.weight * self.rows / len(block)) for block in self.blocks]
 
     @functools.cached_property
-    def _chunks(self) -> list[tuple[Block, float]]:
-        """The blocks in parts of at most ``CHUNK`` points, each with its share of the block; none where all are small."""
+    def _chunks(self) -> list[tuple[Block, float, float]]:
+        """The blocks in parts of at most ``CHUNK`` points, each with its share of the block and the block's factor; none where
+        all are small.
+        """
         if self.penalised is not None or all(block.points <= CHUNK for block in self.blocks):
             return []
         return [
-            (block.part(slice(start, start + CHUNK)), min(CHUNK, block.points - start) / block.points)
-            for block in self.blocks
+            (block.part(slice(start, start + CHUNK)), min(CHUNK, block.points - start) / block.points, factor)
+            for block, factor in zip(self.blocks, self._factors, strict=True)
             for start in range(0, block.points, CHUNK)
         ]
 
@@ -261,7 +262,7 @@ class Objective:
     def _evaluate_in_chunks(self) -> Tensor:
         """As :meth:`evaluate`, but what one chunk keeps for its gradient is gone before the next."""
         value = torch.zeros_like(self.parameters[0].detach().flatten()[0])
-        for block, share in self._chunks:
+        for block, share, _ in self._chunks:
             part = block.weight * share * block.mean_square(block.look())
             part.backward()
             value += part.detach()
@@ -272,6 +273,9 @@ class Objective:
     def attempt(self) -> tuple[Residuals, float]:
         """Residuals and F where the parameters are now, without a gradient; one evaluation. Either may be not finite."""
         self.count()
+        if self._chunks:
+            residuals = self._residuals_in_chunks()
+            return residuals, residuals.square().mean().item()
         looks, penalty = self._look()
         residuals = self._residuals(looks)
         value = residuals.square().mean()
@@ -280,11 +284,18 @@ class Objective:
     def residuals(self) -> tuple[Residuals, Vector | None]:
         """Residuals, and the gradient of R where there is one; one evaluation."""
         self.count()
+        if self._chunks:
+            return self._residuals_in_chunks(), None
         looks, penalty = self._look()
         slope = None
         if penalty is not None:
             slope = flat(torch.autograd.grad(penalty, self.parameters, materialize_grads=True))
         return self._residuals([jet.detached() for jet in looks]), slope
+
+    @torch.no_grad()
+    def _residuals_in_chunks(self) -> Residuals:
+        """All of them, in their order."""
+        return torch.cat([_times(factor, block.residuals(block.look())) for block, _, factor in self._chunks])
 
     def jacobian(self, start: int, stop: int) -> Jacobian:
         """The derivative of these residuals in the parameters."""
@@ -306,9 +317,8 @@ class Objective:
 
     def _pull_back_in_chunks(self, w: Residuals) -> Vector:
         total, first = torch.zeros_like(flat(self.parameters)), 0
-        of_block = {block.name: factor for block, factor in zip(self.blocks, self._factors, strict=True)}
-        for block, _ in self._chunks:
-            residuals = of_block[block.name] * block.residuals(block.look())
+        for block, _, factor in self._chunks:
+            residuals = _times(factor, block.residuals(block.look()))
             part = w[first : first + len(residuals)]
             total += flat(torch.autograd.grad(residuals, self.parameters, part, materialize_grads=True))
             first += len(residuals)

@@ -38,7 +38,7 @@ from harness.presets import digest
 from harness.run import Stop, run
 from harness.terminal import results, summarise_benchmark
 from harness.tracking.liveness import owner_tag, this_process
-from tests.support import all_runs, only_run
+from tests.support import all_runs, only_run, write_line
 
 SUITE = """
 summary: Cells that take a moment.
@@ -336,6 +336,25 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
 
     forced = benchmark(config.model_copy(update={"force": True, "models": ("siren",)}))
     assert forced.state.computed == 1
+
+
+def test_a_benchmark_learns_the_rows_of_a_file_once_and_anew_when_they_change(
+    store: MlflowClient, tmp_path: Path
+) -> None:
+    data = tmp_path / "data" / "plane.csv"
+    path = tmp_path / "rows.yaml"
+    path.write_text(SUITE.partition("variants:")[0] + "variants: [{models: [siren], fields: {width: 4}}]\n")
+    given = {"suite": str(path), "seeds": "1", "workers": "1", "data": write_line(data), "outputs": "y"}
+    result = benchmark(configure(given))
+    assert result.state.counts()["completed"] == 1
+    assert [str(cell) for cell in result.state.cells.values()] == ["siren on plane, tuned, seed 0"]
+    parent = store.get_run(result.parent)
+    assert [name for name in parent.data.metrics if "plane" in name] == ["log10_nmse/plane/siren-tuned"]
+    assert str(data.parent) not in str([run.data for run in all_runs(store)])
+
+    assert benchmark(configure(given)).state.computed == 0
+    write_line(data, seed=1)
+    assert not {*plan(configure(given))} & {*result.state.cells}
 
 
 def test_a_fault_in_the_middle_closes_the_benchmark_s_run(config: BenchmarkConfig, store: MlflowClient) -> None:

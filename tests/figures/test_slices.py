@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
+from harness import problems
 from harness.figures import slices_figure
 from tests.figures.support import formula, named, points_of, rendered
 
@@ -66,3 +68,21 @@ def test_each_output_has_its_row_on_its_own_scale_with_names_and_units() -> None
     assert {"mass", "speed (m/s)", "area", "lift", "drag (10⁵ N)"} <= set(words)
     assert len(figure.axes) == 6
     assert len({axes.get_ylim() for axes in figure.axes}) == 2
+
+
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_target_that_is_not_finite_on_a_slice_sets_no_limit(bad: float, everywhere: bool) -> None:
+    def target(x: Tensor) -> Tensor:
+        pole = (x[:, :1] >= (-1.0 if everywhere else 0.9)).expand(-1, 1)
+        return torch.where(pole, torch.full_like(x[:, :1], bad), x.sum(dim=1, keepdim=True))
+
+    problem = formula(target, 3)
+    figure = slices_figure(problem, points_of(formula(weighted, 3)), lambda x: x[:, :1], "t")
+    rendered(figure)
+    assert all(math.isfinite(limit) for axes in figure.axes for limit in axes.get_ylim())
+
+
+def test_the_target_of_feynman_with_poles_is_drawn() -> None:
+    problem = problems.get("feynman_jackson_3_45")
+    rendered(slices_figure(problem, points_of(problem), problem.target, "t"))

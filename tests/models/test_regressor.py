@@ -19,6 +19,7 @@ from harness.families import Family, register
 from harness.models import KAN, Regressor, build, try_networks
 from harness.models.interface import active_parameters, parameters
 from harness.presets import resolve
+from tests.figures.support import rows
 from tests.support import MODELS, parts, small
 
 
@@ -27,6 +28,34 @@ def test_inputs_are_scaled_to_the_unit_box_and_outputs_to_raw_units() -> None:
     x = torch.tensor([[2.0], [4.0], [6.0]], dtype=torch.float64)
     assert identity.scaled(x).flatten().tolist() == [-1.0, 0.0, 1.0]
     assert identity(x).flatten().tolist() == [7.0, 10.0, 13.0]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_predictions_of_many_points_are_made_in_parts(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, data = parts(small(model))
+    asked: list[int] = []
+    monkeypatch.setattr("harness.models.regressor.CHUNK", 7)
+    whole.register_forward_pre_hook(lambda _, given: asked.append(len(given[0])))
+    found = whole.predict(data.train.x)
+    assert (max(asked), sum(asked)) == (7, len(data.train.x))
+    assert not found.requires_grad
+    assert torch.allclose(found, whole(data.train.x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+@pytest.mark.parametrize("model", MODELS)
+def test_an_input_that_is_the_same_in_all_training_rows_is_shifted_and_not_divided_by_nothing(
+    model: str, standardise: bool
+) -> None:
+    x = torch.linspace(0, 1, 20, dtype=torch.float64)[:, None]
+    train = Sample(torch.hstack([x, torch.full_like(x, 5.0)]), x**2)
+    held_out = torch.tensor([[0.5, 5.0], [0.5, 7.0]], dtype=torch.float64)
+    rows_ = np.vstack([train.x.numpy(), held_out.numpy()])
+    problem = rows(rows_, rows_[:, :1], ("varies", "does_not"), ("y",))
+    built = build(small(model, standardise=standardise), problem, train)
+    assert built.scaled(train.x)[:, 1].unique().tolist() == [-1.0]
+    assert built.scaled(held_out)[:, 1].tolist() == [-1.0, 3.0], "a unit of the file is half of the scale"
+    assert built(held_out).isfinite().all()
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -12,7 +12,7 @@ from harness import cli
 from harness.execution.executors import ExecutorConfig
 from studies.study_config import StudyConfig
 from tests.studies.support import QUICK
-from tests.support import ROOT, all_runs, as_options
+from tests.support import ROOT, all_runs, as_options, write_line
 
 Captured = pytest.CaptureFixture[str]
 SMALL = as_options({**QUICK, "problem": "poisson_1d_sin", "seeds": 1, "workers": 1})
@@ -72,6 +72,14 @@ def test_a_study_says_how_each_trial_ended_what_was_best_and_where_to_look(
     ):
         assert words in out, out
     assert "mlflow ui --backend-store-uri" in out
+
+
+def test_a_study_learns_the_rows_of_a_file(store: MlflowClient, capsys: Captured, outside: Path) -> None:
+    data = ("--data", write_line(outside / "data" / "plane.csv"), "--outputs", "y", "--epochs", "20")
+    assert call("study", *data, "--seeds", "1", "--workers", "1", "--trials", "1") == 0
+    assert "1 of 1  trial 0  complete" in capsys.readouterr().out
+    (run,) = [run for run in all_runs(store) if "fingerprint" in run.data.tags]
+    assert (run.data.params["cfg/problem"], run.data.params["cfg/data"]) == ("plane", "plane.csv")
 
 
 def test_the_entry_point_has_the_fields_with_their_defaults() -> None:

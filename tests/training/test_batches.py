@@ -11,6 +11,7 @@ from torch import Tensor
 
 from harness.methods.vectors import flat
 from harness.presets import resolve
+from harness.problems.rows import Jet
 from harness.training import Epoch, rows, train
 from harness.training.loop import Training
 from harness.training.rows import Block, Declared, Fit, Objective
@@ -72,6 +73,36 @@ def test_an_evaluation_in_chunks_is_that_of_all_points(model: str, chunk: int, m
             assert value == pytest.approx(expected, rel=1e-12)
             assert torch.allclose(found, of_expected, rtol=1e-9, atol=1e-12)
             assert torch.allclose(objective.pull_back(w), pulled, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_residuals_in_chunks_are_those_of_all_points_and_keep_no_graph(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for make in (lambda: objective_of(model), lambda: lowered(model)):
+        expected, (attempted, value) = make().residuals()[0], make().attempt()
+        with monkeypatch.context() as patch:
+            patch.setattr(rows, "CHUNK", 7)
+            objective = make()
+            looked: list[int] = []
+            for block, _, _ in objective._chunks:
+                patch.setattr(type(block), "look", _counted(type(block).look, looked))
+            found, slope = objective.residuals()
+            again, of_again = objective.attempt()
+        assert slope is None
+        assert max(looked) <= 7, "never more points than a chunk has"
+        assert not found.requires_grad
+        assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
+        assert torch.allclose(again, attempted, rtol=1e-12, atol=1e-12)
+        assert of_again == pytest.approx(value, rel=1e-12)
+
+
+def _counted(look: Callable[[Any], Jet], looked: list[int]) -> Callable[[Any], Jet]:
+    def counting(block: Block) -> Jet:
+        looked.append(block.points)
+        return look(block)
+
+    return counting
 
 
 def test_adam_in_batches_takes_a_step_a_batch_and_learns_more_in_an_epoch() -> None:
