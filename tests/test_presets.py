@@ -106,7 +106,7 @@ def test_an_empty_problem_is_the_default_or_the_rows_of_the_file(tmp_path: Path)
     file = tmp_path / "a table.csv"
     file.write_text("a,b\n" + "\n".join(f"{i},{i * i}" for i in range(30)))
     assert resolve({"problem": "", "data": str(file), "outputs": "b"}).problem == "a_table"
-    with pytest.raises(BadInput, match="problem = 'sin_freq1' is a declared problem; beside data = 'a table.csv'"):
+    with pytest.raises(BadInput, match=r"problem = 'sin_freq1' is a declared problem; beside data = 'a table\.csv'"):
         resolve({"problem": "sin_freq1", "data": str(file), "outputs": "b"})
 
 
