@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ def kan_figure(network: KAN, inputs: Tensor, title: str, problem: Problem | None
         axes.plot([column] * len(ys), ys, "o", color=BLACK, markersize=6, zorder=4)
         side, shift = ("right", -7) if column == 0 else ("left", 9)
         for y, name in zip(ys, labels, strict=True):
-            place = {"xytext": (shift, -4), "textcoords": "offset points", "ha": side}
+            place: dict[str, Any] = {"xytext": (shift, -4), "textcoords": "offset points", "ha": side}
             axes.annotate(name, (column, y), **place, fontsize=11, fontstyle="italic")
     return figure
 

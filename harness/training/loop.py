@@ -19,10 +19,11 @@ from harness.methods import METHODS, Step
 from harness.methods.vectors import gradient_norm, norm
 from harness.models import Regressor, interface, jets
 from harness.models.interface import Inputs, Outputs
+from harness.models.regressor import CHUNK
 from harness.problems.rows import Jet
 from harness.seeds import generator
 from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted, Taken
-from harness.training.rows import CHUNK, Block, Fit, Objective, declared
+from harness.training.rows import Block, Fit, Objective, declared
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from matplotlib.collections import LineCollection
@@ -23,7 +24,7 @@ def drawn(problem: Problem, points: int = 50, *, named: bool = True) -> tuple[li
     x = torch.linspace(-1, 1, points, dtype=torch.float64)[:, None].expand(-1, problem.dimension)
     figure = kan_figure(network, x, "t", problem) if named else kan_figure(network, x, "t")  # type: ignore[arg-type]
     curves = [path for each in figure.axes[0].findobj(LineCollection) for path in each.get_paths()]
-    return rendered(figure), max(len(path.vertices) for path in curves)
+    return rendered(figure), max(len(np.asarray(path.vertices)) for path in curves)
 
 
 @pytest.mark.parametrize(

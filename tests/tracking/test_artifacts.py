@@ -30,7 +30,9 @@ def test_a_dataset_is_described_as_by_mlflow_which_looks_at_every_number(
     sample = Sample(x, x[:, : len(problem.outputs)])
     run = store.create_run("0")
     write_datasets(store, run, problem, {("mine", "train"): sample})
-    ((found,),) = [store.get_run(run.info.run_id).inputs.dataset_inputs]
+    inputs = store.get_run(run.info.run_id).inputs
+    assert inputs is not None
+    (found,) = inputs.dataset_inputs
     frame = pd.DataFrame(np.hstack([sample.x, sample.y]), columns=columns)
     expected = from_pandas(frame, name="mine", targets=columns[2], digest=sample.digest)._to_mlflow_entity()
     assert dict(found.dataset) == dict(expected)

@@ -79,7 +79,8 @@ def test_an_evaluation_in_chunks_is_that_of_all_points(model: str, chunk: int, m
 def test_residuals_in_chunks_are_those_of_all_points_and_keep_no_graph(
     model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for make in (lambda: objective_of(model), lambda: lowered(model)):
+    kinds: list[Callable[[], Objective]] = [lambda: objective_of(model), lambda: lowered(model)]
+    for make in kinds:
         expected, (attempted, value) = make().residuals()[0], make().attempt()
         with monkeypatch.context() as patch:
             patch.setattr(rows, "CHUNK", 7)
