@@ -90,7 +90,6 @@ def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempt
     ``listener`` is that of :func:`harness.run.run`.
     """
     from harness.after import Twin
-    from harness.fingerprint import fingerprint_of
     from harness.presets import resolve
     from harness.run import run
     from harness.tracking.claims import Busy, Done, claim, close
@@ -98,12 +97,9 @@ def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempt
     from harness.tracking.results import result_of
     from harness.tracking.store import open_store, trust
 
-    try:
-        config = resolve(task.fields)
-    except BadInput as error:
-        if not task.fields.get("data"):
-            raise
-        return Attempted(task.fingerprint, Outcome.ERROR, reason=f"{_changed(task)}: {error}")
+    if reason := _of_changed_file(task):
+        return Attempted(task.fingerprint, Outcome.ERROR, reason=reason)
+    config = resolve(task.fields)
     trust(task.store)
     client = open_store()
     claimed = claim(client, task.fingerprint, task.experiment_id, run_name(config), task.tags, task.since)
@@ -125,8 +121,6 @@ def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempt
     started = time.monotonic()
     twin = None if task.twin is None else Twin(*task.twin)
     try:
-        if config.data and fingerprint_of(config) != task.fingerprint:
-            raise BadInput(f"{_changed(task)}; start again.")
         done = run(config, listener, tags=task.tags, run_id=claimed.run_id, twin=twin)
     except BadInput as error:
         # Found before the run began, so that the run that was claimed is still open.
@@ -143,5 +137,16 @@ def attempt(task: Task, listener: EventListener = lambda event: None) -> Attempt
     )
 
 
-def _changed(task: Task) -> str:
-    return f"data = {PurePath(task.fields['data']).name!r} has changed since this cell was planned"
+def _of_changed_file(task: Task) -> str:
+    """Why the rows of the cell's file are not those that it was planned for; nothing where they are, and without a file."""
+    from harness.fingerprint import fingerprint_of
+    from harness.presets import resolve
+
+    if not task.fields.get("data"):
+        return ""
+    changed = f"data = {PurePath(task.fields['data']).name!r} has changed since this cell was planned"
+    try:
+        there = fingerprint_of(resolve(task.fields))
+    except BadInput as error:
+        return f"{changed}: {error}"
+    return "" if there == task.fingerprint else f"{changed}; start again."

@@ -73,6 +73,7 @@ def test_names_are_given_or_made() -> None:
         ({"low": (0.0, 0.0, 30.0)}, r"domain \[30.0, 30.0\]; low must be less than high"),
         ({"inputs": ("a", "b"), "units": {}}, "expected: 3, one for each dimension"),
         ({"outputs": ("x1", "small"), "units": {}}, "each needs a name of its own"),
+        ({"inputs": ("a", "target", "c"), "units": {}}, "has an input 'target', which is what the record"),
         ({"outputs": ()}, "each needs a name of its own"),
         ({"units": {"z": "m"}}, "has a unit of 'z', which is none of its inputs and outputs"),
     ],
