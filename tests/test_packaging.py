@@ -75,7 +75,8 @@ def test_mlproject_offers_the_fields_with_their_defaults() -> None:
     parameters = MLPROJECT["entry_points"]["main"]["parameters"]
     assert list(parameters) == ["model", "problem", "preset", "epochs", "seed", "device"]
     for name, parameter in parameters.items():
-        expected = "" if name == "epochs" else str(RunConfig.model_fields[name].default)  # empty: the preset's own
+        empty = ("epochs", "problem")  # the preset's own; the default, or the rows of a file
+        expected = "" if name in empty else str(RunConfig.model_fields[name].default)
         assert parameter["default"] == expected, name
     command = MLPROJECT["entry_points"]["main"]["command"].split()
     words = [word for name in parameters for word in (f"--{name}", f"{{{name}}}")]

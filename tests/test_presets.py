@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 
 from harness import presets
 from harness.config import PrunedKANConfig, SirenConfig
+from harness.errors import BadInput
 from harness.families import FAMILIES
 from harness.families import resolve as resolve_place
 from harness.presets import by_hand, knows_target, load, names, resolve, summary
@@ -96,6 +98,16 @@ def test_the_steps_are_those_of_the_document_and_of_its_command_line(
     assert sum(stages.values()) == config.epochs
     twin = config.twin()
     assert twin is None or (twin.epochs, twin.stages()) == (config.epochs, config.stages())  # type: ignore[attr-defined]  # a KAN's
+
+
+def test_an_empty_problem_is_the_default_or_the_rows_of_the_file(tmp_path: Path) -> None:
+    """MLproject hands it over whether it is given or not."""
+    assert resolve({"problem": ""}) == resolve({})
+    file = tmp_path / "a table.csv"
+    file.write_text("a,b\n" + "\n".join(f"{i},{i * i}" for i in range(30)))
+    assert resolve({"problem": "", "data": str(file), "outputs": "b"}).problem == "a_table"
+    with pytest.raises(BadInput, match=r"problem = 'sin_freq1' is a declared problem; beside data = 'a table\.csv'"):
+        resolve({"problem": "sin_freq1", "data": str(file), "outputs": "b"})
 
 
 @pytest.mark.parametrize("model", MODELS)

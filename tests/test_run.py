@@ -376,7 +376,7 @@ def test_a_figure_that_can_not_be_drawn_is_an_error_and_the_rest_is_written(
     def broken(*args: object) -> None:
         raise RuntimeError("out of ink")
 
-    monkeypatch.setattr("harness.run.heatmap_figure", broken)
+    monkeypatch.setattr("harness.run.draw_picture", broken)
     result = run(small("siren", epochs=2))
     tags = only_run(store).data.tags
     assert tags["outcome"] == "error"

@@ -113,10 +113,10 @@ def _of_rows(config: RunConfig, given: Mapping[str, Any]) -> RunConfig:
 
 
 def stated(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the user gave, without an empty ``epochs``: MLproject hands over whatever it declares, and nothing stands there
-    for the preset's own.
+    """What the user gave, without an empty ``epochs`` or ``problem``: MLproject hands over whatever it declares, and nothing
+    stands there for the preset's own, and for the default or the rows of a file.
     """
-    return {name: value for name, value in given.items() if (name, value) != ("epochs", "")}
+    return {name: value for name, value in given.items() if value != "" or name not in ("epochs", "problem")}
 
 
 def knows_target(config: RunConfig) -> bool:

@@ -46,8 +46,11 @@ AXES = (
 
 def sweep(cells: Iterable[Cell], axis: Axis) -> dict[float, list[Cell]]:
     """The cells of a model on a problem by the value of the field, rising; of several variants at a value, that of least
-    validation error. Empty unless there are two values.
+    validation error. Empty unless it was varied.
     """
+    cells = list(cells)
+    if not any(f"{axis.field}=" in cell.variant for cell in cells):
+        return {}
     by_value: dict[float, list[Cell]] = defaultdict(list)
     for cell in cells:
         if cell.run is not None and (value := cell.run.real(axis.field)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from reports.reading.run import Run
@@ -73,6 +74,18 @@ def with_facts(cells: list[Cell]) -> list[Cell]:
     ]
 
 
+def _decided_by_seed(settings: Collection[Mapping[str, str]]) -> set[str]:
+    """Numbers of points that the split of a file decides: each seed has one, and another seed perhaps another."""
+    if not all(params.get("cfg/data") for params in settings):
+        return set()
+
+    def values(name: str) -> set[tuple[str | None, str | None]]:
+        return {(params.get("cfg/seed"), params.get(name)) for params in settings}
+
+    seeds = {params.get("cfg/seed") for params in settings}
+    return {name for name in ("cfg/n_train", "cfg/n_val", "cfg/n_test") if len(values(name)) == len(seeds)}
+
+
 def with_variants(cells: list[Cell]) -> list[Cell]:
     """The cells, each with the fields by which it differs from others of its model, problem and preset."""
     groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
@@ -83,7 +96,7 @@ def with_variants(cells: list[Cell]) -> list[Cell]:
         settings = {cell.fingerprint: cell.run.params for cell in group if cell.run is not None}
         values: dict[str, set[str | None]] = defaultdict(set)
         for params in settings.values():
-            for name in {*params, *values} - NOT_A_VARIANT:
+            for name in {*params, *values} - NOT_A_VARIANT - _decided_by_seed(settings.values()):
                 values[name].add(params.get(name))
         differing = sorted(name for name, several in values.items() if len(several) > 1)
         for fingerprint, params in settings.items():

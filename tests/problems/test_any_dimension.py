@@ -9,17 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness import problems
 from harness.config import RunConfig
-from harness.data import Sample, dense_points, sample, scales2
+from harness.data import Sample, dense_points, of, sample, scales2
 from harness.errors import BadInput
 from harness.evaluation import evaluate, interval_of_mean, metric_names
-from harness.methods.vectors import flat, move
 from harness.models import Regressor, build
 from harness.presets import resolve
 from harness.problems import Problem
 from harness.training import Epoch, Taken, train
 from harness.training.loop import Training
 from tests.support import MODELS
+from tests.training.test_rows import along_a_line
 
 
 def target(x: Tensor) -> Tensor:
@@ -119,13 +120,7 @@ def test_the_jacobian_of_several_outputs_is_that_of_differences(model: str) -> N
     j = objective.jacobian(0, 80)
     for start, stop in [(0, 1), (1, 2), (3, 8), (79, 80)]:
         assert torch.allclose(objective.jacobian(start, stop), j[start:stop], rtol=1e-9, atol=1e-12)
-    theta, h = flat(objective.parameters), 1e-6
-    direction = torch.randn(len(theta), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    ends = []
-    for step in (h, -h):
-        move(objective.parameters, theta + step * direction)
-        ends.append(objective.attempt()[0])
-    difference = (ends[0] - ends[1]) / (2 * h)
+    direction, difference = along_a_line(objective)
     assert (j @ direction - difference).norm() <= 1e-6 * difference.norm()
 
 
@@ -182,11 +177,7 @@ def test_names_of_outputs_become_names_of_metrics() -> None:
 def overfitting(**fields: object) -> tuple[list[Epoch], list[Taken], Regressor, Sample]:
     given = {"model": "mlp", "problem": "sin_freq1", "preset": "lm", "n_train": 15, "width": 20, "epochs": 60}
     config: RunConfig = resolve({**given, **fields})
-    from harness.data import of
-
     data = of(config)
-    from harness import problems
-
     regressor = build(config, problems.of(config), data.train)
     events = list(train(regressor, data, config))
     return (

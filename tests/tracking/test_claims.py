@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.errors import BadInput
+from harness.tracking import claims
 from harness.tracking.claims import Busy, Claimed, Done, adopt, claim, close, close_left_behind, unfinished
 from harness.tracking.liveness import owner_tag, this_process
 from tests.support import all_runs, environment, gone, only_run
@@ -139,6 +141,27 @@ def test_a_fingerprint_that_another_process_is_at_work_on_is_busy(store: MlflowC
     theirs = at_work(store, "f1")
     assert claim(store, "f1", "0", "x", {}) == Busy(theirs)
     assert isinstance(claim(store, "f2", "0", "x", {}), Claimed)
+
+
+def test_of_two_that_claim_at_once_the_one_with_the_smaller_id_waits_for_the_other_to_withdraw(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rivals: list[str] = []
+    create_run = store.create_run
+
+    def create_run_and_rival(*arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(store, "create_run", create_run)
+        ours = create_run(*arguments, **named)
+        while not rivals or rivals[-1] < ours.info.run_id:
+            if rivals:
+                store.delete_run(rivals.pop())
+            rivals.append(at_work(store, "f1"))
+        return ours
+
+    monkeypatch.setattr(store, "create_run", create_run_and_rival)
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: store.delete_run(rivals[-1]))
+    monkeypatch.setattr(claims, "time", clock)
+    assert isinstance(claim(store, "f1", "0", "x", {}), Claimed)
 
 
 def test_runs_that_have_no_result_hide_no_process_that_is_at_work(store: MlflowClient) -> None:

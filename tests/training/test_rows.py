@@ -46,6 +46,17 @@ def lowered(model: str, rows: tuple[Rows, ...] = ROWS) -> Objective:
     return Training(regressor, replace(data, declared=rows, at_declared=at), config)._objective(None)
 
 
+def along_a_line(objective: Objective) -> tuple[Tensor, Tensor]:
+    """A direction of the parameters, and the difference quotient of the residuals along it."""
+    theta, h = flat(objective.parameters), 1e-6
+    direction = torch.randn(len(theta), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    ends = []
+    for step in (h, -h):
+        move(objective.parameters, theta + step * direction)
+        ends.append(objective.attempt()[0])
+    return direction, (ends[0] - ends[1]) / (2 * h)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_the_objective_is_the_weighted_sum_of_mean_squares(model: str) -> None:
     objective = lowered(model)
@@ -76,13 +87,7 @@ def test_the_jacobian_is_that_of_differences_and_any_part_of_it_is_a_part(model:
     assert (j.T @ w - pulled).norm() <= 1e-11 * pulled.norm()
     for start, stop in [(0, 7), (7, 27), (0, 3), (5, 9), (6, 8), (20, 27)]:
         assert torch.allclose(objective.jacobian(start, stop), j[start:stop], rtol=1e-10, atol=1e-12)
-    theta, h = flat(objective.parameters), 1e-6
-    direction = torch.randn(len(theta), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    ends = []
-    for step in (h, -h):
-        move(objective.parameters, theta + step * direction)
-        ends.append(objective.attempt()[0])
-    difference = (ends[0] - ends[1]) / (2 * h)
+    direction, difference = along_a_line(objective)
     assert (j @ direction - difference).norm() <= 1e-6 * difference.norm()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from reports.comparing.statistics import Estimate
 from reports.comparing.sweeps import AXES, sweep_table, sweeps
 from reports.pages.sweeps import sweep_picture
-from reports.reading.cells import Cell
+from reports.reading.cells import Cell, with_variants
 from reports.reading.png import check_png
 from tests.reports.support import facts, made
 
@@ -19,7 +20,13 @@ def at(noise: object, nmse: float, seed: int = 0, model: str = "kan", **fields: 
     metrics = {"final/dense_nmse": nmse, "val/mse": nmse}
     variant = ", ".join(f"{name}={value}" for name, value in fields.items())
     return made(
-        facts("xy"), metrics, model=model, seed=seed, target_noise=noise, variant=f"{variant}, noise={noise}", **fields
+        facts("xy"),
+        metrics,
+        model=model,
+        seed=seed,
+        target_noise=noise,
+        variant=f"{variant}, target_noise={noise}",
+        **fields,
     )
 
 
@@ -68,9 +75,22 @@ def test_the_picture_has_a_panel_for_each_problem_and_bears_zero_and_what_was_no
 
 
 def test_points_are_an_axis_too() -> None:
-    cells = [made(facts("xy"), {"final/dense_nmse": 1 / n}, n_train=n) for n in (10, 100, 1000)]
+    cells = [made(facts("xy"), {"final/dense_nmse": 1 / n}, n_train=n, variant=f"n_train={n}") for n in (10, 100, 1000)]
     picture = sweep_picture("tuned", {"mine": {"kan": cells}}, POINTS)
     assert picture is not None
     assert picture.png is not None
     check_png(picture.png)
     assert [row[1] for row in sweep_table("tuned", {"mine": {"kan": cells}}, POINTS).rows] == ["kan"]
+
+
+def test_the_rows_that_the_split_of_a_file_gives_each_seed_are_no_variant() -> None:
+    def of(seed: int, n_train: int, fingerprint: str) -> Cell:
+        cell = made(facts("xy"), {"final/dense_nmse": 1.0}, seed=seed, n_train=n_train, n_test=20 + seed, data="p.csv")
+        assert cell.run is not None
+        params = {**cell.run.params, "cfg/seed": str(seed)}
+        return replace(cell, fingerprint=fingerprint, run=replace(cell.run, params=params))
+
+    by_the_split = [of(0, 70, "a"), of(1, 71, "b")]
+    assert [cell.variant for cell in with_variants(by_the_split)] == ["", ""]
+    by_hand = [*by_the_split, of(0, 30, "c"), of(1, 30, "d")]
+    assert [cell.variant for cell in with_variants(by_hand)] == ["n_train=70", "n_train=71", "n_train=30", "n_train=30"]

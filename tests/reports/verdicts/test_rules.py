@@ -25,6 +25,7 @@ from reports.reading.png import DrawnAxes
 from reports.reading.run import Run
 from reports.verdicts import curve_rules, pruning_rules, record_rules, rules
 from reports.verdicts.criteria import CRITERIA
+from reports.verdicts.family_verdicts import standings
 from reports.verdicts.judgements import judgement_of, judgements_of
 from reports.verdicts.numbers import number
 from reports.verdicts.problem_verdicts import Decide, median_seed
@@ -364,6 +365,27 @@ def test_b1_takes_of_a_familys_presets_the_one_that_is_surest_before_the_one_of_
     found = judgement_of(CRITERIA.get("B1"), None, replace(evidence, cells=evidence.cells + few.cells), NOTHING)
     assert found.verdict is Verdict.PASS
     assert "siren 1e-5 (tuned, 6 of 6" in found.problems[0].note
+
+
+def test_b1_marks_the_family_and_preset_whose_shape_knows_the_target_and_no_other() -> None:
+    errors = {(name, preset): 1e-5 for name in FAMILIES.names() for preset in ("tuned", "lm")}
+    evidence = seeds_of(errors, "poisson_1d_poly")
+
+    def knowing(each: Cell) -> Cell:
+        assert each.run is not None
+        return replace(each, run=replace(each.run, tags={**each.run.tags, "preset.knows_target": "true"}))
+
+    marked = [knowing(each) if (each.model, each.preset) == ("siren", "tuned") else each for each in evidence.cells]
+    found = standings(marked, 1e-4)
+    assert [(each.model, each.preset) for each in found if each.mark] == [("siren", "tuned")]
+
+
+def test_seeds_to_which_a_rule_does_not_apply_are_not_counted() -> None:
+    def rule(each: Cell, artifacts: Artifacts) -> Finding:
+        return Finding(Verdict.NOT_APPLICABLE if each.seed < 2 else Verdict.PASS, None, "")
+
+    found = median_seed(rule)([replace(cell(), seed=seed) for seed in range(9)], NOTHING)
+    assert (found.holds, found.of) == (7, 7)
 
 
 def test_of_problems_those_that_hold_surely_are_counted_and_those_that_are_unsure_beside_them() -> None:
