@@ -108,7 +108,9 @@ class Problem:
                 f"has the inputs {self.inputs!r} and outputs {self.outputs!r}; each needs a name of its own"
             )
         if taken := [name for name in self.inputs if name in ("target", "prediction")]:
-            raise self._wrong(f"has an input {taken[0]!r}, which is what the record of a run calls its values; rename it")
+            raise self._wrong(
+                f"has an input {taken[0]!r}, which is what the record of a run calls its values; rename it"
+            )
         if unknown := [name for name in self.units if name not in names]:
             raise self._wrong(f"has a unit of {unknown[0]!r}, which is none of its inputs and outputs")
 
