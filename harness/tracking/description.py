@@ -61,12 +61,12 @@ def _beside(config: RunConfig, problem: Problem, metrics: Mapping[str, float]) -
         if "final/psnr" in metrics:
             lines[-1] += f" Their PSNR is {metrics['final/psnr']:.1f} dB."
         lines += ["", f"Nothing is known between the {rows}, so there is no H1 error."]
-        floor = max((each for each in problem.table.spread if math.isfinite(each)), default=0.0)
-        if floor > 0:
-            lines += [
-                "",
-                f"Rows of equal inputs differ in the target by a variance of {floor:.3g}: a floor of the MSE on new rows.",
-            ]
+        floor = fmean(problem.table.spread or (math.nan,))
+        if floor > 0:  # not where no two rows have equal inputs
+            said = f"Rows of equal inputs differ in the target by a variance of {floor:.3g}: a floor of the MSE on new rows."
+            if metrics["final/dense_mse"] < floor:
+                said += " **The held-out MSE is below it**: too few rows to tell, or a leak."
+            lines += ["", said]
         if problem.table.dropped:
             lines += ["", f"{problem.table.dropped:,} rows were dropped, since they lack a value."]
     of_outputs = {name: value for name, value in metrics.items() if name.startswith("final/dense_nmse/")}
