@@ -62,10 +62,13 @@ What is alike: the RMSE on test points, in the units of the target; KANs of widt
 FEYNMAN = """The suite `feynman`. The error is the NMSE here, the mean square of the error over the variance of the target, on
 2^14 points (a grid for one and two inputs); the median over the formulas."""
 DRAWN = "Of the {all} formulas these are {drawn}, `random.Random(15).sample(names, {drawn})` from their names in order."
-RANGE_OF_SN = "our u goes from 0 to 10, over two periods; the paper's range is not known. On [-1, 1] (seed 0) KAN (lm) has 4.3e-8 and MLP 1.8e-7"
+RANGE_OF_SN = (
+    "our u goes from 0 to 10, up to one and a half periods; the paper's range is not known. "
+    "On [-1, 1] (seed 0) KAN (lm) has 4.3e-8 and MLP 1.8e-7"
+)
 WHY = {
     ("toy_4d", "pruned KAN"): (
-        "theirs has the structure of the formula, from edges cut by hand, grids up to 50, and 3000 points; ours one hidden layer, "
+        "theirs has the formula's structure, from edges cut by hand, grids up to 50, and 3000 points; ours one hidden layer, "
         "which can't be this function. With two hidden layers of 4, k = 3, grids 3, 6, 12 and 3000 points the validation NMSE of "
         "seeds 0 and 1 is 2e-10 and 8e-9"
     ),
