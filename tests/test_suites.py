@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from harness import problems, suites
 from harness.config import RunConfig
 from harness.errors import BadInput
 from harness.families import FAMILIES
+from tests.support import ROOT
 
 
 def cells(suite: str, seeds: int = 1, **given: str) -> list[RunConfig]:
@@ -42,6 +44,13 @@ def test_the_original_s_matrix_has_15_mlps_5_sirens_a_kan_and_a_pruned_one_on_ea
     of_each = Counter(config.problem for config in found)
     assert list(of_each.values()) == [22] * 7
     assert Counter(config.model for config in found) == {"mlp": 105, "siren": 35, "kan": 7, "kan_pruned": 7}
+
+
+def test_the_suite_of_the_kan_paper_has_just_the_problems_with_a_published_figure() -> None:
+    with (ROOT / "docs" / "results" / "kan_paper.csv").open(newline="") as file:
+        published = [row["problem"] for row in csv.DictReader(file)]
+    assert sorted(published) == sorted({config.problem for config in cells("kan_paper")})
+    assert {config.problem for config in cells("kan_paper_shapes")} < set(published)
 
 
 def test_widths_of_equal_params_come_as_near_to_the_target_as_widths_can() -> None:
