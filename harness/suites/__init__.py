@@ -129,9 +129,8 @@ def load(suite: str) -> Suite:
     if not isinstance(document.content, dict):
         raise document.fault((), "a suite is a mapping of fields, such as problems: [section1_2]")
     if not document.content.get("problems") and not (document.content.get("fields") or {}).get("data"):
-        raise document.fault(
-            ("problems",), "problems: it is needed; or fields with data, a file whose rows are learned"
-        )
+        what = "it should have at least 1 item" if "problems" in document.content else "it is needed"
+        raise document.fault(("problems",), f"problems: {what}; or fields with data, a file whose rows are learned")
     try:
         found = Suite.model_validate(document.content)
     except ValidationError as error:
