@@ -208,7 +208,8 @@ class RunConfig(BaseModel):
 
     def least_parameters(self, dimension: int, outputs: int = 1) -> int:
         """Trainable numbers that a state of such a network has at least, as :meth:`parameters` knows them."""
-        return self.parameters(dimension, outputs)
+        # A configuration of a plug-in for one output may know no second argument.
+        return self.parameters(dimension) if outputs == 1 else self.parameters(dimension, outputs)
 
     def kept(self, dimension: int) -> int:
         """Numbers that an evaluation with its gradient holds for each training point at one moment, at least."""

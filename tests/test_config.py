@@ -204,3 +204,11 @@ def test_the_default_run_is_the_contract_s() -> None:
     }
     assert {name: getattr(config, name) for name in expected} == expected
     assert isinstance(config, RunConfig)
+
+
+def test_a_family_of_one_output_may_count_its_parameters_by_the_dimension_alone() -> None:
+    class Line(RunConfig):
+        def parameters(self, dimension: int) -> int:  # type: ignore[override]  # as plug-ins were written before there were outputs
+            return dimension + 1
+
+    assert Line().least_parameters(3) == 4
