@@ -95,8 +95,9 @@ def with_variants(cells: list[Cell]) -> list[Cell]:
     for group in groups.values():
         settings = {cell.fingerprint: cell.run.params for cell in group if cell.run is not None}
         values: dict[str, set[str | None]] = defaultdict(set)
+        fixed = NOT_A_VARIANT | _decided_by_seed(settings.values())
         for params in settings.values():
-            for name in {*params, *values} - NOT_A_VARIANT - _decided_by_seed(settings.values()):
+            for name in {*params, *values} - fixed:
                 values[name].add(params.get(name))
         differing = sorted(name for name, several in values.items() if len(several) > 1)
         for fingerprint, params in settings.items():
