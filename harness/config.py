@@ -50,15 +50,13 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     not_identity: ClassVar[frozenset[str]] = frozenset({"device", "timeout", "plugins", "data"})
     """Fields that decide where and how long a run computes, not what: they are left out of its fingerprint."""
-    identity_if_changed: ClassVar[frozenset[str]] = frozenset(
-        {"threads", "target_noise", "patience", "inputs", "outputs", "split", "split_column", "group_column", "missing"}
-    )
+    of_file: ClassVar[tuple[str, ...]] = ("inputs", "outputs", "split", "split_column", "group_column", "missing")
+    """Fields that say how the file ``data`` is read."""
+    identity_if_changed: ClassVar[frozenset[str]] = frozenset({"threads", "target_noise", "patience", *of_file})
     """Fields that are left out of it at their default: runs have the fingerprint that they had before these counted.
 
     Several threads sum in another order, which L-BFGS turns into another result.
     """
-    of_file: ClassVar[tuple[str, ...]] = ("inputs", "outputs", "split", "split_column", "group_column", "missing")
-    """Fields that say how the file ``data`` is read."""
 
     model: str = field("siren", "Model family, see `harness list`.")
     problem: str = field("poisson_2d_sin", "Problem to learn, see `harness list`.")

@@ -31,11 +31,6 @@ SOBOL_POINTS = 2**14
 """Dense points from three inputs on, where a grid would need too many (contract)."""
 
 
-def dense_count(dimension: int) -> int:
-    """The number of dense points."""
-    return DENSE_POINTS[dimension] ** dimension if dimension in DENSE_POINTS else SOBOL_POINTS
-
-
 @dataclass(frozen=True)
 class Sample:
     """Inputs and target values, in raw units."""

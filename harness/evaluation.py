@@ -30,8 +30,7 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
     are a sample (from three inputs on, and rows of a file) ``final/dense_nmse_low`` and ``_high`` are the ends of the 95%
     interval of the NMSE. Of several outputs each error is the mean over the outputs, the ratios each over its own scale, or
     the largest (linf, roughness_ratio), and ``final/dense_nmse/<output>`` is that of one. Of a picture there is
-    ``final/psnr``, in dB. A model that is not finite
-    somewhere gives NaN, never a number that looks good.
+    ``final/psnr``, in dB. A model that is not finite somewhere gives NaN, never a number that looks good.
     """
     target, slope = dense.y.double(), None
     if problem.table is None:

@@ -136,8 +136,8 @@ def summarise(config: RunConfig, result: RunResult, console: Console) -> None:
     ]
     if "final/dense_mse" in metrics:
         errors = f"(NMSE {metrics['final/dense_nmse']:.2e}, largest error {metrics['final/linf']:.2e})"
-        what = "held-out MSE" if config.data else "dense MSE"
-        rows.append((what, f"{metrics['final/dense_mse']:.3e}  {errors}", "bold"))
+        mse = f"{metrics['final/dense_mse']:.3e}  {errors}"
+        rows.append(("held out", f"MSE {mse}", "bold") if config.data else ("dense MSE", mse, "bold"))
         rows.append(("parameters", f"{metrics['model/active_params']:.0f} active of {metrics['model/params']:.0f}", ""))
     if "prune/mse_final" in metrics:
         rows.append(("unpruned", f"dense MSE {metrics.get('prune/base_dense_mse', math.nan):.3e}", ""))
@@ -150,10 +150,7 @@ def summarise(config: RunConfig, result: RunResult, console: Console) -> None:
     rows += _where(result)
     for name, value, style in rows:
         # A line that is longer than the window is wrapped by the terminal, so that an address can still be copied.
-        console.print(
-            Text.assemble((f"{name:<12} " if len(name) > 11 else f"{name:<12}", "dim"), (visible(value), style)),
-            soft_wrap=True,
-        )
+        console.print(Text.assemble((f"{name:<12}", "dim"), (visible(value), style)), soft_wrap=True)
 
 
 @contextmanager

@@ -13,16 +13,4 @@ from harness.problems.rows import Jet, Rows
 __all__ = ["PROBLEMS", "Jet", "Problem", "Rows", "get", "of", "of_columns", "of_formula", "register"]
 
 # The built-in problems register when they are imported, as those of a plug-in do, and are told in this order.
-from harness.problems import functions, poisson  # noqa: F401  (needs the names above)
-
-# isort: split
-from harness.problems import toy  # noqa: F401
-
-# isort: split
-from harness.problems import special  # noqa: F401
-
-# isort: split
-from harness.problems import feynman  # noqa: F401
-
-# isort: split
-from harness.problems import friedman, irregular  # noqa: F401
+from harness.problems import functions, poisson, toy, special, feynman, friedman, irregular  # isort: skip  # noqa: F401

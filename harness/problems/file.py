@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,17 +27,20 @@ def of(config: RunConfig) -> Problem:
         return get(config.problem)
     table = table_of(config)
     number = f"{len(table.y):,} {'pixels' if table.image else 'rows'}"
+    low, high = (tuple(ends.tolist()) for ends in (table.x.min(axis=0), table.x.max(axis=0)))
+    return replace(_of_table(config.problem, table, f"{number} of {Path(config.data).name}"), low=low, high=high)
+
+
+def _of_table(name: str, table: Table, formula: str) -> Problem:
     return Problem(
-        name=config.problem,
+        name=name,
         dimension=len(table.inputs),
         table=table,
-        formula=f"{number} of {Path(config.data).name}",
+        formula=formula,
         sections=(SECTION,),
         citation="the user's file",
         inputs=table.inputs,
         outputs=table.outputs,
-        low=tuple(table.x.min(axis=0).tolist()),
-        high=tuple(table.x.max(axis=0).tolist()),
     )
 
 
@@ -50,16 +54,7 @@ def of_columns(config: RunConfig) -> Problem:
     nothing = Table(
         name="", inputs=inputs, outputs=outputs, x=np.empty((0, len(inputs))), y=np.empty((0, len(outputs))), digest=""
     )
-    return Problem(
-        name=config.problem,
-        dimension=len(inputs),
-        table=nothing,
-        formula=config.data,
-        sections=(SECTION,),
-        citation="the user's file",
-        inputs=inputs,
-        outputs=outputs,
-    )
+    return _of_table(config.problem, nothing, config.data)
 
 
 def name_of(path: str) -> str:
@@ -95,7 +90,7 @@ def table_of(config: RunConfig) -> Table:
     return _read(path, None if state is None else (state.st_mtime_ns, state.st_size), roles)
 
 
-@cache
+@lru_cache(maxsize=4)  # a worker meets many files, and each may be large
 def _read(path: Path, state: tuple[int, int] | None, roles: tuple[Any, ...]) -> Table:
     from harness.problems.table import read
 

@@ -152,11 +152,6 @@ class Problem:
             return "formula"
         return "table" if self.table.image is None else "picture"
 
-    def labelled(self, variable: str) -> str:
-        """The name of an input or an output with its unit, as axes show it."""
-        unit = self.units.get(variable)
-        return f"{variable} ({unit})" if unit else variable
-
     def values(self, x: Points, where: str = "") -> Values:
         """The target at points, in the dtype and on the device of ``x``, without a graph: a target may be a network.
 

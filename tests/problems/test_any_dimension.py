@@ -62,8 +62,6 @@ def test_points_fill_the_bounds_of_each_axis() -> None:
 def test_names_are_given_or_made() -> None:
     assert CURVED.inputs == ("x1", "x2", "x3")
     assert replace(CURVED, inputs=("a", "b", "c"), units={}).inputs == ("a", "b", "c")
-    assert CURVED.labelled("x1") == "x1 (m)"
-    assert CURVED.labelled("x2") == "x2"
 
 
 @pytest.mark.parametrize(
