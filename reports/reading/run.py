@@ -17,7 +17,6 @@ TAGS = (
     "nan.kind",
     "stages",
     "kept",
-    "overfitted",
     "preset.knows_target",
     "problem.facts",
     "preset.digest",

@@ -337,10 +337,10 @@ for _declared in (
         "D2",
         "Your data",
         "Held-out rows are predicted as well as training rows",
-        "(error on held-out rows + floor) / (error on training rows + floor), at the epoch that was taken; or the run says of "
-        "itself that it is over-fitted",
+        "(error on held-out rows + floor) / (error on training rows + floor), at the epoch that was taken; above it "
+        "the fit is flagged as over-fitted",
         "<= 2",
-        "test/mse, train/mse, val/best_epoch, history.parquet; tag overfitted",
+        "test/mse, train/mse, val/best_epoch, history.parquet",
         median_seed(record_rules.generalises),
         _is_of_rows,
         about=_is_of_rows,

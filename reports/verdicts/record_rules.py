@@ -156,16 +156,13 @@ def _at_taken_epoch(run: Run, name: str, artifacts: Artifacts) -> float | None:
 
 @of_a_result
 def generalises(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
-    """D2. The error on held-out rows is within twice that on training rows, with the floor; or the run says that it is not."""
+    """D2. The error on held-out rows is within twice that on training rows, with the floor; else it is flagged as over-fitted."""
     floor = known_target(cell).floor
     held_out, train = (_at_taken_epoch(run, name, artifacts) for name in ("test/mse", "train/mse"))
     if held_out is None or train is None:
         return no_data("test/mse and train/mse were not recorded")
     found = at_most((held_out + floor) / (train + floor), OVERFITTED)
-    if found.verdict is Verdict.FAIL and run.tags.get("overfitted") == "true":
-        return Finding(Verdict.PASS, found.figure, "over-fitted, and flagged so")
-    note = "" if found.verdict is Verdict.PASS else "over-fitted, and no flag of the run says so"
-    return Finding(found.verdict, found.figure, note)
+    return Finding(found.verdict, found.figure, "" if found.verdict is Verdict.PASS else "over-fitted")
 
 
 @of_an_ended_run
