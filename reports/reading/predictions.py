@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from harness.data import DENSE_POINTS
+from harness.data import DENSE_POINTS, scale2
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.gone import Gone
@@ -41,9 +42,8 @@ class Prediction:
 
 
 def scale2_of(values: Floats) -> float:
-    """As :func:`harness.data.scale2`, of numbers that were read."""
-    variance, square = float(values.var()), float(np.square(values).mean())
-    return variance if variance > 1e-24 * square else square or 1.0
+    """:func:`harness.data.scale2` of an output's numbers that were read."""
+    return scale2(torch.from_numpy(values).unsqueeze(1))
 
 
 def median_cell(cells: Sequence[Cell]) -> Cell:
