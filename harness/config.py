@@ -9,6 +9,7 @@ documentation use.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable
 from pathlib import PurePath
@@ -52,7 +53,11 @@ class RunConfig(BaseModel):
     """Fields that decide where and how long a run computes, not what: they are left out of its fingerprint."""
     of_file: ClassVar[tuple[str, ...]] = ("inputs", "outputs", "split", "split_column", "group_column", "missing")
     """Fields that say how the file ``data`` is read."""
-    identity_if_changed: ClassVar[frozenset[str]] = frozenset({"threads", "target_noise", "patience", *of_file})
+    of_equation: ClassVar[tuple[str, ...]] = ("n_boundary", "boundary_weight")
+    """Fields that only a problem with an equation has a use for."""
+    identity_if_changed: ClassVar[frozenset[str]] = frozenset(
+        {"threads", "target_noise", "patience", *of_file, *of_equation}
+    )
     """Fields that are left out of it at their default: runs have the fingerprint that they had before these counted.
 
     Several threads sum in another order, which L-BFGS turns into another result.
@@ -94,6 +99,20 @@ class RunConfig(BaseModel):
     n_val: int = field(500, "Validation points, for every choice that is made.", unit="points", ge=2, le=10_000_000)
     n_test: int = field(
         1000, "Test points, for reporting only.", unit="points", source="original benchmark", ge=2, le=10_000_000
+    )
+    n_boundary: int = field(
+        200,
+        "equation: points on the sides of the domain, where the conditions hold; in one dimension its two ends.",
+        unit="points",
+        ge=2,
+        le=10_000_000,
+    )
+    boundary_weight: float = field(
+        10.0,
+        "equation: factor of the residuals on the sides. 10 is the weight 0.01 of the equation beside the sides in the paper.",
+        source="Liu et al. 2024, section 3.4",
+        gt=0,
+        le=1e6,
     )
     target_noise: float = field(
         0.0,
@@ -209,6 +228,10 @@ class RunConfig(BaseModel):
         # A configuration of a plug-in for one output may know no second argument.
         return self.parameters(dimension) if outputs == 1 else self.parameters(dimension, outputs)
 
+    def smoothness(self) -> float:
+        """The highest derivative of the network that tells something of it: 1 for straight pieces, infinite for analytic ones."""
+        return math.inf
+
     def kept(self, dimension: int) -> int:
         """Numbers that an evaluation with its gradient holds for each training point at one moment, at least."""
         return 0
@@ -244,6 +267,10 @@ class MLPConfig(RunConfig):
         "Normal weights after He et al. or Glorot and Bengio, zero biases; `auto`: he for relu, silu; xavier for tanh.",
         source="original benchmark; He et al. 2015, eq. 10; Glorot and Bengio 2010, eq. 12",
     )
+
+    def smoothness(self) -> float:
+        """Pieces of relu are straight."""
+        return 1 if self.activation == "relu" else math.inf
 
     def parameters(self, dimension: int, outputs: int = 1) -> int:
         """Weights and biases."""
@@ -353,6 +380,10 @@ class KANConfig(RunConfig):
 
     def _edges(self, dimension: int, outputs: int) -> int:
         return (dimension + outputs) * self.width + (self.depth - 1) * self.width**2
+
+    def smoothness(self) -> float:
+        """Splines of degree k have k - 1 derivatives without jumps, and one more with jumps."""
+        return self.k
 
     def kept(self, dimension: int) -> int:
         """The features of the inputs, and the polynomials on which the edges of the largest other layer lie."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,10 +16,11 @@ from torch import Tensor
 
 from harness import problems
 from harness.errors import BadInput, in_one_line
-from harness.problems import Problem
+from harness.problems import Equation, Problem
+from harness.problems.equation import Condition, Side, all_sides, on_sides
 from harness.problems.probing import check_gradient, spelled
 from harness.problems.problem import Values
-from harness.problems.rows import Points, Rows
+from harness.problems.rows import Jet, Partials, Points, Rows
 from harness.problems.table import Table, split
 from harness.seeds import generator
 
@@ -49,7 +51,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Data:
-    """All points of one run. Models are fitted on ``train``, chosen on ``val``, and reported on ``test`` and ``dense``."""
+    """All points of one run. Models are fitted on ``train``, chosen on ``val``, and reported on ``test`` and ``dense``.
+
+    Of an equation the ``y`` of all four samples is the solution, by which a run is judged: its training lowers the rows at
+    ``at_declared``, and choices go by the same rows at ``at_held_out``.
+    """
 
     train: Sample
     val: Sample
@@ -59,6 +65,8 @@ class Data:
     """The rows that the problem declares; without any, a training fits ``train``."""
     at_declared: tuple[Tensor, ...] = ()
     """Their points, each ``(points, dimension)`` with a number of points of its own."""
+    at_held_out: tuple[Tensor, ...] = ()
+    """Of an equation: points for the same rows on which no training lowers them."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,6 +85,8 @@ class Data:
         parts = "".join(sample.digest for sample in (self.train, self.val, self.test, self.dense))
         for rows, x in zip(self.declared, self.at_declared, strict=True):
             parts += f"{rows.name} {rows.order} {rows.weight} {Sample(x, x).digest}"
+            if self.at_held_out:  # of an equation, whose solution does not say which one it is
+                parts += Sample(x, _of_ones(rows, x)).digest
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
@@ -85,7 +95,8 @@ def of(config: RunConfig, device: str | torch.device = "cpu") -> Data:
     points, dtype = (config.n_train, config.n_val, config.n_test), getattr(torch, config.dtype)
     problem = problems.of(config)
     if problem.table is None:
-        return sample(problem, config.seed, *points, dtype, device, config.target_noise)
+        sides = config.n_boundary, config.boundary_weight
+        return sample(problem, config.seed, *points, dtype, device, config.target_noise, *sides)
     return of_rows(problem.table, config.seed, config.split, config.n_train, dtype, device, config.target_noise)
 
 
@@ -128,14 +139,17 @@ def sample(
     dtype: torch.dtype = torch.float64,
     device: str | torch.device = "cpu",
     noise: float = 0.0,
+    n_boundary: int = 200,
+    boundary_weight: float = 10.0,
 ) -> Data:
     """Draw the points of a run uniformly on the problem's domain, each set from its own generator.
 
     The numbers are drawn in float64 on the CPU and then converted, so that neither the dtype nor the device changes
     which points they are. ``noise`` is added to the targets of training and validation: normal, with this standard
-    deviation in units of that of the target on the dense points, each output by itself. Raises BadInput for a problem that
+    deviation in units of that of the target on the dense points, each output by itself. Of an equation the training points are
+    those inside, and about ``n_boundary`` lie on the sides of the box. Raises BadInput for a problem that
     can't be learned or judged: a target that is not a finite number at each point of all four sets, or a gradient that is
-    not the target's.
+    not the target's; and an equation whose residual is not a finite number at its points.
     """
     low, high = (torch.tensor(bounds, dtype=torch.float64) for bounds in zip(*problem.bounds, strict=True))
 
@@ -157,6 +171,8 @@ def sample(
         tuple(_points_of(problem, rows, seed).to(device, dtype) for rows in problem.rows),
     )
     _probe_gradient(problem)
+    if problem.equation is not None:
+        return _of_equation(data, problem, problem.equation, seed, n_boundary, boundary_weight)
     if not noise:
         return data
     spread = noise * data.dense.y.std(dim=0, correction=0)
@@ -199,6 +215,108 @@ def _points_of(problem: Problem, rows: Rows, seed: int) -> Points:
             f"{what} have the shape {tuple(x.shape)}; expected: finite numbers of shape (points, {problem.dimension})."
         )
     return x
+
+
+def _of_equation(
+    data: Data, problem: Problem, equation: Equation, seed: int, n_boundary: int, boundary_weight: float
+) -> Data:
+    """With the rows of an equation: its residual inside, and its conditions on the sides, ``boundary_weight`` times as large.
+
+    All are in units of the equation's scale. Conditions share the points on the sides as they share the sides.
+    """
+    scale, like = scale_of(problem), data.train.x
+    inside, partials = _over(scale, equation.residual), _partials(equation, scale)
+    at_declared, at_held_out = [data.train.x], [data.val.x]
+    rows = [Rows(name="interior", points=_fixed(like), residual=inside, order=equation.order, partials=partials)]
+    drawn, held_out = (generator(seed, f"data/boundary/{name}") for name in ("train", "val"))
+    for index, (condition, sides, share) in enumerate(_shares(equation, problem.dimension), 1):
+        count = round(share * n_boundary)
+        at_declared.append(on_sides(sides, problem.bounds, count, drawn).to(like))
+        at_held_out.append(on_sides(sides, problem.bounds, count, held_out, between=True).to(like))
+        rows.append(
+            Rows(
+                name="boundary" if index == 1 else f"boundary_{index}",
+                points=_fixed(at_declared[-1]),
+                residual=_over(scale, condition.residual),
+                order=condition.order,
+                weight=share * boundary_weight**2,
+            )
+        )
+    for each, x in zip(rows * 2, at_declared + at_held_out, strict=True):
+        _refuse_singular(problem, each, x)
+    return replace(data, declared=tuple(rows), at_declared=tuple(at_declared), at_held_out=tuple(at_held_out))
+
+
+def _fixed(x: Points) -> Callable[[torch.Generator], Points]:
+    return lambda generator: x
+
+
+def _shares(equation: Equation, dimension: int) -> list[tuple[Condition, tuple[Side, ...], float]]:
+    """Each condition with its sides, and its part of all sides."""
+    found = [(condition, condition.sides or all_sides(dimension)) for condition in equation.conditions]
+    return [(condition, sides, len(sides) / sum(len(each) for _, each in found)) for condition, sides in found]
+
+
+def _over(scale: float, residual: Callable[[Points, Jet], Tensor]) -> Callable[[Points, Jet], Tensor]:
+    return lambda x, jet: residual(x, jet) / scale
+
+
+def _partials(equation: Equation, scale: float) -> Callable[[Points, Jet], Partials] | None:
+    """Those of the residual in units of the scale."""
+    given = equation.partials
+    if given is None:
+        return None
+
+    def scaled(x: Points, jet: Jet) -> Partials:
+        a, b, c = given(x, jet)
+        return a / scale, None if b is None else b / scale, None if c is None else c / scale
+
+    return scaled
+
+
+@cache
+def scale_of(problem: Problem) -> float:
+    """What the residuals of its equation are divided by: the declared scale, or the root mean square of the forcing.
+
+    Raises BadInput for a forcing that is not a finite number on the dense points, or zero on all of them.
+    """
+    equation = problem.equation
+    assert equation is not None
+    if equation.scale is not None or equation.forcing is None:
+        return equation.scale or 1.0
+    values = problem.answer("forcing", equation.forcing, dense_points(problem), (1,), "set dense")
+    scale = values.square().mean().sqrt().item()
+    if not (scale > 0 and math.isfinite(scale)):
+        raise BadInput(
+            f"problem {problem.name!r} has an equation whose forcing has the root mean square {scale:.3g} on the dense points; "
+            "its residual has no units then, so give it a scale."
+        )
+    return scale
+
+
+def _of_ones(rows: Rows, x: Points) -> Tensor:
+    """The residual where u and all its derivatives are 1."""
+    ones = x.new_ones(len(x), 1, x.shape[1])
+    jet = Jet(ones[..., 0], ones if rows.order > 0 else None, ones if rows.order > 1 else None)
+    return rows.residual(x.clone(), jet).unsqueeze(1)
+
+
+def _refuse_singular(problem: Problem, rows: Rows, x: Points) -> None:
+    """A fault of the equation is told as one, before a model could be blamed for it."""
+    what = f"problem {problem.name!r} has an equation whose residual ({rows.name})"
+    try:
+        found = _of_ones(rows, x)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{what} fails at {len(x)} points: {in_one_line(error)}.") from error
+    if found.shape != (len(x), 1):
+        raise BadInput(f"{what} has the shape {tuple(found.shape[:-1])} at {len(x)} points; expected: {(len(x),)}.")
+    bad = ~found[:, 0].isfinite()
+    if bad.any():
+        first = x[int(bad.int().argmax())]
+        raise BadInput(
+            f"{what} is not a finite number at {int(bad.sum())} of its {len(x)} points, first at x = {spelled(first)}: the "
+            "equation is singular there."
+        )
 
 
 @cache

@@ -28,13 +28,15 @@ def fingerprint_of(config: RunConfig) -> str:
     """
     if config.data:  # which may have changed
         return _fingerprint(config, data.of(config).digest)
-    points = config.n_train, config.n_val, config.n_test
-    return _fingerprint(config, _digest(config.problem, config.seed, points, config.dtype, config.target_noise))
+    points, sides = (config.n_train, config.n_val, config.n_test), (config.n_boundary, config.boundary_weight)
+    return _fingerprint(config, _digest(config.problem, config.seed, points, config.dtype, config.target_noise, sides))
 
 
 @cache
-def _digest(problem: str, seed: int, points: tuple[int, int, int], dtype: str, noise: float) -> str:
-    return data.sample(problems.get(problem), seed, *points, getattr(torch, dtype), noise=noise).digest
+def _digest(
+    problem: str, seed: int, points: tuple[int, int, int], dtype: str, noise: float, sides: tuple[int, float]
+) -> str:
+    return data.sample(problems.get(problem), seed, *points, getattr(torch, dtype), "cpu", noise, *sides).digest
 
 
 def _fingerprint(config: RunConfig, digest: str) -> str:

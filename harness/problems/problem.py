@@ -12,6 +12,7 @@ from jaxtyping import Float
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.errors import BadInput, in_one_line
+from harness.problems.equation import Equation
 from harness.problems.rows import Points, Rows
 from harness.registry import Registry, check_name
 
@@ -35,10 +36,11 @@ def no_target(x: Points) -> Values:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Problem:
-    """What is to be learned: a function on a box, known by its ``target`` or by the rows of a ``table``.
+    """What is to be learned: a function on a box, known by its ``target``, by the rows of a ``table``, or by an ``equation``.
 
     ``target`` is what the models fit: for a Poisson problem the *forcing* f of ``sign * laplacian(u) = f``, as in the
-    original benchmark; ``solution`` is the exact u of that equation, where there is one. ``gradient`` is that of the
+    original benchmark; ``solution`` is the exact u of that equation, where there is one. Of a problem with an ``equation`` the
+    target is the solution u, by which a run is judged; its training reads none of it. ``gradient`` is that of the
     target, almost everywhere (its jumps carry no weight in the H1 norm), of shape ``(points, dimension)``, or
     ``(points, outputs, dimension)`` for several outputs; None leaves it to autograd. All three are in raw
     units and must accept any floating dtype. Whoever needs numbers asks :meth:`values` and :meth:`slopes`, which answer
@@ -72,6 +74,8 @@ class Problem:
     """What a training lowers instead of the fit to its training points; ``target`` is what it is judged by then."""
     table: Table | None = None
     """The rows that are learned, in the place of a ``target``."""
+    equation: Equation | None = None
+    """What is solved; the ``target`` is its solution then."""
 
     def __post_init__(self) -> None:
         check_name("problem", self.name)
@@ -94,6 +98,12 @@ class Problem:
             raise self._wrong(f"has dimension = {self.dimension}; allowed: 1 and more")
         if (self.target is no_target) == (self.table is None):
             raise self._wrong("has a target and a table" if self.table else "has neither a target nor a table")
+        if self.equation is not None:
+            if self.table or self.rows or len(self.outputs) > 1:
+                raise self._wrong(
+                    "has an equation; allowed beside it: a target of one output, and neither a table nor rows"
+                )
+            self.equation.refuse_sides_beyond(self.dimension)
         if not self.inputs:
             object.__setattr__(self, "inputs", names_of_inputs(self.dimension))
         self._refuse_wrong_names()
@@ -146,8 +156,10 @@ class Problem:
         return self.table is None and self.dimension <= 2
 
     @property
-    def kind(self) -> Literal["formula", "table", "picture"]:
-        """What is known of it: a formula, or the rows of a file, which may be the pixels of a picture."""
+    def kind(self) -> Literal["formula", "table", "picture", "equation"]:
+        """What is known of it: a formula, the rows of a file, which may be the pixels of a picture, or an equation."""
+        if self.equation is not None:
+            return "equation"
         if self.table is None:
             return "formula"
         return "table" if self.table.image is None else "picture"
@@ -159,7 +171,7 @@ class Problem:
         target raises, or gives anything but one number a point and output; ``where`` names the points in that sentence.
         Only for a problem that has a target.
         """
-        return self._answer("target", self.target, x, (len(self.outputs),), where)
+        return self.answer("target", self.target, x, (len(self.outputs),), where)
 
     def slopes(self, x: Points, where: str = "") -> Slopes:
         """The gradient of the target at points, in raw units, as :meth:`values` gives values.
@@ -168,7 +180,7 @@ class Problem:
         and autograd does not get from the target to its points.
         """
         columns = (*self.shape[1:], self.dimension)
-        return self._answer("gradient", self.gradient or self._by_autograd, x, columns, where)
+        return self.answer("gradient", self.gradient or self._by_autograd, x, columns, where)
 
     def _by_autograd(self, x: Points) -> Slopes:
         import torch
@@ -187,9 +199,10 @@ class Problem:
             ) from error
         return slopes[0] if len(self.outputs) == 1 else torch.stack(slopes, dim=1)
 
-    def _answer(
+    def answer(
         self, what: str, function: Callable[[Points], Any], x: Points, columns: tuple[int, ...], where: str
     ) -> Tensor:
+        """What a function of the declaration, called ``what``, gives at points: numbers of shape ``(points, *columns)``."""
         import numpy as np
         import torch
 

@@ -36,6 +36,14 @@ class Jet(NamedTuple):
         return Jet(self.value.detach(), slopes, curvatures)
 
 
+Partials = tuple[
+    Float[Tensor, "points outputs"],
+    Float[Tensor, "points outputs dimension"] | None,
+    Float[Tensor, "points outputs dimension"] | None,
+]
+"""Derivatives of a residual in the parts of a :class:`Jet`; None counts as zero, and stands where the jet has none."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Rows:
     """A block of residuals: their mean square, times ``weight``, is a part of what a training lowers.
@@ -43,6 +51,7 @@ class Rows:
     ``points(generator)`` draws the points, ``(points, dimension)`` in raw units, from the generator only.
     ``residual(x, jet)`` gives one number a point from the model's :class:`Jet` there, by operations of torch that autograd
     can follow; row p may depend on the jet at point p only. ``order`` is the highest derivative that it reads, at most 2.
+    ``partials(x, jet)`` are the derivatives of the residual in the parts of the jet; autograd finds them unless given.
     """
 
     name: str
@@ -50,6 +59,7 @@ class Rows:
     residual: Callable[[Points, Jet], Float[Tensor, " points"]]
     order: int = 0
     weight: float = 1.0
+    partials: Callable[[Points, Jet], Partials] | None = None
 
     def __post_init__(self) -> None:
         check_name("rows", self.name)
