@@ -43,6 +43,8 @@ class Rows:
     ``points(generator)`` draws the points, ``(points, dimension)`` in raw units, from the generator only.
     ``residual(x, jet)`` gives one number a point from the model's :class:`Jet` there, by operations of torch that autograd
     can follow; row p may depend on the jet at point p only. ``order`` is the highest derivative that it reads, at most 2.
+    ``partials(x, jet)`` may give the residual's derivatives in value, slopes and curvatures, each of the shape of that part
+    of the jet and None beyond the order; without it autograd finds them.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Rows:
     residual: Callable[[Points, Jet], Float[Tensor, " points"]]
     order: int = 0
     weight: float = 1.0
+    partials: Callable[[Points, Jet], tuple[Tensor, Tensor | None, Tensor | None]] | None = None
 
     def __post_init__(self) -> None:
         check_name("rows", self.name)
