@@ -263,7 +263,8 @@ def cole_hopf(x: Points, viscosity: float, nodes: int = NODES) -> Values:
         place, time = some.double().split(1, dim=1)
         y = place - (4 * viscosity * (time + EARLIEST)).sqrt() * z
         shares = (weights.log() - (pi * y).cos() / (2 * pi * viscosity)).softmax(dim=1)
-        return -(shares * (pi * y).sin()).sum(dim=1, keepdim=True)
+        mean: Values = (shares * (pi * y).sin()).sum(dim=1, keepdim=True)
+        return -mean
 
     values: Values = torch.cat([at(some) for some in x.split(AT_ONCE)]).to(x.dtype)
     return values

@@ -12,7 +12,6 @@ from harness import problems
 from harness.data import sample, scale_of
 from harness.problems import Jet, Problem
 from harness.problems.equations import THETA, cole_hopf
-from harness.problems.probing import check_gradient
 
 EQUATIONS = [problem for problem in map(problems.get, problems.PROBLEMS.names()) if problem.equation]
 by_name = pytest.mark.parametrize("problem", EQUATIONS, ids=lambda problem: problem.name)
@@ -140,8 +139,3 @@ def test_bratu_is_on_the_lower_branch() -> None:
     assert pytest.approx(math.sqrt(2) * math.cosh(THETA / 4), rel=1e-15) == THETA
     middle = problems.get("solve_bratu_1d").target(torch.tensor([[0.5]], dtype=torch.float64)).item()
     assert middle == pytest.approx(0.1405392, rel=1e-6), "and not 4.09"
-
-
-@by_name
-def test_gradients_are_those_of_difference_quotients(problem: Problem) -> None:
-    check_gradient(problem)
