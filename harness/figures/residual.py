@@ -198,7 +198,7 @@ def _as_histogram(axes: Axes, problem: Problem, data: Data, inside: Float64) -> 
 
 def _at_ends(axes: Axes, problem: Problem, found: Sequence[OnSide]) -> None:
     """Of an interval: a stem and a number at each end."""
-    places = {(0, "low"): 0.0, (0, "high"): 1.0}
+    places: dict[Side, float] = {(0, "low"): 0.0, (0, "high"): 1.0}
     for each in found:
         at, value, colour = places[each.side], float(each.residual[0]), COLOURS[each.condition % len(COLOURS)]
         axes.plot([at, at], [0.0, value], color=colour, linewidth=1.5)
