@@ -25,7 +25,7 @@ from harness.data import of as data_of
 from harness.errors import BadInput
 from harness.evaluation import evaluate, of_dense_grid
 from harness.families import FAMILIES, Place, resolve
-from harness.figures import draw_picture, loss_figure, pictures_of
+from harness.figures import draw_picture, loss_figure, pictures_of, solving_figure
 from harness.machine import memory, more_threads_than_cores, refuse_what_can_not_fit
 from harness.models import Regressor, build
 from harness.models.interface import active_parameters, parameters
@@ -274,8 +274,9 @@ def draw(
     title = f"{config.model} on {config.problem}, preset {config.preset}, seed {config.seed}"
     if ending.outcome is not Outcome.COMPLETED:
         title += f" ({ending.outcome.value})"
+    over_epochs = loss_figure if problem.equation is None else solving_figure
     figures: dict[str, Callable[[], Figure]] = {
-        "loss.png": lambda: loss_figure(recorder.history, recorder.events, title)
+        "loss.png": lambda: over_epochs(recorder.history, recorder.events, title)
     }
 
     def of_problem(name: str) -> Figure:
