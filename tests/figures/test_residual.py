@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,7 +116,8 @@ def test_conditions_on_slopes_have_a_panel_of_their_own_and_sides_without_any_no
     assert {"condition 1", "condition 2"} <= {*words}
     assert not any("t = 1 s" in word for word in words)
     assert any("t = −1 s" in word for word in words)
-    of_values, of_slopes = {}, {}
+    of_values: dict[Any, Any] = {}
+    of_slopes: dict[Any, Any] = {}
     for line in named(figure, "boundary"):
         (of_values if line.axes is figure.axes[2] else of_slopes)[line] = np.asarray(line.get_ydata())
     assert len(of_values) == 3
