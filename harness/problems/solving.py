@@ -7,26 +7,16 @@ solution is looked for, as in the second part of the original benchmark and in s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from jaxtyping import Float
-
-from harness.problems.equation import Equation, dirichlet
+from harness.problems.equation import Equation, Operator, dirichlet
 from harness.problems.problem import PROBLEMS, Problem, register
-from harness.problems.rows import Jet, Partials, Points
-
-if TYPE_CHECKING:
-    from torch import Tensor
-else:
-    Tensor = Any  # as in harness.problems.rows
-
-Operator = Callable[[Points, Jet], Float[Tensor, " points"]]
+from harness.problems.rows import Jet, Partials, Points, Residuals
 
 
 def laplacian(factor: float = 1.0) -> tuple[Operator, Callable[[Points, Jet], Partials]]:
     """``factor * (u_11 + u_22 + ...)`` as an operator, and its partial derivatives."""
 
-    def operator(x: Points, jet: Jet) -> Float[Tensor, " points"]:
+    def operator(x: Points, jet: Jet) -> Residuals:
         assert jet.curvatures is not None
         return factor * jet.curvatures[:, 0].sum(dim=1)
 

@@ -114,7 +114,7 @@ class Recorder:
         note = {
             "problem.facts": facts(self._problem, data.dense),
             "mlflow.note.content": describe(config, self._problem),
-            "preset.digest": digest(config.preset),
+            "preset.digest": digest(config.preset, self._problem.equation is not None),
             **({"preset.knows_target": "true"} if knows_target(config) else {}),
         }
         self.client.log_batch(
@@ -176,7 +176,8 @@ class Recorder:
                 self.kept = event
             case Taken() if not self._of_base:
                 self.last_finite = event.state
-                self._put({"val/best_epoch": event.epoch, "val/best_mse": event.val_mse}, 0)
+                residual = {} if event.val_residual is None else {"val/best_residual": event.val_residual}
+                self._put({"val/best_epoch": event.epoch, "val/best_mse": event.val_mse, **residual}, 0)
             case StageStarted() if not self._of_base:
                 self._stages.append(event.name)
             case Pruned():
