@@ -136,12 +136,41 @@ def run(
 
 def check(config: RunConfig, room: int) -> None:
     """Raise BadInput for a run that can't be done here: an unknown problem, no such device, or more threads or memory than
-    there are. ``room`` is the memory that it may take, in bytes. Allocates nothing.
+    there are, or fields that do not go with the problem. ``room`` is the memory that it may take, in bytes. Allocates nothing.
     """
     problem, device = problems.of(config), find_device(config.device)
+    refuse_what_does_not_suit(config, problem)
     if sentence := more_threads_than_cores(config.threads):
         raise BadInput(f"{sentence}.")
     refuse_what_can_not_fit(config, problem.shape, room, on_gpu=device.type == "cuda")
+
+
+def refuse_what_does_not_suit(config: RunConfig, problem: Problem) -> None:
+    """Raise BadInput for fields of equations on a problem that has none, and for what can't solve the equation of one."""
+    where, equation = f"problem {problem.name!r}", problem.equation
+    if equation is None:
+        for name in config.of_equation:
+            if (value := getattr(config, name)) != type(config).model_fields[name].default:
+                raise BadInput(
+                    f"{name} = {value} is about an equation, which {where} has not; leave it out, or take a problem of "
+                    "section solve_1d, solve_2d or equations."
+                )
+        return
+    if config.target_noise:
+        raise BadInput(
+            f"target_noise = {config.target_noise} can't be used with {where}: no target is learned from an equation; leave it "
+            "out."
+        )
+    if config.dtype == "float32" and config.optimizer == "lm":
+        raise BadInput(
+            f"dtype = 'float32' can't be used with optimizer=lm on the equation of {where}: its second derivatives lose too "
+            "many digits; use dtype=float64."
+        )
+    if config.smoothness() < equation.order:
+        raise BadInput(
+            f"model = {config.model!r} as it is set has derivatives up to order {config.smoothness():g}, and the equation of "
+            f"{where} is of order {equation.order}; use activation=tanh, or splines of degree k={equation.order + 1}."
+        )
 
 
 def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop) -> Ending:
