@@ -32,7 +32,7 @@ def test_a_run_that_solves_has_its_pictures(
     problem: str, names: str, store: MlflowClient, registries: None, tmp_path: Path
 ) -> None:
     problems.register(replace(poisson(3), name="box"))
-    config = small("siren", problem=problem, preset="lm", epochs=2)
+    config = small("siren", problem=problem, epochs=2)
     result = run(config)
     assert shortfalls(store, result.run_id, config, tmp_path / "out") == []
     client = open_store()
