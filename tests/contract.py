@@ -30,6 +30,7 @@ STATUS = {
 }
 BY_EPOCH = ("train/mse", "test/mse", "val/mse", "grad/norm", "time/train_s", "evals")
 OF_A_KAN = ("kan/grid", "kan/active_edges", "stage")
+OF_AN_EQUATION = ("train/residual", "val/residual", "train/boundary")
 FINAL = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
 PRUNE = ("params_before", "params_after", "reduction", "mse_before", "mse_after_cut", "mse_final", "base_dense_mse")
 EVENT_COLUMNS = {"step", "stage", "evaluation", "what", "value", "lr", "grad_norm", "last_finite_loss"}
@@ -90,7 +91,7 @@ class _Check:
         }
         if params != expected:
             yield f"params differ from the configuration: {set(params.items()) ^ set(expected.items())}"
-        if self.tags.get("preset.digest") != digest(config.preset):
+        if self.tags.get("preset.digest") != digest(config.preset, self.problem.equation is not None):
             yield f"tag preset.digest is {self.tags.get('preset.digest')}"
         if STATUS.get(self.outcome) != info.status:
             yield f"status {info.status} with outcome {self.outcome}"
@@ -123,7 +124,7 @@ class _Check:
             yield "the tag stages does not go with the model"
 
     def curves(self) -> Iterator[str]:
-        names = [*BY_EPOCH, *(OF_A_KAN if self.kan else ())]
+        names = [*BY_EPOCH, *(OF_A_KAN if self.kan else ()), *(OF_AN_EQUATION if self.problem.equation else ())]
         reached = len([value for _, value in self.curve("test/mse")])
         for name in names:
             steps = [step for step, value in self.curve(name) if not math.isnan(value)]
@@ -181,6 +182,7 @@ class _Check:
         names += ["model/params", "model/active_params"]
         names += ["final/roughness_ratio"] if self.problem.has_grid and self.problem.dimension == 2 else []
         names += [] if self.problem.has_grid else ["final/dense_nmse_low", "final/dense_nmse_high"]
+        names += ["final/residual_nmse"] if self.problem.equation is not None else []
         names += ["final/psnr"] if self.problem.kind == "picture" else []
         names += [f"prune/{name}" for name in PRUNE] if self.config.model == "kan_pruned" else []
         lost = {event["what"] for event in self.nan_events()}
