@@ -317,7 +317,7 @@ for _declared in (
         "B1",
         "Beyond",
         "Every family learns every smooth problem",
-        "every family of networks has a preset whose median NMSE of 5 seeds is within 1e-4; the figure is the worst family's",
+        "every family that fits has a preset whose median NMSE of 5 seeds is within 1e-4; the figure is the worst family's",
         "<= 1e-4",
         "final/dense_nmse, all presets",
         every_family_learns,

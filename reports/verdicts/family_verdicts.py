@@ -11,7 +11,6 @@ from harness.families import FAMILIES
 from harness.presets import DAGGER
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
-from reports.reading.solvers import is_network
 from reports.reading.targets import target_of
 from reports.verdicts.numbers import number
 from reports.verdicts.problem_verdicts import chosen_variant
@@ -90,9 +89,9 @@ def standings(cells: Iterable[Cell], threshold: float, asked: int = SEEDS) -> li
 
 
 def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
-    """B1. Of each family of networks, the best preset's median NMSE is within 1e-4; the figure is that of the worst family."""
+    """B1. Of each family, the best preset's median NMSE is within 1e-4; the figure is that of the worst family."""
     best = {each.model: each for each in reversed(standings(cells, 1e-4))}
-    families = dict.fromkeys([*filter(is_network, FAMILIES.names()), *(cell.model for cell in cells)])
+    families = dict.fromkeys([*FAMILIES.names(), *(cell.model for cell in cells)])
     verdicts = [best[name].verdict if name in best else Verdict.NO_DATA for name in families]
     figures = [each.figure for each in best.values() if each.figure is not None]
     notes = [
