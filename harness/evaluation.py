@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.data import DENSE_POINTS, Sample, scales2
+from harness.data import DENSE_POINTS, Sample, scale_of, scales2
 from harness.models import Regressor
+from harness.models.regressor import CHUNK
 from harness.problems import Problem
 from harness.problems.problem import Values
 from harness.problems.rows import Points
@@ -30,7 +31,8 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
     are a sample (from three inputs on, and rows of a file) ``final/dense_nmse_low`` and ``_high`` are the ends of the 95%
     interval of the NMSE. Of several outputs each error is the mean over the outputs, the ratios each over its own scale, or
     the largest (linf, roughness_ratio), and ``final/dense_nmse/<output>`` is that of one. Of a picture there is
-    ``final/psnr``, in dB. A model that is not finite somewhere gives NaN, never a number that looks good.
+    ``final/psnr``, in dB. Of an equation there is ``final/residual_nmse``, the mean square of its residual inside in
+    units of the equation's scale. A model that is not finite somewhere gives NaN, never a number that looks good.
     """
     target, slope = dense.y.double(), None
     if problem.table is None:
@@ -63,6 +65,8 @@ def evaluate(model: Regressor, problem: Problem, dense: Sample) -> dict[str, flo
         metrics["final/dense_nmse_low"], metrics["final/dense_nmse_high"] = interval_of_mean(relative)
     if problem.kind == "picture":
         metrics["final/psnr"] = psnr(fmean(mses))
+    if problem.equation is not None:
+        metrics["final/residual_nmse"] = residual_nmse(model, problem, dense.x)
     if len(columns) > 1:
         names = (f"final/dense_nmse/{name}" for name in metric_names(problem.outputs))
         metrics |= dict(zip(names, nmses, strict=True))
@@ -96,6 +100,20 @@ def log10_nmse(mse: float, scale2: float) -> float:
     """The logarithm of an MSE over the target's variance, not below -20; NaN for an MSE that is not finite."""
     nmse = mse / scale2
     return math.log10(max(nmse, LOG10_NMSE_FLOOR)) if math.isfinite(nmse) else math.nan
+
+
+@torch.no_grad()
+def residuals(model: Regressor, problem: Problem, x: Points) -> Float[Tensor, " points"]:
+    """The residual of the problem's equation at points, in units of its scale, in float64."""
+    equation = problem.equation
+    assert equation is not None
+    parts = [equation.residual(part, model.jet(part, equation.order)).double() for part in x.split(CHUNK)]
+    return torch.cat(parts) / scale_of(problem)
+
+
+def residual_nmse(model: Regressor, problem: Problem, x: Points) -> float:
+    """The mean square of :func:`residuals`."""
+    return residuals(model, problem, x).square().mean().item()
 
 
 def psnr(mse: float) -> float:

@@ -1,4 +1,6 @@
-"""Which seeds may be used for what, so that a published figure is one that nothing was chosen by (docs/protocol.md)."""
+"""What is fixed in advance, so that a published figure is one that nothing was chosen by (docs/protocol.md): which seeds may be
+used for what, and below what a difference of errors is noise.
+"""
 
 from __future__ import annotations
 
@@ -8,3 +10,8 @@ CONFIRMATION = range(1000, 2000)
 """Seeds on which what was chosen is confirmed; what fails here may still be chosen anew."""
 REPORTING = range(10_000, 10_010)
 """Seeds of what is published: drawn once, after code and presets are frozen in a commit. Nothing is chosen by them."""
+
+FLOOR = 1e-8
+"""Part of a target's ``scale2`` below which a difference of two errors of a fit is numerical noise."""
+RESIDUAL_FLOOR = 1e-12
+"""The same for two objectives of an equation, in units of its forcing's mean square: 1e-8 would hide a factor of 10 in u."""

@@ -24,7 +24,7 @@ EARLIER = 8
 """Runs that it takes before one is compared with them."""
 
 Bounds = Mapping[int, float]
-"""Validation MSE that a run must not exceed, by epoch; infinite where it is only to be measured."""
+"""Validation error that a run must not exceed, by epoch; infinite where it is only to be measured."""
 
 
 def rung_epochs(config: RunConfig) -> list[int]:
@@ -67,10 +67,10 @@ class EarlyStop:
             case BaseStarted():
                 self._of_base = True
             case Epoch() if event.epoch in self._bounds and not self._of_base:
-                self.errors[event.epoch] = event.val_mse
-                if event.val_mse > (bound := self._bounds[event.epoch]):
+                self.errors[event.epoch] = error = event.val_error
+                if error > (bound := self._bounds[event.epoch]):
                     self.cut = True
-                    return f"Pruned with a validation MSE of {event.val_mse:.2e}, above the {bound:.2e} of nine in ten runs"
+                    return f"Pruned with a validation error of {error:.2e}, above the {bound:.2e} of nine in ten runs"
         return None
 
 

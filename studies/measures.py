@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.outcome import Outcome
-from reports.reading.targets import FLOOR
+from harness.protocol import FLOOR, RESIDUAL_FLOOR
 
 CAP = 3.0
 """The largest log10 NMSE. A run without a result counts as this, so that every value that is told is finite."""
@@ -24,11 +24,11 @@ class Measured:
     reason: str = ""
     run_id: str = ""
     scale2: float = 1.0
-    """Variance of the target on the dense grid (mean square, if it is constant), in raw units squared."""
+    """Variance of the target on the dense grid (mean square, if it is constant), in raw units squared; 1 for an equation."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The last value of each metric of the run; of ``val/mse`` that of the last epoch."""
     rungs: Mapping[int, float] = field(default_factory=dict)
-    """Validation MSE at the epochs where runs are compared with earlier ones."""
+    """Validation error at the epochs where runs are compared with earlier ones."""
     cut: bool = False
     """Whether it was ended at such an epoch; its error there then counts."""
     excess: Mapping[str, float] = field(default_factory=dict)
@@ -36,6 +36,11 @@ class Measured:
     twin: Measured | None = None
     """The unpruned twin, where the model has one."""
     reused: bool = False
+
+    @property
+    def floor(self) -> float:
+        """Part of :attr:`scale2` below which a difference of errors is noise."""
+        return RESIDUAL_FLOOR if "val/residual" in self.metrics else FLOOR
 
     @property
     def has_result(self) -> bool:
@@ -49,17 +54,22 @@ class Measured:
 
 
 def log10_nmse(run: Measured) -> float:
-    """log10 of the validation MSE over the target's variance, plus FLOOR; at most CAP, also where it is absent or not finite.
+    """log10 of the validation error over the target's variance, plus the floor; at most CAP, also where it is absent or not
+    finite.
 
-    With ``patience`` the MSE is that of the epoch that was taken.
+    With ``patience`` the error is that of the epoch that was taken.
     """
-    nmse = validation_mse(run) / run.scale2
-    return min(CAP, math.log10(nmse + FLOOR)) if math.isfinite(nmse) else CAP
+    nmse = validation_error(run) / run.scale2
+    return min(CAP, math.log10(nmse + run.floor)) if math.isfinite(nmse) else CAP
 
 
-def validation_mse(run: Measured) -> float:
-    """Of the epoch that was taken, which is the last unless the run has ``patience``; NaN where it is absent."""
-    return run.metrics.get("val/best_mse", run.metrics.get("val/mse", math.nan))
+def validation_error(run: Measured) -> float:
+    """The validation MSE, or the residual of an equation at held-out points, whose solution no study may read.
+
+    Of the epoch that was taken, which is the last unless the run has ``patience``; NaN where it is absent.
+    """
+    kind = "residual" if "val/residual" in run.metrics else "mse"
+    return run.metrics.get(f"val/best_{kind}", run.metrics.get(f"val/{kind}", math.nan))
 
 
 def rises(run: Measured) -> float:
@@ -84,8 +94,8 @@ def beyond_twice_the_twin(run: Measured) -> float:
     """
     if run.twin is None or not run.twin.has_result:
         return math.nan
-    mse, of_twin = validation_mse(run), validation_mse(run.twin)
-    floor = FLOOR * run.scale2
+    mse, of_twin = validation_error(run), validation_error(run.twin)
+    floor = run.floor * run.scale2
     return math.log10((mse + floor) / (of_twin + floor) / 2)
 
 

@@ -68,10 +68,11 @@ def measure(order: Order) -> Measured:
         return Measured(problem, seed, None, ended.reason, ended.run_id)
     client = open_store()
     run = client.get_run(ended.run_id)
-    scale2 = _scale2(run)
+    of_equation = "val/residual" in run.data.metrics
+    scale2 = 1.0 if of_equation else _scale2(run)  # a residual is in units of the forcing
     rungs = watch.errors
     if ended.reused and order.bounds:
-        curve = client.get_metric_history(ended.run_id, "val/mse")
+        curve = client.get_metric_history(ended.run_id, "val/residual" if of_equation else "val/mse")
         rungs = {point.step: point.value for point in curve if point.step in order.bounds}
     return Measured(
         problem,
@@ -90,10 +91,10 @@ def measure(order: Order) -> Measured:
 
 def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], scale2: float) -> dict[str, float]:
     """Of S3 and K1, log10 of the report's own figure over its threshold; nothing where the run has too few epochs."""
+    from harness.protocol import FLOOR
     from harness.tracking.fetching import download
     from reports.reading.gone import Gone
     from reports.reading.histories import read_history
-    from reports.reading.targets import FLOOR
     from reports.verdicts.curve_rules import LARGEST_RISE, LARGEST_SPIKE, monotonicity, spike, stages_of
 
     try:
@@ -102,7 +103,7 @@ def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], scale2
     except (Gone, OSError):
         return {}  # counts as constraints that are not met
     brief = int(fields["retrain_briefly"]) if fields.get("prune_mode") == "greedy" else None
-    floor, mse = FLOOR * scale2, history["train/mse"]
+    floor, mse = FLOOR * scale2, history[history.objective]
     figures = {
         "S3": (monotonicity(mse, floor).figure, LARGEST_RISE),
         "K1": (spike(stages_of(history, brief), floor).figure, LARGEST_SPIKE),

@@ -40,7 +40,8 @@ LARGEST_CONFIG, LARGEST_STATE = 2**20, 2**31
 def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> Regressor:
     """The untrained model of a configuration, on the CPU.
 
-    Its outputs are standardised with the statistics of ``train`` where the configuration says so. A constant target has
+    Its outputs are standardised with the statistics of ``train`` where the configuration says so; never those of an equation,
+    whose solution is not known. A constant target has
     no spread to divide by, so its std counts as 1. Raises BadInput when the family's network can't be built, or does not
     answer a point with a number for each output.
     """
@@ -48,7 +49,7 @@ def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> R
     untrained = network(config, *problem.shape).to(dtype)
     _refuse_wrong_answers(untrained, config, problem)
     mean, std = [0.0] * len(problem.outputs), [1.0] * len(problem.outputs)
-    if config.standardise and train is not None:
+    if config.standardise and train is not None and problem.equation is None:
         columns = train.y.unbind(dim=1)
         mean, std = [y.mean().item() for y in columns], [y.std().item() or 1.0 for y in columns]
     low, high = zip(*problem.bounds, strict=True)

@@ -176,7 +176,8 @@ class Recorder:
                 self.kept = event
             case Taken() if not self._of_base:
                 self.last_finite = event.state
-                self._put({"val/best_epoch": event.epoch, "val/best_mse": event.val_mse}, 0)
+                residual = {} if event.val_residual is None else {"val/best_residual": event.val_residual}
+                self._put({"val/best_epoch": event.epoch, "val/best_mse": event.val_mse, **residual}, 0)
             case StageStarted() if not self._of_base:
                 self._stages.append(event.name)
             case Pruned():

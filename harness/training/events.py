@@ -1,4 +1,6 @@
-"""What happens in a training, one record a happening. All errors are MSE in the raw units of the target."""
+"""What happens in a training, one record a happening. All errors are MSE in the raw units of the target; of an equation the
+target is its solution.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,18 @@ class Epoch:
     state: dict[str, Tensor] = field(repr=False)
     """Copy of the model's state after the epoch."""
     extra: dict[str, float] = field(default_factory=dict)
-    """What a family measures besides, by metric name (``kan/grid``, ``kan/active_edges``)."""
+    """What is measured besides, by metric name: by a family (``kan/grid``, ``kan/active_edges``), and of an equation
+    ``train/residual``, ``val/residual`` and ``train/boundary``, in units of the mean square of its forcing."""
+
+    @property
+    def train_error(self) -> float:
+        """What the training lowers: its MSE, or the objective of an equation."""
+        return self.extra.get("train/residual", self.train_mse)
+
+    @property
+    def val_error(self) -> float:
+        """What a choice may go by: the MSE on validation points, or the objective of an equation at held-out ones."""
+        return self.extra.get("val/residual", self.val_mse)
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ class NonFinite:
     lr: float | None
     grad_norm: float
     last_finite_loss: float
-    """The last finite training MSE; NaN when there was none."""
+    """The last finite training MSE, or objective of an equation; NaN when there was none."""
 
     @property
     def exceeds(self) -> bool:
@@ -92,6 +105,8 @@ class Taken:
     ended: int
     """The last epoch that was computed."""
     state: dict[str, Tensor] = field(repr=False)
+    val_residual: float | None = None
+    """Of an equation: its objective at the held-out points, which was the least."""
 
 
 @dataclass(frozen=True)

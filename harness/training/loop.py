@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness import methods
 from harness.config import RunConfig
-from harness.data import Data, scales2
+from harness.data import Data, scale2, scales2
 from harness.families import FAMILIES, resolve
 from harness.methods import METHODS, Step
 from harness.methods.vectors import gradient_norm, norm
@@ -21,12 +21,14 @@ from harness.models import Regressor, interface, jets
 from harness.models.interface import Inputs, Outputs
 from harness.models.regressor import CHUNK
 from harness.problems.rows import Jet
+from harness.protocol import FLOOR, RESIDUAL_FLOOR
 from harness.seeds import generator
 from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted, Taken
-from harness.training.rows import Block, Fit, Objective, declared
+from harness.training.rows import Block, Fit, Objective, at_held_out, declared
 
 EXPLOSION = 1e6
-"""A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite."""
+"""A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite. For
+an equation the same of its objective and the mean square of the forcing, which is its unit."""
 
 
 def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
@@ -78,6 +80,15 @@ class _Best(NamedTuple):
     state: dict[str, Tensor]
 
 
+class _Errors(NamedTuple):
+    """What a training may know of itself: errors of a fit, residuals of an equation, of which u is not known inside."""
+
+    train: float
+    val: float
+    of_equation: dict[str, float]
+    """By metric name; nothing for a fit."""
+
+
 class Training:
     """The state of one training, which a plan leads through its stages."""
 
@@ -89,17 +100,18 @@ class Training:
         self.evals = 0
         self.train_s = 0.0
         self.val_error = math.nan
-        """MSE on the validation points after the last epoch: what a plan may base its decisions on. Of several outputs each
-        counts in units of its own scale."""
+        """What a plan may base its decisions on: the MSE on the validation points after the last epoch, where each of several
+        outputs counts in units of its own scale; for an equation the objective at the held-out points."""
         self._order = generator(config.seed, "batches")
         self._val_weights = _of_equal_weight(data.val.y)
         self._best: _Best | None = None
-        self.inputs: Inputs = model.scaled(data.train.x)
-        """The training inputs as the network sees them."""
+        self._held_out = at_held_out(model, data)
+        self.inputs: Inputs = model.scaled(torch.cat(data.at_declared) if self._held_out else data.train.x)
+        """The training inputs as the network sees them; those of an equation lie inside and on the sides."""
         self.last_finite = self._snapshot()
         self._stage = -1
         self._stage_name = ""
-        self._last_train_mse = self._last_val_mse = math.nan
+        self._last_train_error = self._last_val_mse = math.nan
         self._grad_norm = math.nan
         self._extra: dict[str, float] = {}
         self._samples = (data.train, data.val, data.test)
@@ -172,7 +184,8 @@ class Training:
         """Go back to the epoch with the least validation error, where the run has ``patience``."""
         if self._best is not None:
             self.model.load_state_dict(self._best.state)
-            yield Taken(self._best.epoch, self._best.val_mse, self.epoch, self._best.state)
+            residual = self._best.val_error if self._held_out else None
+            yield Taken(self._best.epoch, self._best.val_mse, self.epoch, self._best.state, residual)
 
     def kept(self) -> Kept:
         """The event that the model is worth keeping as it is now, a stage being over."""
@@ -212,31 +225,46 @@ class Training:
             self._grad_norm = norms[1]
             raise _NotFinite(self._first_non_finite(value))
 
+    @property
+    def floor(self) -> float:
+        """The part of an error, in units of :attr:`val_error`, below which a difference is numerical noise."""
+        return RESIDUAL_FLOOR if self._held_out else FLOOR * scale2(self.data.val.y)
+
     @torch.no_grad()
     def _epoch_done(self, lr: float | None) -> Epoch:
-        errors = (self._points() - torch.cat([sample.y for sample in self._samples])).square()
-        parts = errors.split([len(sample.y) for sample in self._samples])
-        train_mse, val_mse, test_mse = (part.mean().item() for part in parts)
-        if not math.isfinite(train_mse + val_mse + test_mse):
-            raise _NotFinite(self._first_non_finite(train_mse + val_mse + test_mse))
-        if train_mse > self._bound:
-            raise _NotFinite(self._non_finite("loss", train_mse))
-        self._last_train_mse, self._last_val_mse = train_mse, val_mse
-        self.val_error = val_mse if self._val_weights is None else (parts[1].mean(dim=0) @ self._val_weights).item()
+        squares = (self._points() - torch.cat([sample.y for sample in self._samples])).square()
+        parts = squares.split([len(sample.y) for sample in self._samples])
+        mses = [part.mean().item() for part in parts]
+        found = self._errors(mses, parts[1])
+        # Of an equation u is for reading only: what it may be inside, the training does not know.
+        for number in (found.train + found.val, *([] if self._held_out else [sum(mses)])):
+            if not math.isfinite(number):
+                raise _NotFinite(self._first_non_finite(number))
+        if found.train > self._bound:
+            raise _NotFinite(self._non_finite("loss", found.train))
+        self._last_train_error, self.val_error, self._last_val_mse = found.train, found.val, mses[1]
         self.last_finite = self._snapshot()
         return Epoch(
             self.epoch,
             self._stage,
-            train_mse,
-            val_mse,
-            test_mse,
+            mses[0],
+            mses[1],
+            mses[2],
             self._grad_norm,
             lr,
             self.train_s,
             self.evals,
             self.last_finite,
-            {**self._extra, **interface.measures(self.model.network)},
+            {**self._extra, **found.of_equation, **interface.measures(self.model.network)},
         )
+
+    def _errors(self, mses: list[float], val_squares: Tensor) -> _Errors:
+        if self._held_out:
+            inside, sides = _inside_and_sides(self._blocks)
+            train, val = inside + sides, sum(_inside_and_sides(self._held_out))
+            return _Errors(train, val, {"train/residual": train, "val/residual": val, "train/boundary": sides})
+        val = mses[1] if self._val_weights is None else (val_squares.mean(dim=0) @ self._val_weights).item()
+        return _Errors(mses[0], val, {})
 
     @torch.no_grad()
     def _first_non_finite(self, loss: float) -> NonFinite:
@@ -259,19 +287,28 @@ class Training:
             value,
             self._rate(),
             self._grad_norm,
-            self._last_train_mse,
+            self._last_train_error,
         )
 
     @torch.no_grad()
     def _look_at_start(self) -> None:
-        start = mse(self.model, self.data.train.x, self.data.train.y).item()
-        scale = self.data.train.y.square().mean().item()
+        if self._held_out:
+            start, scale = sum(_inside_and_sides(self._blocks)), 1.0
+        else:
+            start = mse(self.model, self.data.train.x, self.data.train.y).item()
+            scale = self.data.train.y.square().mean().item()
         if math.isfinite(start):
-            self._last_train_mse = start
+            self._last_train_error = start
             self._bound = EXPLOSION * max(start, scale)
 
     def _snapshot(self) -> dict[str, Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+
+def _inside_and_sides(blocks: Sequence[Block]) -> tuple[float, float]:
+    """The parts of the objective of an equation: that of its residual inside, and that of its conditions."""
+    inside, *sides = (block.weight * block.mean_square(block.look()).item() for block in blocks)
+    return inside, sum(sides)
 
 
 def _of_equal_weight(y: Tensor) -> Tensor | None:

@@ -9,7 +9,6 @@ from typing import cast
 from torch import Tensor
 
 from harness.config import KANConfig, PrunedKANConfig
-from harness.data import scale2
 from harness.models import KAN
 from harness.models.interface import Outputs
 from harness.models.kan import FixedPoints
@@ -102,7 +101,7 @@ def _cut_greedily(training: Training) -> Generator[Event, None, float]:
     Returns the dense MSE after the last cut that was kept, before any retraining of it.
     """
     config, network = cast(PrunedKANConfig, training.config), cast(KAN, training.model.network)
-    floor = 1e-8 * scale2(training.data.val.y)
+    floor = training.floor
     allowed = config.tolerance * (training.val_error + floor) - floor
     params_before, mse_after_cut = network.active_parameters(), training.dense_mse()
     last = (training.epoch + config.epochs) // 2

@@ -193,6 +193,13 @@ def declared(model: Regressor, data: Data) -> list[Declared]:
     return [Declared(model, rows, x) for rows, x in zip(data.declared, data.at_declared, strict=True)]
 
 
+def at_held_out(model: Regressor, data: Data) -> list[Declared]:
+    """The blocks of an equation at the points that choices go by; none for anything else."""
+    if not data.at_held_out:
+        return []
+    return [Declared(model, rows, x) for rows, x in zip(data.declared, data.at_held_out, strict=True)]
+
+
 @dataclass
 class Objective:
     """``F = sum_b w_b mean(r_b^2) + R``, as :class:`harness.methods.Objective` has it."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.protocol import FLOOR
 from reports.comparing.statistics import RESAMPLES, Errors
 from reports.reading.histories import Floats
-from reports.reading.targets import FLOOR
 
 RATIOS: tuple[float, ...] = tuple(float(f"{10 ** (k / 8):.4g}") for k in range(65))
 """Where a profile is drawn: from the best error to 1e8 times it, which is the variance over the floor."""

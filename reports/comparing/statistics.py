@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reports.reading.targets import FLOOR
+from harness.protocol import FLOOR
 
 RESAMPLES = 1000
 """Draws of a bootstrap."""

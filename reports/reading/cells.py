@@ -61,6 +61,10 @@ class Cell:
         value = self.metric(name)
         return math.inf if value is not None and math.isnan(value) else value
 
+    def validation_error(self) -> float | None:
+        """What a choice between variants may go by: the validation MSE, or of an equation the residual at held-out points."""
+        return self.error("val/mse" if self.metric("val/residual") is None else "val/residual")
+
 
 def with_facts(cells: list[Cell]) -> list[Cell]:
     """The cells, each with what its run has recorded of its problem, or the latest run of that problem."""

@@ -15,7 +15,17 @@ import pyarrow.parquet as pq
 from reports.reading.gone import Gone
 
 Floats = npt.NDArray[np.float64]
-CURVES = ("train/mse", "test/mse", "lr", "time/train_s", "evals", "kan/grid")
+CURVES = (
+    "train/mse",
+    "test/mse",
+    "train/residual",
+    "val/residual",
+    "train/boundary",
+    "lr",
+    "time/train_s",
+    "evals",
+    "kan/grid",
+)
 MOST_ROWS = 1_000_000
 """The most epochs that a run can have."""
 
@@ -33,6 +43,11 @@ class History:
     def __getitem__(self, name: str) -> Floats:
         """A curve by the name of its metric; all NaN if the run has none of that name."""
         return self.curves.get(name, np.full(len(self.epoch), np.nan))
+
+    @property
+    def objective(self) -> str:
+        """The curve of what the training lowers: its MSE, or of an equation its residual."""
+        return "train/residual" if "train/residual" in self.curves else "train/mse"
 
 
 def read_history(path: Path) -> History:

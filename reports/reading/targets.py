@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from harness.errors import BadInput
+from harness.protocol import FLOOR
 from reports.reading.cells import Cell
 
-FLOOR = 1e-8
-"""Part of a target's ``scale2`` below which a difference of two errors is numerical noise; fixed in advance."""
-
-
-KINDS = ("formula", "table", "picture")
+KINDS = ("formula", "table", "picture", "equation")
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Target:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     kind: str = "formula"
-    """Or ``table``, the rows of a file, or ``picture``, rows that are the pixels of one."""
+    """Or ``table``, the rows of a file; ``picture``, rows that are the pixels of one; ``equation``, whose solution is the target."""
     floor_nmse: float = math.nan
     """Of the rows of a file: the least NMSE that is to be expected, by rows of equal inputs; NaN where there are none."""
 
@@ -42,9 +39,14 @@ class Target:
         return FLOOR * self.scale2
 
     @property
+    def objective_floor(self) -> float:
+        """The same for what a training lowers: of an equation a residual, in units of the mean square of its forcing."""
+        return FLOOR if self.kind == "equation" else self.floor
+
+    @property
     def on_grid(self) -> bool:
         """Whether its errors are read on a grid in one or two dimensions, which pictures can show whole."""
-        return self.kind == "formula" and self.dimension <= 2
+        return self.kind in ("formula", "equation") and self.dimension <= 2
 
 
 def target(cell: Cell) -> Target | None:
@@ -103,6 +105,7 @@ def _declared(name: str) -> Target | None:
         problem.sections,
         problem.inputs,
         problem.outputs,
+        problem.kind,
     )
 
 

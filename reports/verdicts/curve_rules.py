@@ -26,12 +26,13 @@ LARGEST_SPIKE = 10.0
 @of_something_learned
 @of_a_result
 def falls_monotonically(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
-    """S3. The largest ratio of a window's median of ``train/mse`` to that of the window before is at most 1.05."""
-    return monotonicity(artifacts.history(run)["train/mse"], known_target(cell).floor)
+    """S3. The largest ratio of a window's median of what the training lowers to that of the window before is at most 1.05."""
+    history = artifacts.history(run)
+    return monotonicity(history[history.objective], known_target(cell).objective_floor)
 
 
 def monotonicity(mse: Floats, floor: float) -> Finding:
-    """S3 of a curve in squared units of the target; NaN anywhere is FAIL, fewer epochs than windows NO DATA."""
+    """S3 of a curve; NaN anywhere is FAIL, fewer epochs than windows NO DATA."""
     if len(mse) < WINDOWS:
         return no_data(f"{len(mse)} epochs; {WINDOWS} windows need as many")
     medians = np.array([np.median(window) for window in np.array_split(mse, WINDOWS)]) + floor
@@ -78,7 +79,7 @@ def rate_schedule(rates: Floats, base: float, planned: int) -> Finding:
 
 @dataclass(frozen=True)
 class Stage:
-    """The loss of a stage, one value an epoch, in squared units of the target; ``grid`` is NaN where none was recorded."""
+    """The loss of a stage, one value an epoch; ``grid`` is NaN where none was recorded."""
 
     name: str
     grid: float
@@ -89,7 +90,7 @@ class Stage:
 def has_no_spike(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """K1. No loss above 10 times the least before it in its stage, nor, once retrained, above 10 times that before the cut."""
     brief = run.whole("retrain_briefly") if run.field("prune_mode") == "greedy" else None
-    return spike(stages_of(artifacts.history(run), brief), known_target(cell).floor)
+    return spike(stages_of(artifacts.history(run), brief), known_target(cell).objective_floor)
 
 
 def stages_of(history: History, brief: int | None) -> list[Stage]:
@@ -98,7 +99,7 @@ def stages_of(history: History, brief: int | None) -> list[Stage]:
     The history names stages, it does not number them, so the last brief retraining of greedy pruning and the long one after
     it follow each other under one name; ``brief``, the epochs of the first of the two, parts them.
     """
-    names, mse, grids = history.stage, history["train/mse"], history["kan/grid"]
+    names, mse, grids = history.stage, history[history.objective], history["kan/grid"]
     starts = [index for index, name in enumerate(names) if index == 0 or name != names[index - 1]]
     stages = []
     for start, end in zip(starts, [*starts[1:], len(names)], strict=True):

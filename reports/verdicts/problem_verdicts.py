@@ -101,5 +101,5 @@ def chosen_variant(cells: Sequence[Cell]) -> tuple[list[Cell], str]:
 
 
 def _validation(cells: Iterable[Cell]) -> float:
-    median = median_figure(error for cell in cells if (error := cell.error("val/mse")) is not None)
+    median = median_figure(error for cell in cells if (error := cell.validation_error()) is not None)
     return float("inf") if median is None else median
