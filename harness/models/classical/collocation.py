@@ -65,7 +65,7 @@ class Grid(abc.ABC):
 
     @abc.abstractmethod
     def solve(self, partials: Partials, at: Int[Tensor, " nodes"], right: Values) -> Values:
-        """v with ``a v + b . (v_1, ..) + c . (v_11, ..) = right``, where row i has derivatives at the node ``at[i]``.
+        """V with ``a v + b . (v_1, ..) + c . (v_11, ..) = right``, where row i has derivatives at the node ``at[i]``.
 
         Not finite where the system is singular.
         """
@@ -125,7 +125,7 @@ class Part(NamedTuple):
 
 
 def parts(equation: Equation, grid: Grid) -> list[Part]:
-    """What each row of a grid is. Raises BadInput for conditions that leave a side no room."""
+    """What each row of a grid is."""
     owner = torch.full((len(grid.points),), -1)
     at = torch.arange(len(grid.points))
     for index, side, across in sorted(_placed(equation, grid.dimension), key=lambda each: each[2] is not None):
@@ -161,6 +161,12 @@ def _placed(equation: Equation, dimension: int) -> Iterator[tuple[int, Side, Sid
                     f"equation {equation.formula!r} has more conditions on the side {side!r} than a classical solver has "
                     "rows for: two at most, and two only where nothing is given on the side across."
                 )
+
+
+def refuse_conditions_without_room(equation: Equation, dimension: int) -> None:
+    """Raise BadInput for conditions that a grid has not enough rows for."""
+    for _ in _placed(equation, dimension):
+        pass
 
 
 def look(equation: Equation, grid: Grid, rows_of: list[Part], jet: Jet) -> Rows:

@@ -45,9 +45,7 @@ class Product(nn.Module, abc.ABC):
         self.set(torch.zeros((size,) * dimension, dtype=torch.float64))
 
     @abc.abstractmethod
-    def basis(
-        self, x: Inputs, order: int
-    ) -> tuple[Int[Tensor, "points dimension functions"] | None, list[Weights]]:
+    def basis(self, x: Inputs, order: int) -> tuple[Int[Tensor, "points dimension functions"] | None, list[Weights]]:
         """The basis functions along each axis that are not zero at the points: which ones, None for all; and their values,
         followed by their derivatives up to ``order``.
         """
@@ -134,9 +132,7 @@ class _Exported(nn.Module):
         return self.product._value(x)
 
 
-def _along_axes(
-    start: Tensor, times: Times, weights: Sequence[Weights]
-) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+def _along_axes(start: Tensor, times: Times, weights: Sequence[Weights]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """The product of ``start`` with the basis along each axis: values, slopes and curvatures, as far as there are weights.
 
     What is common to several derivatives is computed once, so the first axis, which has most of the work, is taken 1 + order

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from harness.errors import BadInput
 from harness.machine import gib, memory
+from harness.models import network
 from harness.models.classical.collocation import refuse_conditions_without_room
+from harness.models.classical.product import Product
 
 if TYPE_CHECKING:
     from harness.config import SolverConfig
-    from harness.models.classical.product import Product
     from harness.problems import Problem
 
 SHARE, CEILING = 0.5, 2**30
@@ -19,7 +20,12 @@ ten seconds, and a matrix that has no zeros 6,000 unknowns.
 """
 
 
-def fitting(family: type[Product], config: SolverConfig, problem: Problem) -> tuple[int, ...]:
+def check(config: SolverConfig, problem: Problem) -> None:
+    """Raise BadInput for a problem that a classical solver can't solve in this configuration."""
+    fitting(cast(Product, network(config, problem.dimension)), config, problem)
+
+
+def fitting(solver: Product, config: SolverConfig, problem: Problem) -> tuple[int, ...]:
     """The intervals along an axis, grid by grid: what the configuration names, else those of its own that fit.
 
     Raises BadInput for an equation whose conditions the grid has no room for, and where one that is named can't fit, or not
@@ -30,7 +36,7 @@ def fitting(family: type[Product], config: SolverConfig, problem: Problem) -> tu
     refuse_conditions_without_room(equation, problem.dimension)
     found: list[int] = []
     for intervals in config.stages(problem.dimension):
-        needed = family.needs(equation, intervals, problem.bounds)
+        needed = solver.needs(equation, intervals, problem.bounds)
         if needed > limit and (config.named or not found):
             unknowns = (intervals + 1) ** problem.dimension
             raise BadInput(

@@ -25,6 +25,10 @@ from harness.problems.rows import Jet
 if TYPE_CHECKING:
     from harness.config import SpectralConfig
 
+COARSE = 4
+"""A degree that tells whether coefficients are constant."""
+SMALL = 2**26
+"""Bytes of a matrix for which that does not matter."""
 Matrix = Float[Tensor, "size size"]
 
 
@@ -50,9 +54,9 @@ class Chebyshev(Product):
         """Some vectors; or, where the system can't be diagonalised, its matrix, a copy and what is put into it."""
         nodes, dimension = (intervals + 1) ** len(bounds), len(bounds)
         of_vectors = 8 * nodes * (20 + 10 * dimension)
-        if of_vectors > PROBE or constant(equation, LobattoGrid(COARSE, bounds)) is not None:
+        if 2 * 8 * nodes**2 < SMALL or constant(equation, LobattoGrid(COARSE, bounds)) is not None:
             return of_vectors
-        return of_vectors + 8 * 2 * nodes**2
+        return of_vectors + 2 * 8 * nodes**2
 
     def basis(self, x: Inputs, order: int) -> tuple[None, list[Weights]]:
         """T_0 to T_degree, by ``T_(m+j) = 2 T_m T_j - T_(m-j)``, which doubles their number in each step."""
