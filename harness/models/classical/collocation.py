@@ -9,7 +9,7 @@ time of a wave, its rows stand in the place of the equation's on the side across
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -22,6 +22,8 @@ from harness.problems.rows import Jet
 
 STEPS, HALVINGS = 50, 20
 """Steps of Newton's method at most, and how often a step is halved that doesn't lower the rows."""
+ANY = 0.7
+"""A value of u and of its derivatives at which a nonlinear equation has other partial derivatives than at 0."""
 Values = Float[Tensor, " nodes"]
 
 
@@ -44,6 +46,17 @@ class Rows(NamedTuple):
     partials: Partials
 
 
+class State(NamedTuple):
+    """Values at the nodes, and the rows there."""
+
+    values: Values
+    rows: Rows
+
+    def norm(self) -> float:
+        """Of the rows."""
+        return self.rows.residual.norm().item()
+
+
 class Grid(abc.ABC):
     """A tensor grid with the same number of nodes along each axis, and derivatives at its nodes."""
 
@@ -54,6 +67,8 @@ class Grid(abc.ABC):
         axes = [(low + high) / 2 + (high - low) / 2 * along for low, high in bounds]
         for axis, (low, high) in zip(axes, bounds, strict=True):
             axis[0], axis[-1] = low, high
+        self.scaled = torch.cartesian_prod(*[along] * self.dimension).view(-1, self.dimension)
+        """The nodes on [-1, 1]."""
         self.points = torch.cartesian_prod(*axes).view(-1, self.dimension)
 
     @property
@@ -198,29 +213,61 @@ def look(equation: Equation, grid: Grid, rows_of: list[Part], jet: Jet) -> Rows:
 
 
 @torch.no_grad()
-def newton(equation: Equation, grid: Grid) -> tuple[Values, int]:
-    """The values at which all rows are 0, from u = 0, and the steps that it took: one where the equation is linear.
+def newton(equation: Equation, grid: Grid, coarser: Callable[[], Values]) -> tuple[Values, int]:
+    """The values at which all rows are 0, and the systems that were solved: one where the equation is linear.
 
-    A step that does not lower the rows is halved. Where no step does, or none is left, the values so far are the answer, and
-    their residual tells how good they are. Values that are not finite tell of rows without a solution.
+    Otherwise it goes on from what a coarser grid says, unless that is 0; and from u = 0 where this leads nowhere. Of two ends
+    that are none the one with the lower rows is the answer, and its residual tells how good it is. Values that are not finite
+    tell of a singular system.
     """
-    rows_of = parts(equation, grid)
-    at = torch.arange(len(grid.points))
-    for part in rows_of:
-        at[part.rows] = part.at
-    values = grid.points.new_zeros(len(grid.points))
-    here = look(equation, grid, rows_of, grid.jet(values))
-    for taken in range(1, STEPS + 1):
-        step = grid.solve(here.partials, at, -here.residual)
-        there, norm = here, here.residual.norm()
-        for halved in range(HALVINGS):
-            there = look(equation, grid, rows_of, grid.jet(values + step / 2**halved))
-            if there.residual.norm() < norm:
-                break
-        else:
-            return (values + step if taken == 1 else values), taken
-        values = values + step / 2**halved
-        if halved == 0 and (there.partials.near(here.partials) or step.norm() <= 1e-9 * values.norm()):
-            return values, taken
-        here = there
-    return values, STEPS
+    system = System(equation, grid)
+    zero = system.at(torch.zeros_like(grid.points[:, 0]))
+    if zero.rows.partials.near(look(equation, grid, system.parts, grid.constant_jet(ANY)).partials):
+        return system.step(zero), 1
+    found, starts = [], [coarser(), zero.values]
+    for start in starts if starts[0].any() else starts[1:]:
+        end, converged = system.descend(system.at(start))
+        found.append(end)
+        if converged:
+            break
+    return min(found, key=State.norm).values, system.solved
+
+
+class System:
+    """The rows of an equation on a grid, and Newton's steps for them."""
+
+    def __init__(self, equation: Equation, grid: Grid) -> None:
+        self.equation, self.grid = equation, grid
+        self.solved = 0
+        """Linear systems so far."""
+        self.parts = parts(equation, grid)
+        self._at = torch.arange(len(grid.points))
+        for part in self.parts:
+            self._at[part.rows] = part.at
+
+    def at(self, values: Values) -> State:
+        """The rows at values."""
+        return State(values, look(self.equation, self.grid, self.parts, self.grid.jet(values)))
+
+    def step(self, here: State) -> Values:
+        """To where the rows would be 0 if they were linear."""
+        self.solved += 1
+        return self.grid.solve(here.rows.partials, self._at, -here.rows.residual)
+
+    def descend(self, here: State) -> tuple[State, bool]:
+        """Steps until one is so small that nothing is left, and whether that came; a step that does not lower the rows is halved."""
+        for _ in range(STEPS):
+            step = self.step(here)
+            if not step.isfinite().all():
+                return here, False
+            there = self.at(here.values + step)
+            if step.norm() <= 1e-9 * there.values.norm():  # the error is the square of that
+                return there, True
+            for halved in range(1, HALVINGS):
+                if there.norm() < here.norm():
+                    break
+                there = self.at(here.values + step / 2**halved)
+            else:
+                return here, False
+            here = there
+        return here, False

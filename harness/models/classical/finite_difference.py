@@ -42,7 +42,7 @@ class Splines(Product):
     def solve(self, equation: Equation, intervals: int, bounds: Bounds) -> int:
         """Become the splines through the values for which the differences of an equation hold at the nodes."""
         grid = EvenGrid(intervals, bounds)
-        values, systems = newton(equation, grid)
+        values, systems = newton(equation, grid, lambda: self.at_nodes(grid))
         coefficients = values.view(grid.shape).numpy()
         if np.isfinite(coefficients).all():
             along, knots = np.linspace(-1, 1, grid.size), _knots(intervals)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from harness.models.classical.collocation import Grid
 from harness.models.interface import Inputs, Outputs
 from harness.models.jets import Jacobian, Seeds
 from harness.problems.equation import Bounds, Equation
@@ -66,6 +67,11 @@ class Product(nn.Module, abc.ABC):
             return self._value(x)
         # What a part keeps for its gradient is made again when that is wanted.
         return torch.cat([checkpoint(self._value, part, use_reentrant=False) for part in parts])
+
+    def at_nodes(self, grid: Grid) -> Float[Tensor, " nodes"]:
+        """Its values at the nodes of another grid than its own."""
+        with torch.no_grad():
+            return torch.cat([self._value(part) for part in grid.scaled.split(self._at_once(1))]).flatten()
 
     def _value(self, x: Inputs) -> Outputs:
         which, weights = self.basis(x, 0)

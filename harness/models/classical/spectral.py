@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.models.classical.collocation import Grid, Partials, Values, look, newton, parts
+from harness.models.classical.collocation import ANY, Grid, Partials, Values, look, newton, parts
 from harness.models.classical.product import Product, Weights
 from harness.models.interface import Inputs
 from harness.problems.equation import Bounds, Equation
@@ -29,6 +29,8 @@ COARSE = 4
 """A degree that tells whether coefficients are constant."""
 SMALL = 2**26
 """Bytes of a matrix for which that does not matter."""
+ILL, REFINED = 1e4, 3
+"""From this condition of the eigenvectors on, as slopes in an equation make it, the solution is refined so many times."""
 Matrix = Float[Tensor, "size size"]
 
 
@@ -41,8 +43,10 @@ class Chebyshev(Product):
     def solve(self, equation: Equation, intervals: int, bounds: Bounds) -> int:
         """Become the polynomial of that degree for which an equation holds at the Gauss-Lobatto points."""
         grid = LobattoGrid(intervals, bounds)
-        known = constant(equation, grid)
-        values, systems = newton(equation, grid) if known is None else (by_axes(equation, grid, known), 1)
+        if (known := constant(equation, grid)) is None:
+            values, systems = newton(equation, grid, lambda: self.at_nodes(grid))
+        else:
+            values, systems = by_axes(equation, grid, known), 1
         coefficients = values.view(grid.shape)
         for axis in range(grid.dimension):
             coefficients = along(grid.to_coefficients, coefficients, axis)
@@ -154,7 +158,7 @@ class Constant(NamedTuple):
 @torch.no_grad()
 def constant(equation: Equation, grid: Grid) -> Constant | None:
     """The equation as one of constant coefficients, if it is one at the nodes of the grid: its partial derivatives are the same
-    at all nodes, for u = 0 and for u with all derivatives 1.
+    at all nodes, and so for other values of u.
     """
     if any(condition.order > 0 for condition in equation.conditions):
         return None
@@ -163,8 +167,8 @@ def constant(equation: Equation, grid: Grid) -> Constant | None:
         return None
     if any((part.rows != part.at).any() for part in rows_of):
         return None
-    of_zeros, of_ones = (look(equation, grid, rows_of, grid.constant_jet(value)) for value in (0.0, 1.0))
-    inside, linear = rows_of[0].rows, of_zeros.partials.near(of_ones.partials)
+    of_zeros, of_others = (look(equation, grid, rows_of, grid.constant_jet(value)) for value in (0.0, ANY))
+    inside, linear = rows_of[0].rows, of_zeros.partials.near(of_others.partials)
     columns = torch.cat([part.view(len(grid.points), -1)[inside] for part in of_zeros.partials], dim=1)
     on_sides = of_zeros.partials.a.clone().index_fill_(0, inside, 1.0)
     if not linear or not torch.allclose(columns, columns[0], rtol=1e-12, atol=0) or (on_sides == 0).any():
@@ -179,40 +183,53 @@ def by_axes(equation: Equation, grid: LobattoGrid, known: Constant) -> Values:
     """The values at which an equation of constant coefficients holds at the nodes inside."""
     inside = (slice(1, -1),) * grid.dimension
     inner = torch.arange(len(grid.points)).view(grid.shape)[inside].flatten()
-    jet = grid.jet(known.values)
-    there = Jet(*(part[inner] for part in jet[: equation.order + 1]))
-    right = -equation.residual(grid.points[inner], there).view((grid.size - 2,) * grid.dimension)
-    decomposed: dict[tuple[float, float], tuple[Tensor, Tensor]] = {}
-    sums, bases = torch.tensor(known.a, dtype=torch.float64), []
-    for axis, (b, c) in enumerate(zip(known.b, known.c, strict=True)):
-        factors = b * grid.units(axis), c * grid.units(axis) ** 2
-        if factors not in decomposed:
-            decomposed[factors] = _decomposed(grid, *factors)
-        eigenvalues, basis, inverse = decomposed[factors]
-        sums = sums.unsqueeze(-1) + eigenvalues
-        right = _along(inverse, right, axis)
-        bases.append(basis)
-    right = right / sums
-    for axis, basis in enumerate(bases):
-        right = _along(basis, right, axis)
+    factors = [
+        (b * grid.units(axis), c * grid.units(axis) ** 2)
+        for axis, (b, c) in enumerate(zip(known.b, known.c, strict=True))
+    ]
+    of_each = {each: decomposed(grid, *each) for each in dict.fromkeys(factors)}
+    of_axes = [of_each[each] for each in factors]
+    eigenvalues = torch.tensor(known.a, dtype=torch.float64)
+    for each in of_axes:
+        eigenvalues = eigenvalues.unsqueeze(-1) + each.values
     values = known.values.view(grid.shape).clone()
-    values[inside] += right.real
+    passes = 1 if max(each.condition() for each in of_axes) < ILL else REFINED
+    for _ in range(passes):
+        there = Jet(*(part[inner] for part in grid.jet(values.flatten())[: equation.order + 1]))
+        step = -equation.residual(grid.points[inner], there).view((grid.size - 2,) * grid.dimension)
+        for axis, each in enumerate(of_axes):
+            step = _along(each.inverse, step, axis)
+        step = step / eigenvalues
+        for axis, each in enumerate(of_axes):
+            step = _along(each.vectors, step, axis)
+        values[inside] += step.real
     return values.flatten()
+
+
+class Decomposed(NamedTuple):
+    """Eigenvalues and eigenvectors of a matrix, and the inverse of the latter."""
+
+    values: Tensor
+    vectors: Tensor
+    inverse: Tensor
+
+    def condition(self) -> float:
+        """Of the eigenvectors: the factor of rounding errors."""
+        return (self.vectors.norm() * self.inverse.norm()).item()
+
+
+def decomposed(grid: LobattoGrid, first: float, second: float) -> Decomposed:
+    """A combination of derivatives of what is 0 at both ends."""
+    values, vectors = torch.linalg.eig((first * grid.first + second * grid.second)[1:-1, 1:-1])
+    if not values.imag.any():
+        values, vectors = values.real, vectors.real
+    return Decomposed(values, vectors, torch.linalg.inv(vectors))
 
 
 def _along(matrix: Tensor, values: Tensor, axis: int) -> Tensor:
     """One of the two may be complex."""
     dtype = torch.promote_types(matrix.dtype, values.dtype)
     return along(matrix.to(dtype), values.to(dtype), axis)
-
-
-def _decomposed(grid: LobattoGrid, first: float, second: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Eigenvalues and eigenvectors of a combination of derivatives of what is 0 at both ends, and the inverse of the latter."""
-    matrix = (first * grid.first + second * grid.second)[1:-1, 1:-1]
-    eigenvalues, basis = torch.linalg.eig(matrix)
-    if not eigenvalues.imag.any():
-        eigenvalues, basis = eigenvalues.real, basis.real
-    return eigenvalues, basis, torch.linalg.inv(basis)
 
 
 def spectral(config: SpectralConfig, dimension: int, generator: torch.Generator) -> Chebyshev:
