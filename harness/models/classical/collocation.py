@@ -255,7 +255,7 @@ class System:
         return self.grid.solve(here.rows.partials, self._at, -here.rows.residual)
 
     def descend(self, here: State) -> tuple[State, bool]:
-        """Steps until one is so small that nothing is left, and whether that came; a step that does not lower the rows is halved."""
+        """Steps until one is too small to matter, and whether that came; a step that does not lower the rows is halved."""
         for _ in range(STEPS):
             step = self.step(here)
             if not step.isfinite().all():
