@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from keyword import iskeyword
 from statistics import fmean
 from typing import Any
@@ -27,6 +28,8 @@ from harness.models import KAN, Regressor
 from harness.models.multkan import SymbolicEdge, symbolic_layers
 from harness.problems import Problem
 from harness.problems.problem import names_of_inputs
+from harness.problems.rows import Jet
+from harness.protocol import RESIDUAL_FLOOR
 from harness.training import Epoch, train
 
 LIBRARY = ("x", "x^2", "x^3", "x^4", "exp", "tanh", "sin", "gaussian")
@@ -104,8 +107,7 @@ def find_formula(model: Regressor, problem: Problem, data: Data, go_on: Callable
 
     assert isinstance(model.network, KAN)
     scaled = model.scaled(data.train.x[:POINTS])
-    fitted, val, test, dense = map(_in_double, (data.train, data.val, data.test, data.dense))
-    data = Data(fitted, val, test, dense)
+    data = _in_double(data)
     layers, edges = symbolic_layers(model.network, scaled, LIBRARY, WEIGHT_SIMPLE, go_on)
     symbolic = Regressor(
         SymbolicKAN(layers),
@@ -122,7 +124,10 @@ def find_formula(model: Regressor, problem: Problem, data: Data, go_on: Callable
     names, texts, latex, mses, nmses = symbols(problem), [], [], [], []
     for output, expression in enumerate(_expressions(symbolic, names)):
         of_val, of_dense = (Sample(each.x, each.y[:, output : output + 1]) for each in (data.val, data.dense))
-        texts.append(_shortest(expression, of_val, names))
+        if data.at_held_out:
+            texts.append(_shortest(expression, partial(_residual, data=data, names=names), RESIDUAL_FLOOR))
+        else:
+            texts.append(_shortest(expression, partial(_mse, sample=of_val, names=names), ROUNDING * scale2(of_val.y)))
         latex.append(sympy.latex(_parse(texts[-1], names)))
         mses.append(_mse(texts[-1], of_dense, names))
         nmses.append(mses[-1] / scale2(of_dense.y))
@@ -141,18 +146,17 @@ def evaluate_formula(text: str, x: Tensor, names: Sequence[str] = ()) -> Tensor:
 
     ``names`` are those of the inputs in the formula; x, y, or x1, x2, ... unless given.
     """
-    import sympy
-
     names = names or names_of_inputs(x.shape[1])
-    function = sympy.lambdify(_variables(names), _parse(text, names), "numpy")
-    columns = x.detach().cpu().double().numpy().T
-    with np.errstate(all="ignore"):  # what is not finite is in the values
-        values = np.broadcast_to(np.asarray(function(*columns), dtype=np.float64), len(x))
-    return torch.from_numpy(values.copy()).unsqueeze(1)
+    return _at(_variables(names), _parse(text, names), x)
 
 
-def _in_double(sample: Sample) -> Sample:
-    return Sample(sample.x.cpu().double(), sample.y.cpu().double())
+def _in_double(data: Data) -> Data:
+    train, val, test, dense = (
+        Sample(sample.x.cpu().double(), sample.y.cpu().double())
+        for sample in (data.train, data.val, data.test, data.dense)
+    )
+    places = (tuple(x.cpu().double() for x in each) for each in (data.at_declared, data.at_held_out))
+    return Data(train, val, test, dense, data.declared, *places)
 
 
 def _variables(names: Sequence[str]) -> list[Any]:
@@ -190,12 +194,12 @@ def _expressions(model: Regressor, names: Sequence[str]) -> list[Any]:
     return [m + s * node for m, s, node in zip(mean, std, nodes, strict=True)]
 
 
-def _shortest(expression: Any, val: Sample, names: Sequence[str]) -> str:
-    """The formula with as few digits, from 3 on, as the validation error allows."""
+def _shortest(expression: Any, error: Callable[[str], float], rounding: float) -> str:
+    """The formula with as few digits, from 3 on, as its ``error`` allows, which rounding may raise a little."""
     exact = str(expression)
-    allowed = 1.1 * _mse(exact, val, names) + ROUNDING * scale2(val.y)
+    allowed = 1.1 * error(exact) + rounding
     candidates = (_printed(expression, digits) for digits in range(3, 16))
-    return next((text for text in candidates if _mse(text, val, names) <= allowed), exact)
+    return next((text for text in candidates if error(text) <= allowed), exact)
 
 
 def _printed(expression: Any, digits: int) -> str:
@@ -210,6 +214,31 @@ def _printed(expression: Any, digits: int) -> str:
 
     shorter = expression.xreplace({number: rounded(number) for number in expression.atoms(sympy.Float)})
     return str(sympy.sstr(shorter, full_prec=False))
+
+
+def _residual(text: str, data: Data, names: Sequence[str]) -> float:
+    """The objective of an equation at the held-out points, for a printed formula of its solution."""
+    import sympy
+
+    expression, axes = _parse(text, names), _variables(names)
+    slopes = [sympy.diff(expression, axis) for axis in axes]
+    parts = [expression, *slopes, *(sympy.diff(slope, axis) for slope, axis in zip(slopes, axes, strict=True))]
+    total = 0.0
+    for rows, x in zip(data.declared, data.at_held_out, strict=True):
+        value, *derivatives = (_at(axes, part, x) for part in parts)
+        first, second = (torch.stack(half, dim=-1) for half in (derivatives[: len(axes)], derivatives[len(axes) :]))
+        total += rows.weight * rows.residual(x, Jet(value, first, second)).square().mean().item()
+    return total
+
+
+def _at(variables: Sequence[Any], expression: Any, x: Tensor) -> Tensor:
+    """Values ``(points, 1)`` of an expression, in float64; what is not finite is among them."""
+    import sympy
+
+    columns = x.detach().cpu().double().numpy().T
+    with np.errstate(all="ignore"):
+        values = sympy.lambdify(variables, expression, "numpy")(*columns)
+        return torch.from_numpy(np.broadcast_to(np.asarray(values, dtype=np.float64), len(x)).copy()).unsqueeze(1)
 
 
 def _mse(text: str, sample: Sample, names: Sequence[str]) -> float:

@@ -134,10 +134,11 @@ def row(name: str, said: Mapping[str, Any], cells: pd.DataFrame, commands: Seque
         )
     used = {}
     for preset, some in cells.groupby("preset"):
-        used[str(preset)] = presets.digest(str(preset))
-        for found in sorted(set(some["preset_digest"]) - {used[str(preset)]}):
+        now = presets.digests(str(preset))
+        used[str(preset)] = " and ".join(sorted(now & set(some["preset_digest"])))
+        for found in sorted(set(some["preset_digest"]) - now):
             raise BadInput(
-                f"preset = {quoted(preset)} has the digest {used[str(preset)]} now, and runs have "
+                f"preset = {quoted(preset)} has the digest {' or '.join(sorted(now))} now, and runs have "
                 f"{quoted(found) if found else 'none'}; make them with the preset as it is."
             )
     commits = sorted(set(cells["commit"]))
@@ -206,9 +207,9 @@ def _strange(seeds: Mapping[str, Sequence[int]]) -> list[int]:
 
 def _stale(digests: Mapping[str, str]) -> Iterator[str]:
     for name, digest in digests.items():
-        now = presets.digest(name) if name in presets.names() else "none"
-        if digest != now:
-            yield f"preset {name} was {digest} and is {now} now."
+        now = presets.digests(name) if name in presets.names() else {"none"}
+        if not {*digest.split(" and ")} <= now:
+            yield f"preset {name} was {digest} and is {' or '.join(sorted(now))} now."
 
 
 def _by_hand(text: str) -> Iterator[str]:

@@ -65,7 +65,8 @@ def parts(config: RunConfig) -> tuple[Regressor, Data]:
     import torch
 
     problem = problems.get(config.problem)
-    data = sample(problem, config.seed, config.n_train, config.n_val, config.n_test, dtype=getattr(torch, config.dtype))
+    points, sides = (config.n_train, config.n_val, config.n_test), (config.n_boundary, config.boundary_weight)
+    data = sample(problem, config.seed, *points, getattr(torch, config.dtype), "cpu", 0.0, *sides)
     return build(config, problem, data.train), data
 
 

@@ -4,6 +4,9 @@ A preset has a ``summary``, a sentence, and up to three sections, each over the 
 {...}}`` and ``problems: {model: {problem: {...}}}``. One that ``extends`` another begins with that one's ``all`` and
 ``models``, never with its ``problems``. ``knows_target`` lists the models whose ``problems`` were chosen with knowledge of
 the target's formula: their numbers are marked wherever they stand.
+
+What a preset has for problems that are equations stands in a file of its own, in ``equations/``; where there is none it has the
+same for both. So its digest for fits stays what it is when a value for equations changes, and the other way round.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
@@ -34,18 +38,21 @@ KNOWS_TARGET = f"{DAGGER} shape chosen with knowledge of the target; lm_plain st
 
 def names() -> list[str]:
     """The presets that come with the project."""
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in files(__package__).iterdir() if entry.name.endswith(".yaml")
-    )
+    return sorted({*_files(files(__package__)), *_files(files(__package__) / "equations")})
+
+
+def _files(folder: Traversable) -> dict[str, Traversable]:
+    """The presets in a folder."""
+    return {entry.name.removesuffix(".yaml"): entry for entry in folder.iterdir() if entry.name.endswith(".yaml")}
 
 
 @cache
-def load(preset: str) -> Mapping[str, Any]:
-    """The content of a preset, with what it extends. Raises BadInput when there is none of that name."""
-    content: dict[str, Any] = yaml.safe_load(text_of(preset))
+def load(preset: str, of_equation: bool = False) -> Mapping[str, Any]:
+    """What a preset has for fits, or for equations, with what it extends. Raises BadInput when there is none of that name."""
+    content: dict[str, Any] = yaml.safe_load(text_of(preset, of_equation))
     if "extends" not in content:
         return content
-    base, own = load(content["extends"]), content.get("models") or {}
+    base, own = load(content["extends"], of_equation), content.get("models") or {}
     models = {
         model: {**(base["models"].get(model) or {}), **(own.get(model) or {})} for model in {**base["models"], **own}
     }
@@ -54,21 +61,42 @@ def load(preset: str) -> Mapping[str, Any]:
 
 def summary(preset: str) -> str:
     """What a preset is, in a sentence. Raises BadInput when there is none of that name."""
-    return str(load(preset)["summary"])
+    return str(load(preset, of_equation=preset not in _files(files(__package__)))["summary"])
 
 
-def digest(preset: str) -> str:
+def digest(preset: str, of_equation: bool = False) -> str:
     """Hash of a preset's values, whatever their order and comments. Raises BadInput when there is none of that name."""
-    values = {name: section for name, section in load(preset).items() if name != "summary"}
+    values = {name: section for name, section in load(preset, of_equation).items() if name != "summary"}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def text_of(preset: str) -> str:
-    """A preset as it is written, comments included. Raises BadInput when there is none of that name, or it can't be a name."""
+def digests(preset: str) -> set[str]:
+    """What the digest of a run of this preset may be: that for fits, and that for equations."""
+    of_fits = {digest(preset)} if preset in _files(files(__package__)) else set()
+    return of_fits | {digest(preset, of_equation=True)}
+
+
+def text_of(preset: str, of_equation: bool = False) -> str:
+    """A preset as it is written, comments included. Raises BadInput when there is none of that name, or it can't be a name, and
+    for a fit where it is about equations only.
+    """
     if preset not in names():
         raise BadInput(f"preset = {quoted(preset)} is not known; {nearest(preset, names())}")
     check_name("preset", preset)
-    return files(__package__).joinpath(f"{preset}.yaml").read_text()
+    of_fits = _files(files(__package__))
+    of_equations = _files(files(__package__) / "equations")
+    if not of_equation and preset not in of_fits:
+        raise BadInput(
+            f"preset = {quoted(preset)} is about equations, and the problem is none; allowed: {', '.join(of_fits)}."
+        )
+    return ({**of_fits, **of_equations} if of_equation else of_fits)[preset].read_text()
+
+
+def is_equation(problem: str) -> bool:
+    """Whether the problem of that name is one; not where no problem has the name, as that of a file."""
+    from harness.problems import PROBLEMS  # late: they take as long to load as all the rest
+
+    return problem in PROBLEMS.names() and PROBLEMS.get(problem).equation is not None
 
 
 def resolve(given: Mapping[str, Any]) -> RunConfig:
@@ -86,10 +114,10 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
 
         given = named(given)
     family = FAMILIES.get(str(given.get("model", RunConfig.model_fields["model"].default)))
-    preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)))
+    problem = str(given.get("problem", RunConfig.model_fields["problem"].default))
+    preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)), is_equation(problem))
     _refuse_what_it_is_without(given, family.config, family.name)
     _refuse_unknown(given, family.config, family.name)
-    problem = str(given.get("problem", RunConfig.model_fields["problem"].default))
     chosen = chosen_values(preset, family.name, problem, given)
     try:
         config = family.config.model_validate({**chosen, **given, "model": family.name})
@@ -122,7 +150,7 @@ def stated(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def knows_target(config: RunConfig) -> bool:
     """Whether a value of the run was chosen for its problem with knowledge of the target's formula."""
-    preset = load(config.preset)
+    preset = load(config.preset, is_equation(config.problem))
     if config.model not in preset.get("knows_target", ()):
         return False
     section = sections(preset, config.model, config.problem)["problems", config.model, config.problem]

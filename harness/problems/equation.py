@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jaxtyping import Float
 
 from harness.errors import BadInput
-from harness.problems.rows import Jet, Partials, Points
+from harness.problems.rows import Jet, Partials, Points, Residuals
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -24,6 +24,7 @@ else:
 
 Side = tuple[int, Literal["low", "high"]]
 """The number of an axis, and the end of the box on it."""
+Operator = Callable[[Points, Jet], Residuals]
 Bounds = tuple[tuple[float, float], ...]
 
 
@@ -35,7 +36,7 @@ class Condition:
     the highest derivative that it reads: 0 for a value (:func:`dirichlet`), 1 for a slope.
     """
 
-    residual: Callable[[Points, Jet], Float[Tensor, " points"]]
+    residual: Operator
     sides: tuple[Side, ...] = ()
     order: int = 0
 
@@ -60,7 +61,7 @@ class Equation:
     """
 
     formula: str
-    operator: Callable[[Points, Jet], Float[Tensor, " points"]]
+    operator: Operator
     conditions: tuple[Condition, ...]
     forcing: Callable[[Points], Float[Tensor, "points 1"]] | None = None
     order: int = 2
@@ -80,7 +81,7 @@ class Equation:
     def _wrong(self, what: str) -> BadInput:
         return BadInput(f"equation {self.formula!r} {what}.")
 
-    def residual(self, x: Points, jet: Jet) -> Float[Tensor, " points"]:
+    def residual(self, x: Points, jet: Jet) -> Residuals:
         """``operator - forcing``, in the units of the forcing."""
         value = self.operator(x, jet)
         return value if self.forcing is None else value - self.forcing(x)[:, 0]

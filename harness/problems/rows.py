@@ -19,6 +19,7 @@ else:
     Generator = Tensor = Any
 
 Points = Float[Tensor, "points dimension"]
+Residuals = Float[Tensor, " points"]
 
 
 class Jet(NamedTuple):
@@ -56,7 +57,7 @@ class Rows:
 
     name: str
     points: Callable[[Generator], Points]
-    residual: Callable[[Points, Jet], Float[Tensor, " points"]]
+    residual: Callable[[Points, Jet], Residuals]
     order: int = 0
     weight: float = 1.0
     partials: Callable[[Points, Jet], Partials] | None = None

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.problems.equation import Equation, dirichlet
+from harness.problems.equation import Equation, Operator, dirichlet
 from harness.problems.problem import PROBLEMS, Problem, register
-from harness.problems.rows import Jet, Partials, Points
+from harness.problems.rows import Jet, Partials, Points, Residuals
 
 
-def laplacian(sign: float = 1.0) -> tuple[Callable[..., Points], Callable[[Points, Jet], Partials]]:
+def laplacian(sign: float = 1.0) -> tuple[Operator, Callable[[Points, Jet], Partials]]:
     """``sign * (u_11 + u_22 + ...)`` as an operator, and its partial derivatives."""
 
-    def operator(x: Points, jet: Jet) -> Points:
+    def operator(x: Points, jet: Jet) -> Residuals:
         assert jet.curvatures is not None
         return sign * jet.curvatures[:, 0].sum(dim=1)
 

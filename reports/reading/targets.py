@@ -29,7 +29,7 @@ class Target:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     kind: str = "formula"
-    """Or ``table``, the rows of a file; ``picture``, rows that are the pixels of one; ``equation``, whose solution is the target."""
+    """Or ``table``, the rows of a file; ``picture``, the pixels of one; ``equation``, whose solution is the target."""
     floor_nmse: float = math.nan
     """Of the rows of a file: the least NMSE that is to be expected, by rows of equal inputs; NaN where there are none."""
 
