@@ -18,8 +18,8 @@ from harness.config import RunConfig, had_by
 from harness.errors import BadInput, complaint, quoted
 from harness.families import FAMILIES
 from harness.machine import Memory, gib, memory
+from harness.presets import is_equation, resolve
 from harness.presets import load as load_preset
-from harness.presets import resolve
 from harness.problems.file import name_of
 from harness.registry import check_name, load_plugins, nearest
 from harness.suites.reading import Document, Place, read
@@ -47,19 +47,23 @@ class Variant(BaseModel):
         description="Numbers of parameters; for each, the width that comes nearest is computed.", default=()
     )
 
-    def chosen(self, models: Sequence[str], fits: bool) -> list[str]:
-        """Its model families, of ``models`` only if there are any, for problems that are fitted, or for equations.
+    def chosen(self, models: Sequence[str], equations: bool) -> list[str]:
+        """Its model families, of ``models`` only if there are any, for problems that are equations, or for those that are not.
 
         All means those that can be loaded. A family that solves equations is not meant by it where there is none, nor by a
         group that has fields of its own, which are those of networks.
         """
-        meant = not (fits or self.fields or self.sweep or self.parameters)
+        meant = equations and not (self.fields or self.sweep or self.parameters)
         every = [name for name, each in FAMILIES.usable().items() if meant or not each.equations_only or name in models]
         return [model for model in self.models or every if not models or model in models]
 
-    def cells(self, models: Sequence[str], fits: bool) -> int:
+    def cells(self, models: Sequence[str], equations: bool) -> int:
         """Its cells for one seed, preset and problem."""
-        return len(self.chosen(models, fits)) * math.prod(map(len, self.sweep.values())) * max(1, len(self.parameters))
+        return (
+            len(self.chosen(models, equations))
+            * math.prod(map(len, self.sweep.values()))
+            * max(1, len(self.parameters))
+        )
 
 
 class Suite(BaseModel):
@@ -193,10 +197,10 @@ def configurations(
         raise suite.located(error) from error
     _refuse_too_many(suite, chosen, seeds, presets, models)
     of_suite = of_every_cell(suite, given)
-    families = {fits: [each.chosen(models, fits) for each in suite.variants] for fits in (True, False)}
+    families = {those: [each.chosen(models, those) for each in suite.variants] for those in (True, False)}
     for seed, preset, problem in itertools.product(seeds, presets, chosen):
         for index, variant in enumerate(suite.variants):
-            for model in families[_is_fitted(problem)][index]:
+            for model in families[is_equation(problem)][index]:
                 config_of = FAMILIES.get(model).config
                 fields = {**had_by(config_of, of_suite), **variant.fields, **had_by(config_of, given)}
                 fields |= {"model": model, "problem": problem, "preset": preset, "seed": seed}
@@ -208,17 +212,12 @@ def configurations(
                     raise suite.located(error, given, index) from error
 
 
-def _is_fitted(problem: str) -> bool:
-    """Whether it is no equation; the rows of a file are none."""
-    return problem not in problems.PROBLEMS.names() or problems.get(problem).equation is None
-
-
 def _refuse_too_many(
     suite: Suite, chosen: Sequence[str], seeds: Sequence[int], presets: Sequence[str], models: Sequence[str]
 ) -> None:
-    a_seed, fitted = 0, sum(map(_is_fitted, chosen))
+    a_seed, equations = 0, sum(map(is_equation, chosen))
     for index, variant in enumerate(suite.variants):
-        of_all = variant.cells(models, True) * fitted + variant.cells(models, False) * (len(chosen) - fitted)
+        of_all = variant.cells(models, True) * equations + variant.cells(models, False) * (len(chosen) - equations)
         a_seed += of_all * len(presets)
         if a_seed > MOST_CELLS:
             text = f"sweep = {quoted(list(variant.sweep))} makes {a_seed:,} cells a seed; at most {MOST_CELLS:,} are planned"

@@ -54,7 +54,7 @@ class State(NamedTuple):
 
     def norm(self) -> float:
         """Of the rows."""
-        return self.rows.residual.norm().item()
+        return float(self.rows.residual.norm())
 
 
 class Grid(abc.ABC):
@@ -184,6 +184,14 @@ def refuse_conditions_without_room(equation: Equation, dimension: int) -> None:
         pass
 
 
+def at_some(jet: Jet, nodes: Int[Tensor, " _nodes"], order: int) -> Jet:
+    """A jet up to ``order`` at some of the nodes."""
+    slopes, curvatures = (
+        None if part is None or order < k else part[nodes] for k, part in enumerate((jet.slopes, jet.curvatures), 1)
+    )
+    return Jet(jet.value[nodes], slopes, curvatures)
+
+
 def look(equation: Equation, grid: Grid, rows_of: list[Part], jet: Jet) -> Rows:
     """The rows where this is the jet at the nodes."""
     nodes, dimension = len(grid.points), grid.dimension
@@ -193,10 +201,10 @@ def look(equation: Equation, grid: Grid, rows_of: list[Part], jet: Jet) -> Rows:
     for condition, rows, at in rows_of:
         x = grid.points[at]
         order = equation.order if condition is None else equation.conditions[condition].order
-        there = Jet(*(part[at] for part in jet[: order + 1]))
+        there = at_some(jet, at, order)
         if condition is None and equation.partials is not None:
             residual[rows] = equation.residual(x, there)
-            found = equation.partials(x, there)
+            found = [*equation.partials(x, there)]
         else:
             function = equation.residual if condition is None else equation.conditions[condition].residual
             for part in (each for each in there if each is not None):
@@ -204,7 +212,9 @@ def look(equation: Equation, grid: Grid, rows_of: list[Part], jet: Jet) -> Rows:
             with torch.enable_grad():
                 answer = function(x, there)
                 given = [part for part in there if part is not None]
-                found = torch.autograd.grad(answer.sum(), given, materialize_grads=True) if answer.requires_grad else ()
+                found = (
+                    [*torch.autograd.grad(answer.sum(), given, materialize_grads=True)] if answer.requires_grad else []
+                )
             residual[rows] = answer.detach()
         for mine, theirs in zip(partials, found, strict=False):
             if theirs is not None:

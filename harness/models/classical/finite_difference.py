@@ -61,7 +61,7 @@ class Splines(Product):
         """
         nodes, dimension = (intervals + 1) ** len(bounds), len(bounds)
         filled = 10 * intervals**0.5 if dimension < 3 else 1.2 * intervals ** (dimension - 1)
-        return nodes * (2 * 12 * filled + 8 * (20 + 20 * dimension))
+        return float(nodes * (2 * 12 * filled + 8 * (20 + 20 * dimension)))
 
     def basis(self, x: Inputs, order: int) -> tuple[Int[Tensor, "points dimension functions"], list[Weights]]:
         """The four B-splines that are not 0 at a point, for each axis."""

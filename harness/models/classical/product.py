@@ -95,7 +95,13 @@ class Product(nn.Module, abc.ABC):
     def jet(self, x: Inputs, order: int) -> Jet:
         """Value and derivatives up to ``order`` (1 or 2) along each axis, with a graph in the coefficients."""
         jets = [self._jet(part, order) for part in (x.split(self._at_once(1 + order)) if len(x) else [x])]
-        return Jet(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*jets, strict=True)))
+        if len(jets) == 1:
+            return jets[0]
+        slopes, curvatures = (
+            [part for part in parts if part is not None] for parts in list(zip(*jets, strict=True))[1:]
+        )
+        value = torch.cat([each.value for each in jets])
+        return Jet(value, torch.cat(slopes), torch.cat(curvatures) if curvatures else None)
 
     def _jet(self, x: Inputs, order: int) -> Jet:
         which, weights = self.basis(x, order)

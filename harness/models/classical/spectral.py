@@ -16,11 +16,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.models.classical.collocation import ANY, Grid, Partials, Values, look, newton, parts
+from harness.models.classical.collocation import ANY, Grid, Partials, Values, at_some, look, newton, parts
 from harness.models.classical.product import Product, Weights
 from harness.models.interface import Inputs
 from harness.problems.equation import Bounds, Equation
-from harness.problems.rows import Jet
 
 if TYPE_CHECKING:
     from harness.config import SpectralConfig
@@ -57,10 +56,10 @@ class Chebyshev(Product):
     def needs(cls, equation: Equation, intervals: int, bounds: Bounds) -> float:
         """Some vectors; or, where the system can't be diagonalised, its matrix, a copy and what is put into it."""
         nodes, dimension = (intervals + 1) ** len(bounds), len(bounds)
-        of_vectors = 8 * nodes * (20 + 10 * dimension)
-        if 2 * 8 * nodes**2 < SMALL or constant(equation, LobattoGrid(COARSE, bounds)) is not None:
+        of_vectors, of_matrix = float(8 * nodes * (20 + 10 * dimension)), float(16 * nodes**2)
+        if of_matrix < SMALL or constant(equation, LobattoGrid(COARSE, bounds)) is not None:
             return of_vectors
-        return of_vectors + 2 * 8 * nodes**2
+        return of_vectors + of_matrix
 
     def basis(self, x: Inputs, order: int) -> tuple[None, list[Weights]]:
         """T_0 to T_degree, by ``T_(m+j) = 2 T_m T_j - T_(m-j)``, which doubles their number in each step."""
@@ -142,7 +141,8 @@ class LobattoGrid(Grid):
 
 def along(matrix: Tensor, values: Tensor, axis: int) -> Tensor:
     """A matrix along one axis of an array."""
-    return torch.tensordot(matrix, values, dims=([1], [axis])).movedim(0, axis)
+    product: Tensor = torch.tensordot(matrix, values, dims=([1], [axis]))
+    return product.movedim(0, axis)
 
 
 class Constant(NamedTuple):
@@ -195,7 +195,7 @@ def by_axes(equation: Equation, grid: LobattoGrid, known: Constant) -> Values:
     values = known.values.view(grid.shape).clone()
     passes = 1 if max(each.condition() for each in of_axes) < ILL else REFINED
     for _ in range(passes):
-        there = Jet(*(part[inner] for part in grid.jet(values.flatten())[: equation.order + 1]))
+        there = at_some(grid.jet(values.flatten()), inner, equation.order)
         step = -equation.residual(grid.points[inner], there).view((grid.size - 2,) * grid.dimension)
         for axis, each in enumerate(of_axes):
             step = _along(each.inverse, step, axis)
@@ -215,7 +215,7 @@ class Decomposed(NamedTuple):
 
     def condition(self) -> float:
         """Of the eigenvectors: the factor of rounding errors."""
-        return (self.vectors.norm() * self.inverse.norm()).item()
+        return float(self.vectors.norm() * self.inverse.norm())
 
 
 def decomposed(grid: LobattoGrid, first: float, second: float) -> Decomposed:
