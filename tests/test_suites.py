@@ -11,7 +11,7 @@ import pytest
 from harness import problems, suites
 from harness.config import RunConfig
 from harness.errors import BadInput
-from harness.families import FAMILIES
+from harness.families import fitting
 from tests.support import ROOT
 
 
@@ -148,4 +148,4 @@ def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
 
 
 def test_every_family_is_in_every_suite_unless_it_says_otherwise() -> None:
-    assert {config.model for config in cells("smoke")} == set(FAMILIES.names())
+    assert {config.model for config in cells("smoke")} == set(fitting())

@@ -37,6 +37,14 @@ class Splines(Product):
     """
 
     what = "grid"
+    pieces: Float[Tensor, "intervals functions powers"]
+
+    def set(self, coefficients: Tensor) -> None:
+        """Become the splines of these coefficients."""
+        super().set(coefficients)
+        # Follows from the size, so it is no part of the state.
+        pieces = torch.from_numpy(_pieces(self.size - 1)).to(coefficients)
+        self.register_buffer("pieces", pieces, persistent=False)
 
     @torch.no_grad()
     def solve(self, equation: Equation, intervals: int, bounds: Bounds) -> int:
@@ -66,10 +74,9 @@ class Splines(Product):
     def basis(self, x: Inputs, order: int) -> tuple[Int[Tensor, "points dimension functions"], list[Weights]]:
         """The four B-splines that are not 0 at a point, for each axis."""
         intervals = self.size - 1
-        pieces = _pieces(intervals).to(x)
         position = (x + 1) * (intervals / 2)
         interval = position.detach().nan_to_num().floor().clamp(0, intervals - 1).long()
-        u, p = (position - interval).unsqueeze(-1), pieces[interval].unbind(dim=-1)
+        u, p = (position - interval).unsqueeze(-1), self.pieces[interval].unbind(dim=-1)
         weights = [p[0] + u * (p[1] + u * (p[2] + u * p[3]))]
         if order > 0:
             weights.append((p[1] + u * (2 * p[2] + u * (3 * p[3]))) * (intervals / 2))
@@ -89,12 +96,12 @@ def _knots(intervals: int) -> Float[np.ndarray, " knots"]:
 
 
 @cache
-def _pieces(intervals: int) -> Float[Tensor, "intervals functions powers"]:
+def _pieces(intervals: int) -> Float[np.ndarray, "intervals functions powers"]:
     """In each interval the polynomials of the four B-splines, in the position between 0 and 1."""
     u = np.array([1, 3, 5, 7]) / 8
     x = (np.arange(intervals)[:, None] + u) * (2 / intervals) - 1
     values = BSpline.design_matrix(x.ravel(), _knots(intervals), CUBIC).data.reshape(intervals, len(u), CUBIC + 1)
-    return torch.from_numpy(np.linalg.solve(np.vander(u, increasing=True), values).transpose(0, 2, 1).copy())
+    return np.linalg.solve(np.vander(u, increasing=True), values).transpose(0, 2, 1)
 
 
 class EvenGrid(Grid):

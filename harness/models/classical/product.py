@@ -82,8 +82,9 @@ class Product(nn.Module, abc.ABC):
         return max(1, MOST // (channels * self.coefficients[0].numel()))
 
     def _block(self, which: Tensor | None) -> Tensor:
-        """The coefficients that belong to each point, a row of them; one row for all, if all do."""
-        return self.coefficients.view(1, -1) if which is None else self.coefficients.view(-1)[self._columns(which)]
+        """The coefficients that belong to each point, a row of them; or all coefficients, if all do."""
+        every = self.coefficients.flatten()
+        return every if which is None else every[self._columns(which)]
 
     def _columns(self, which: Int[Tensor, "points dimension functions"]) -> Int[Tensor, "points coefficients"]:
         """The numbers of the coefficients that belong to each point."""
@@ -163,10 +164,10 @@ def _along_axes(start: Tensor, times: Times, weights: Sequence[Weights]) -> tupl
     return value, slopes, curvatures
 
 
-def _contract(rows: Float[Tensor, "rows coefficients"], weights: Float[Tensor, "points functions"]) -> Tensor:
-    """Sum over the first axis that is left of the coefficients; there is one row for all points, or one for each."""
+def _contract(rows: Float[Tensor, "*points coefficients"], weights: Float[Tensor, "points functions"]) -> Tensor:
+    """Sum over the first axis that is left of the coefficients, which are the same for all points, or a row for each."""
     points, functions = weights.shape
-    if len(rows) == 1:
+    if rows.ndim == 1:
         return weights @ rows.view(functions, -1)
     return torch.bmm(weights.unsqueeze(1), rows.view(points, functions, -1)).squeeze(1)
 
