@@ -25,7 +25,7 @@ from harness.data import of as data_of
 from harness.errors import BadInput
 from harness.evaluation import evaluate, of_dense_grid
 from harness.families import FAMILIES, Place, resolve
-from harness.figures import draw_picture, loss_figure, pictures_of
+from harness.figures import draw_picture, loss_figure, pictures_of, solving_figure
 from harness.machine import memory, more_threads_than_cores, refuse_what_can_not_fit
 from harness.models import Regressor, build
 from harness.models.interface import active_parameters, parameters
@@ -136,9 +136,10 @@ def run(
 
 def check(config: RunConfig, room: int) -> None:
     """Raise BadInput for a run that can't be done here: an unknown problem, no such device, or more threads or memory than
-    there are. ``room`` is the memory that it may take, in bytes. Allocates nothing.
+    there are, or fields that do not go with the problem. ``room`` is the memory that it may take, in bytes. Allocates nothing.
     """
     problem, device = problems.of(config), find_device(config.device)
+    refuse_what_does_not_suit(config, problem)
     if sentence := more_threads_than_cores(config.threads):
         raise BadInput(f"{sentence}.")
     refuse_what_can_not_fit(config, problem.shape, room, on_gpu=device.type == "cuda")
@@ -150,6 +151,34 @@ def check(config: RunConfig, room: int) -> None:
         )
     if family.check is not None:
         resolve(family.check)(config, problem)
+
+
+def refuse_what_does_not_suit(config: RunConfig, problem: Problem) -> None:
+    """Raise BadInput for fields of equations on a problem that has none, and for what can't solve the equation of one."""
+    where, equation = f"problem {problem.name!r}", problem.equation
+    if equation is None:
+        for name in config.of_equation:
+            if (value := getattr(config, name)) != type(config).model_fields[name].default:
+                raise BadInput(
+                    f"{name} = {value} is about an equation, which {where} has not; leave it out, or take a problem of "
+                    "section solve_1d, solve_2d or equations."
+                )
+        return
+    if config.target_noise:
+        raise BadInput(
+            f"target_noise = {config.target_noise} can't be used with {where}: no target is learned from an equation; leave it "
+            "out."
+        )
+    if config.dtype == "float32" and config.optimizer == "lm":
+        raise BadInput(
+            f"dtype = 'float32' can't be used with optimizer=lm on the equation of {where}: its second derivatives lose too "
+            "many digits; use dtype=float64."
+        )
+    if config.smoothness() < equation.order:
+        raise BadInput(
+            f"model = {config.model!r} as it is set has derivatives up to order {config.smoothness():g}, and the equation of "
+            f"{where} is of order {equation.order}; use activation=tanh, or splines of degree k={equation.order + 1}."
+        )
 
 
 def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop) -> Ending:
@@ -253,8 +282,9 @@ def draw(
     title = f"{config.model} on {config.problem}, preset {config.preset}, seed {config.seed}"
     if ending.outcome is not Outcome.COMPLETED:
         title += f" ({ending.outcome.value})"
+    over_epochs = loss_figure if problem.equation is None else solving_figure
     figures: dict[str, Callable[[], Figure]] = {
-        "loss.png": lambda: loss_figure(recorder.history, recorder.events, title)
+        "loss.png": lambda: over_epochs(recorder.history, recorder.events, title)
     }
 
     def of_problem(name: str) -> Figure:

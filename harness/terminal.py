@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.execution.benchmark_config import BenchmarkConfig
     from harness.execution.estimate import Estimate
     from harness.run import RunResult
-    from harness.training import Event
+    from harness.training import Epoch, Event
 
 LINES = 10
 """Lines that a training prints where there is no terminal to draw a bar on."""
@@ -87,7 +87,9 @@ class _Bar:
                     self._task, description=self._prefix if event.name == "train" else f"{self._prefix} {event.name}"
                 )
             case Epoch():
-                self._state.update(self._task, completed=event.epoch, mse=f"MSE {event.test_mse:.2e}")
+                residual = event.extra.get("train/residual")
+                error = f"MSE {event.test_mse:.2e}" if residual is None else f"residual {residual:.2e}"
+                self._state.update(self._task, completed=event.epoch, mse=error)
 
 
 class _Lines:
@@ -112,12 +114,19 @@ class _Lines:
                 )
             case Epoch() if event.epoch % max(1, self._epochs // LINES) == 0 or event.epoch == self._epochs:
                 self._print(
-                    f"epoch {event.epoch}/{self._epochs}  {self._stage}  "
-                    f"train MSE {event.train_mse:.3e}  test MSE {event.test_mse:.3e}  {event.train_s:.1f} s"
+                    f"epoch {event.epoch}/{self._epochs}  {self._stage}  {_errors_of(event)}  {event.train_s:.1f} s"
                 )
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _errors_of(epoch: Epoch) -> str:
+    """Of an equation the residual, and beside it the error of its solution, of which the training knows nothing."""
+    if "train/residual" not in epoch.extra:
+        return f"train MSE {epoch.train_mse:.3e}  test MSE {epoch.test_mse:.3e}"
+    held_out = f"(held out {epoch.extra['val/residual']:.2e})"
+    return f"residual {epoch.extra['train/residual']:.2e} {held_out}  MSE of u {epoch.test_mse:.2e}"
 
 
 def summarise(config: RunConfig, result: RunResult, console: Console) -> None:
@@ -134,10 +143,15 @@ def summarise(config: RunConfig, result: RunResult, console: Console) -> None:
         ("outcome", outcome, colour),
         ("reason", result.ending.reason, ""),
     ]
-    if "final/dense_mse" in metrics:
+    if "final/residual_nmse" in metrics:
+        error = f"{metrics['final/rel_l2']:.3e}  (largest error {metrics['final/linf']:.2e}; not known to the training)"
+        rows.append(("error of u", f"relative L2 {error}", "bold"))
+        rows.append(("residual", f"NMSE {metrics['final/residual_nmse']:.3e}", ""))
+    elif "final/dense_mse" in metrics:
         errors = f"(NMSE {metrics['final/dense_nmse']:.2e}, largest error {metrics['final/linf']:.2e})"
         mse = f"{metrics['final/dense_mse']:.3e}  {errors}"
         rows.append(("held out", f"MSE {mse}", "bold") if config.data else ("dense MSE", mse, "bold"))
+    if "model/params" in metrics:
         rows.append(("parameters", f"{metrics['model/active_params']:.0f} active of {metrics['model/params']:.0f}", ""))
     if "prune/mse_final" in metrics:
         rows.append(("unpruned", f"dense MSE {metrics.get('prune/base_dense_mse', math.nan):.3e}", ""))

@@ -18,7 +18,8 @@ BASE = {"model": "kan_pruned", "n_train": 10, "n_val": 5, "n_test": 5}
 
 
 def data_of(config: RunConfig) -> Data:
-    return sample(problems.get(config.problem), config.seed, config.n_train, config.n_val, config.n_test)
+    sides = {name: getattr(config, name) for name in RunConfig.of_equation}
+    return sample(problems.get(config.problem), config.seed, config.n_train, config.n_val, config.n_test, **sides)
 
 
 def of(**fields: Any) -> str:
@@ -79,6 +80,8 @@ OTHER_VALUES: dict[str, Any] = {
     "batch": 4,
     "target_noise": 0.2,
     "patience": 4,
+    "n_boundary": 100,
+    "boundary_weight": 1.0,
 }
 OF_FILE = ("data", *RunConfig.of_file)
 BASES = [
@@ -86,6 +89,7 @@ BASES = [
     {**BASE, "model": "siren", "optimizer": "adam"},
     {**BASE, "model": "mlp", "optimizer": "lm"},
     {**BASE, "model": "mlp_fourier", "optimizer": "lbfgs"},
+    {**BASE, "model": "kan", "optimizer": "lm", "problem": "solve_2d_sin"},
 ]
 """Between them they have every model's fields and every optimizer's."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ import studies.study_config
 from harness.errors import BadInput
 from harness.execution.benchmark import benchmark
 from harness.execution.benchmark_config import configure
+from harness.machine import memory
 from harness.models import KAN, load_checkpoint
 from harness.outcome import Outcome
 from harness.presets import resolve
-from harness.run import find_device, run, stop_on_signals
+from harness.run import check, find_device, run, stop_on_signals
 from harness.training import BaseStarted, Epoch, Event
 from studies.driver import tune
 from tests.contract import shortfalls
@@ -502,6 +504,53 @@ def test_a_problem_that_can_not_be_learned_is_refused_by_every_command_before_an
     with pytest.raises(BadInput, match=complaint):
         tune(studies.study_config.configure({"problem": problem, "plugins": root_and_pole, "n_train": "40"}))
     assert sorted(outside.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        (
+            {"problem": "poisson_2d_sin", "n_boundary": 100},
+            "n_boundary = 100 is about an equation, which problem 'poisson_2d_sin' has not; leave it out, or take a problem of "
+            "section solve_1d, solve_2d or equations.",
+        ),
+        ({"problem": "sawtooth", "boundary_weight": 1}, "boundary_weight = 1.0 is about an equation, which problem"),
+        (
+            {"target_noise": 0.1},
+            "target_noise = 0.1 can't be used with problem 'solve_2d_sin': no target is learned from an",
+        ),
+        (
+            {"optimizer": "lm", "dtype": "float32"},
+            "dtype = 'float32' can't be used with optimizer=lm on the equation of",
+        ),
+        (
+            {"activation": "relu"},
+            "model = 'mlp' as it is set has derivatives up to order 1, and the equation of problem",
+        ),
+        ({"model": "kan", "k": 1}, "is of order 2; use activation=tanh, or splines of degree k=3."),
+    ],
+)
+def test_what_does_not_suit_an_equation_is_refused_by_a_run_and_a_benchmark_before_anything_is_written(
+    fields: dict[str, Any], complaint: str, outside: Path
+) -> None:
+    given = {"model": "mlp", "problem": "solve_2d_sin", "preset": "lm", "optimizer": "lbfgs", **fields}
+    cells = {name: value for name, value in given.items() if name not in ("model", "problem", "preset")}
+    where = f"problems: [{given['problem']}]\nvariants: [{{models: [{given['model']}]}}]"
+    suite = outside / "mine.yaml"
+    suite.write_text(f"summary: S.\n{where}\npreset: lm\nfields: {cells}\n")
+    before = sorted(outside.iterdir())
+    for refused in (lambda: run(resolve(given)), lambda: benchmark(configure({"suite": str(suite), "seeds": "1"}))):
+        with pytest.raises(BadInput, match=re.escape(complaint)) as told:
+            refused()
+        assert "\n" not in str(told.value)
+    assert sorted(outside.iterdir()) == before
+
+
+def test_other_optimizers_solve_in_float32_and_splines_of_degree_2_will_do() -> None:
+    room = memory()
+    check(resolve({"model": "mlp", "problem": "solve_2d_sin", "optimizer": "adam", "dtype": "float32"}), room)
+    check(resolve({"model": "kan", "problem": "solve_2d_sin", "k": 2, "optimizer": "lm"}), room)
+    check(resolve({"model": "mlp", "problem": "solve_2d_sin", "n_boundary": 100, "boundary_weight": 1}), room)
 
 
 def test_a_device_that_is_not_there_is_bad_input_and_leaves_nothing(store: MlflowClient) -> None:

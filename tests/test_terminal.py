@@ -44,6 +44,27 @@ def test_a_pipe_gets_about_ten_plain_lines_and_always_the_last(epochs: int, line
     assert "\r" not in text
 
 
+def solving(number: int) -> Epoch:
+    residuals = {"train/residual": 1.25e-10, "val/residual": 1.5e-10, "train/boundary": 1e-11}
+    return Epoch(number, 0, 3e-14, 3e-14, 3.5e-14, 0.1, None, 0.25, number, {}, residuals)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_of_an_equation_the_residual_is_told_and_the_error_of_u_beside_it(terminal: bool) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=100, color_system=None)
+    with watching(small("siren", problem="solve_2d_sin", epochs=2), console) as listener:
+        listener(StageStarted(0, "train"))
+        listener(solving(1))
+        listener(solving(2))
+    if terminal:
+        assert "residual 1.25e-10" in out.getvalue()
+        assert "MSE" not in out.getvalue()
+    else:
+        told = "epoch 2/2  train  residual 1.25e-10 (held out 1.50e-10)  MSE of u 3.50e-14  0.2 s"
+        assert out.getvalue().splitlines()[-1] == told
+
+
 def test_a_pipe_tells_the_twin_apart() -> None:
     assert "base grid_5" in printed(3, terminal=False, twin=True)
 
@@ -112,6 +133,14 @@ def test_the_summary_names_outcome_reason_errors_and_where_to_look() -> None:
         assert part in text
     assert "look        mlflow ui --x\n" in text
     assert "page        http://h/#/r\n" in text
+
+
+def test_the_summary_of_an_equation_has_the_error_of_u_marked_as_unknown_and_the_residual() -> None:
+    text = summary(Outcome.COMPLETED, METRICS | {"final/rel_l2": 3.4e-7, "final/residual_nmse": 1.2e-10})
+    assert "error of u  relative L2 3.400e-07  (largest error 5.00e-01; not known to the training)\n" in text
+    assert "residual    NMSE 1.200e-10\n" in text
+    assert "60 active of 100" in text
+    assert "dense MSE" not in text
 
 
 def test_lines_are_not_broken_however_narrow_the_window() -> None:

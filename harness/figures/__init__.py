@@ -12,8 +12,10 @@ from harness.figures.loss import loss_figure
 from harness.figures.of_problem import draw_picture, pictures_of
 from harness.figures.picture import picture_figure
 from harness.figures.prediction import prediction_figure
+from harness.figures.residual import residual_figure
 from harness.figures.sensitivity import sensitivity_figure
 from harness.figures.slices import slices_figure
+from harness.figures.solving import solving_figure
 
 __all__ = [
     "BLUE",
@@ -31,6 +33,8 @@ __all__ = [
     "picture_figure",
     "pictures_of",
     "prediction_figure",
+    "residual_figure",
     "sensitivity_figure",
     "slices_figure",
+    "solving_figure",
 ]

@@ -55,6 +55,7 @@ def number(value: float, digits: int = 3) -> str:
 def typeset(formula: str) -> str:
     """A formula of a problem as text, with the signs of print. A dollar would make mathtext of it."""
     text = re.sub(r"\bpi\b", "π", formula.replace("$", r"\$"))
+    text = re.sub(r"\blaplacian\((\w+)\)", r"Δ\1", text)
     return re.sub(r"\^(-?\d+)", lambda found: found[1].translate(SUPERSCRIPT), text).replace("-", "−")
 
 
@@ -66,6 +67,21 @@ def label_in_units(axis: Axis, largest: float) -> str:
     exponent = 0 if -3 < exponent < 4 else max(exponent, -307)
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value / 10.0**exponent, 6)))
     return f" ({power(exponent)})" if exponent else ""
+
+
+def tick_decades(axis: Axis) -> str:
+    """Decades only where a logarithmic axis has several, else round numbers, and what to say of those beside the axis' name: the
+    ticks between took a quarter of the drawing.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    low, high = axis.get_view_interval()
+    axis.set_minor_locator(NullLocator())
+    if high > 100 * low:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: power(round(math.log10(value))) if value > 0 else ""))
+        return ""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(6, steps=[1, 2, 5, 10]))
+    return label_in_units(axis, high)
 
 
 def described(figure: Figure) -> str:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from harness.data import Data
 from harness.evaluation import as_grid
-from harness.figures.drawing import Float64, axes_at, blank, label_in_units, number, typeset
-from harness.figures.quantities import label, numbers, shown_outputs
+from harness.figures.drawing import Float64, axes_at, blank, label_in_units, typeset
+from harness.figures.quantities import called, errors, label, numbers, shown_outputs, stated
 from harness.problems import Problem
 
 if TYPE_CHECKING:
@@ -21,13 +21,20 @@ ROW = 4.0
 
 
 def heatmap_figure(problem: Problem, data: Data, prediction: Tensor, title: str) -> Figure:
-    """A 2D fit: target and prediction on one colour scale, and the signed error on its own; of several outputs, a row each."""
+    """A 2D fit: target and prediction on one colour scale, and the signed error on its own; of several outputs, a row each.
+
+    Of an equation: reference, solution and error.
+    """
     truth, fitted = numbers(data.dense.y), numbers(prediction)
     shown, which = shown_outputs(problem, truth, fitted)
-    formula = typeset(problem.formula)
     alone = len(problem.outputs) == 1
-    about = f":  {_errors(fitted - truth)}" if alone else f",  {which}" if which else ""
-    figure = blank(*((11.8, 4.2) if alone else (12.1, 4.5 + ROW * (len(shown) - 1))), f"{title}\n{formula}{about}")
+    width, height = (11.8, 4.2) if alone else (12.1, 4.5 + ROW * (len(shown) - 1))
+    about = errors(problem, truth, fitted - truth) if alone else which
+    if problem.equation is not None:
+        figure = blank(12.1, height + 0.2, "\n".join(filter(None, [title, stated(problem, 130), about])))
+    else:
+        said = f"{':' if alone else ','}  {about}" if about else ""
+        figure = blank(width, height, f"{title}\n{typeset(problem.formula)}{said}")
     for row, output in enumerate(reversed(shown)):
         target, values = (as_grid(tensor[:, [output]].detach().cpu().double()) for tensor in (data.dense.y, prediction))
         name = "" if alone else label(problem, problem.outputs[output])
@@ -35,19 +42,16 @@ def heatmap_figure(problem: Problem, data: Data, prediction: Tensor, title: str)
     return figure
 
 
-def _errors(error: Float64) -> str:
-    return f"dense MSE {number(float(np.mean(error**2)))}, largest error {number(float(np.abs(error).max()))}"
-
-
 def _draw(figure: Figure, bottom: float, problem: Problem, target: Float64, fitted: Float64, output: str) -> None:
     error = fitted - target
     largest = float(np.abs(error).max())
     bound = largest if np.isfinite(largest) and largest > 0 else 1.0
     scale = float(target.min()), float(target.max())
+    of_target, of_model = called(problem, "target", "prediction")
     panels = [
-        (0.75, "target", target, "viridis", *scale),
-        (4.0, "prediction", fitted, "viridis", *scale),
-        (8.05 if output else 7.75, "error", error, "PuOr", -bound, bound),
+        (0.75, of_target, target, "viridis", *scale),
+        (4.0, of_model, fitted, "viridis", *scale),
+        (8.05 if output or problem.equation else 7.75, "error", error, "PuOr", -bound, bound),
     ]
     for left, name, values, cmap, low, high in panels:
         axes = axes_at(figure, left, bottom, 2.9, 2.9)
@@ -63,7 +67,7 @@ def _draw(figure: Figure, bottom: float, problem: Problem, target: Float64, fitt
         )
         axes.set(xlabel=label(problem, problem.inputs[0]))
         unit = ""
-        if name == "target":
+        if values is target:
             axes.set_ylabel(label(problem, problem.inputs[1]))
         else:
             axes.set_yticks([])
@@ -78,5 +82,5 @@ def _draw(figure: Figure, bottom: float, problem: Problem, target: Float64, fitt
             unit = label_in_units(bar.yaxis, max(abs(low), abs(high)))
         if output:
             name = f"{output}: {name}"
-            unit += f"\n{_errors(error)}" if values is error else ""
+            unit += f"\n{errors(problem, target, error)}" if values is error else ""
         axes.set_title(f"{name}{unit}", y=1.0)  # a given height: finding one measures every tick label

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor
 
@@ -13,8 +13,10 @@ from harness.figures.heatmap import heatmap_figure
 from harness.figures.picture import picture_figure
 from harness.figures.prediction import prediction_figure
 from harness.figures.quantities import Model
+from harness.figures.residual import residual_figure
 from harness.figures.sensitivity import sensitivity_figure
 from harness.figures.slices import slices_figure
+from harness.models import Regressor
 from harness.problems import Problem
 
 if TYPE_CHECKING:
@@ -32,19 +34,26 @@ OF_MODEL: dict[str, Callable[[Problem, Data, Model, str], Figure]] = {
     "picture.png": picture_figure,
 }
 """What asks the model elsewhere."""
+OF_EQUATION: dict[str, Callable[[Problem, Data, Regressor, str], Figure]] = {"residual.png": residual_figure}
+"""What asks it for derivatives too."""
 
 
 def pictures_of(kind: str, inputs: int) -> tuple[str, ...]:
     """The names of the pictures of a problem of that kind with so many inputs."""
     if kind == "picture":
         return ("picture.png", "prediction.png")
+    if kind == "equation" and inputs > 2:
+        return ("prediction.png", "slices.png", *OF_EQUATION)
     if kind == "table" or inputs > 2:
         return ("prediction.png", "slices.png", *(("sensitivity.png",) if inputs > 1 else ()))
-    return ("fit.png",) if inputs == 1 else ("heatmap.png",)
+    on_grid = "fit.png" if inputs == 1 else "heatmap.png"
+    return (on_grid, *OF_EQUATION) if kind == "equation" else (on_grid,)
 
 
 def draw_picture(name: str, problem: Problem, data: Data, prediction: Tensor, model: Model, title: str) -> Figure:
-    """One of them. ``prediction`` has the values of ``model`` at ``data.dense``."""
+    """One of them. ``prediction`` has the values of ``model`` at ``data.dense``; of an equation it is a Regressor."""
+    if name in OF_EQUATION:
+        return OF_EQUATION[name](problem, data, cast(Regressor, model), title)
     if name in OF_MODEL:
         return OF_MODEL[name](problem, data, model, title)
     return OF_PREDICTION[name](problem, data, prediction, title)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.data import Data
 from harness.figures.drawing import BLACK, BLUE, GREY, ORANGE, Float64, axes_at, blank, label_in_units, number, typeset
-from harness.figures.quantities import label, nmse, numbers, shown_outputs
+from harness.figures.quantities import called, errors, label, nmse, numbers, shown_outputs, stated
 from harness.problems import Problem
 
 if TYPE_CHECKING:
@@ -34,8 +34,12 @@ def prediction_figure(problem: Problem, data: Data, prediction: Tensor, title: s
     truth, fitted = numbers(data.dense.y), numbers(prediction)
     shown, which = shown_outputs(problem, truth, fitted)
     points = f"{len(truth)} held-out rows" if problem.table is not None else f"{len(truth)} points"
-    about = ",  ".join(filter(None, (_said(problem.formula), points, which)))
-    figure = blank(0.5 + COLUMN * len(shown), 6.1 if len(problem.outputs) == 1 else 6.2, f"{title}\n{about}")
+    width, height = 0.5 + COLUMN * len(shown), 6.1 if len(problem.outputs) == 1 else 6.2
+    if problem.equation is None:
+        figure = blank(width, height, f"{title}\n{',  '.join(filter(None, (_said(problem.formula), points, which)))}")
+    else:
+        about = ",  ".join(filter(None, (points, which)))
+        figure = blank(width, height + 0.2, f"{title}\n{stated(problem, round(12 * width))}\n{about}")
     for column, output in enumerate(shown):
         left = 0.2 + COLUMN * column
         floor = problem.table.spread[output] if problem.table is not None and problem.table.spread else math.nan
@@ -62,6 +66,9 @@ def _draw_output(
     lost = "" if finite.all() else f", {int((~finite).sum())} not finite"
     least = f" (noise {number(floor)})" if math.isfinite(floor) else ""
     figures = f"NMSE {number(error_in_all)}{least}, largest error {number(float(np.abs(error).max()))}{lost}"
+    if problem.equation is not None:
+        figures = f"{errors(problem, truth, error)}{lost}"
+    of_truth, of_model, of_error = called(problem, "truth", "prediction", "residual")
     top.set_title(f"{label(problem, output)}\n{figures}" if len(problem.outputs) > 1 else figures, fontsize=9, y=1.0)
     low, high = _scale(truth)
     picked = _picked(error)
@@ -70,11 +77,11 @@ def _draw_output(
     ticks = [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
     top.set(xlim=(low, high), ylim=(low, high), xticks=ticks, yticks=ticks)
     size = max(abs(low), abs(high))
-    top.set_xlabel(f"truth: {label(problem, output, label_in_units(top.xaxis, size))}")
-    top.set_ylabel(f"prediction{label_in_units(top.yaxis, size)}")
-    _draw_residuals(below, side, fitted[picked], error[picked], error[finite])
+    top.set_xlabel(f"{of_truth}: {label(problem, output, label_in_units(top.xaxis, size))}")
+    top.set_ylabel(f"{of_model}{label_in_units(top.yaxis, size)}")
+    _draw_residuals(below, side, fitted[picked], error[picked], error[finite], of_error)
     below.set(xlim=(low, high), xticks=ticks)
-    below.set_xlabel(f"prediction{label_in_units(below.xaxis, size)}")
+    below.set_xlabel(f"{of_model}{label_in_units(below.xaxis, size)}")
     for axes in (below, side):
         axes.xaxis.set_label_coords(0.5, -0.2)  # beside one another, with ticks or without
     for axes in (top, below):
@@ -82,16 +89,16 @@ def _draw_output(
         axes.grid(visible=True, alpha=0.25)
 
 
-def _draw_residuals(below: Axes, side: Axes, fitted: Float64, error: Float64, all_errors: Float64) -> None:
+def _draw_residuals(below: Axes, side: Axes, fitted: Float64, error: Float64, all_errors: Float64, name: str) -> None:
     """Against the prediction, and as a histogram on the same axis: of normal noise the dashed curve."""
     from matplotlib.ticker import MaxNLocator
 
-    below.plot(fitted, error, linestyle="none", color=ORANGE, gid="residual", **_dots(len(error)))
+    below.plot(fitted, error, linestyle="none", color=ORANGE, gid=name, **_dots(len(error)))
     below.axhline(0, color=BLACK, linewidth=0.6)
     largest = float(np.abs(all_errors).max()) if all_errors.size else 0.0
     bound = 1.1 * largest if largest > 0 else 1.0
     below.set_ylim(-bound, bound)
-    below.set_ylabel(f"residual{label_in_units(below.yaxis, largest)}")
+    below.set_ylabel(f"{name}{label_in_units(below.yaxis, largest)}")
     below.yaxis.set_major_locator(MaxNLocator(5, symmetric=True))
     bins = 2 * min(20, 2 + math.isqrt(len(all_errors))) + 1  # one in the middle
     counts, edges = np.histogram(all_errors / bound, bins=bins, range=(-1, 1))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.escaping import drawn
-from harness.figures.drawing import Float64
+from harness.figures.drawing import Float64, number, typeset
 from harness.problems import Problem
 
 Model = Callable[[Tensor], Tensor]
@@ -45,9 +45,40 @@ def label(problem: Problem, name: str, power: str = "") -> str:
     """The name of an input or output with its unit, as an axis is called: ``speed (m/s)``. ``power`` is what
     :func:`harness.figures.drawing.label_in_units` says of the numbers beside it: ``speed (10³ m/s)``.
     """
-    short = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
     unit = " ".join(filter(None, (power.strip(" ()"), problem.units.get(name, ""))))
-    return drawn(f"{short} ({unit})" if unit else short)
+    return f"{named(name)} ({drawn(unit)})" if unit else named(name)
+
+
+def named(name: str) -> str:
+    """The name of an input or output, cut where it is long."""
+    return drawn(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…")
+
+
+def called(problem: Problem, *of_fit: str) -> tuple[str, ...]:
+    """What a figure calls the target, what the model gives, and their difference: of a fit as it likes. Of an equation, whose
+    residual is another thing, always the same.
+    """
+    return of_fit if problem.equation is None else ("reference", "solution", "error")[: len(of_fit)]
+
+
+def stated(problem: Problem, room: int) -> str:
+    """The equation of a problem as text, and its solution where both have room in so many characters; cut if it is longer."""
+    assert problem.equation is not None
+    equation = typeset(problem.equation.formula)
+    both = f"{equation},   {problem.outputs[0]} = {typeset(problem.formula)}"
+    if len(both) <= room:
+        return both
+    return equation if len(equation) <= room else f"{equation[: room - 1]}…"
+
+
+def errors(problem: Problem, target: Float64, error: Float64) -> str:
+    """The errors that stand above a figure: of a fit its MSE, of an equation the error of its solution in relation to it."""
+    if problem.equation is None:
+        least = f"dense MSE {number(float(np.mean(error**2)))}"
+    else:
+        norm = float(np.linalg.norm(target)) or 1.0
+        least = f"relative L2 error {number(float(np.linalg.norm(error)) / norm)}"
+    return f"{least}, largest error {number(float(np.abs(error).max()))}"
 
 
 def shown_outputs(problem: Problem, truth: Float64, prediction: Float64) -> tuple[list[int], str]:

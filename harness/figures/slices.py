@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.data import Data
 from harness.figures.drawing import BLACK, BLUE, GREY, ORANGE, Float64, axes_at, blank, label_in_units
-from harness.figures.quantities import Model, label, numbers, of_model, of_target
+from harness.figures.quantities import Model, called, label, numbers, of_model, of_target, stated
 from harness.problems import Problem
 
 if TYPE_CHECKING:
@@ -59,14 +59,16 @@ def slices_figure(problem: Problem, data: Data, model: Model, title: str) -> Fig
     note = _note(problem, len(order), len(outputs))
     width, tall = max(1.0 + 2.75 * columns, 7.0), 1.6 if columns > 1 else 2.8
     block_height = tall + 0.6
-    height = 0.95 + block_height * rows * len(outputs)
-    figure = blank(width, height, f"{title}\n{note}")
+    head = 0.65 if problem.equation is None else 0.85
+    height = 0.3 + head + block_height * rows * len(outputs)
+    lines = [title, *([stated(problem, round(12 * width))] if problem.equation else []), note]
+    figure = blank(width, height, "\n".join(lines))
     across = (width - 1.0) / columns
     for block, output in enumerate(outputs):
         for place, axis in enumerate(order):
             row, column = rows * block + place // columns, place % columns
             axes = axes_at(
-                figure, 0.85 + across * column, height - 0.65 - block_height * row - tall, across - 0.3, tall
+                figure, 0.85 + across * column, height - head - block_height * row - tall, across - 0.3, tall
             )
             _draw(axes, problem, data, found[axis], int(axis), output, centre)
             axes.set_ylim(*scales[block])
@@ -134,6 +136,7 @@ def _draw(axes: Axes, problem: Problem, data: Data, found: Slice, axis: int, out
                 label=name,
                 gid=name,
             )
+    of_target, of_model = called(problem, "target", "model")
     places = ("centre", "random point") if len(found.model) > 1 else ("",)
     for nth, (place, colour) in enumerate(zip(places, (BLUE, ORANGE), strict=False)):
         through = f", {place}" if place else ""
@@ -144,7 +147,7 @@ def _draw(axes: Axes, problem: Problem, data: Data, found: Slice, axis: int, out
                 color=colour if place else BLACK,
                 linewidth=3.2,
                 alpha=0.35,
-                label=f"target{through}",
+                label=f"{of_target}{through}",
                 gid="target",
             )
         axes.plot(
@@ -153,7 +156,7 @@ def _draw(axes: Axes, problem: Problem, data: Data, found: Slice, axis: int, out
             "--" if found.target else "-",
             color=colour,
             linewidth=1.3,
-            label=f"model{through}",
+            label=f"{of_model}{through}",
             gid="model",
         )
     axes.set_xlim(found.at[0], found.at[-1])

@@ -1,4 +1,4 @@
-"""Activation functions with their derivatives up to the third."""
+"""Activation functions with their derivatives up to the third, without a graph."""
 
 from __future__ import annotations
 
@@ -37,13 +37,11 @@ def silu_derivative(x: Tensor, order: int) -> Tensor:
     """The derivative of silu of that order, at most 3."""
     if order == 0:
         return silu(x)
-    if order == 1 and not torch.is_grad_enabled():
+    if order == 1:
         found: Tensor = torch.ops.aten.silu_backward(torch.ones_like(x), x)
         return found
     s = torch.sigmoid(x)
     q = s * (1 - s)
-    if order == 1:
-        return s + x * q
     return q * (2 + x * (1 - 2 * s)) if order == 2 else q * (3 * (1 - 2 * s) + x * (1 - 6 * q))
 
 
@@ -54,7 +52,7 @@ def tanh_(x: Tensor) -> Tensor:
 
 
 def _of_tanh(_: Any, z: Tensor, order: int) -> list[Tensor]:
-    t = torch.tanh(z) if torch.is_grad_enabled() else tanh_(z.clone())
+    t = tanh_(z.clone())
     first = 1 - t * t
     return [t, first, -2 * t * first, first * (6 * t * t - 2)][: order + 1]
 

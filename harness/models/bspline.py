@@ -29,19 +29,6 @@ def bspline_basis(x: Float[Tensor, "points inputs"], knots: Knots, k: int) -> Fl
     return basis
 
 
-def bspline_derivative(
-    x: Float[Tensor, "points inputs"], knots: Knots, k: int, order: int
-) -> Float[Tensor, "points inputs bases"]:
-    """The derivative of that order of each spline at ``x`` (de Boor 1978, chapter X, eq. 8); 0 beyond the degree."""
-    if order == 0:
-        return bspline_basis(x, knots, k)
-    if k == 0:
-        return torch.zeros_like(bspline_basis(x, knots, 0))
-    lower = bspline_derivative(x, knots, k - 1, order - 1)
-    scaled = k * reciprocal(knots[:, k:] - knots[:, :-k]) * lower
-    return scaled[..., :-1] - scaled[..., 1:]
-
-
 def reciprocal(span: Tensor) -> Tensor:
     """``1 / span``, and 0 for a span of zero."""
     return torch.where(span > 0, 1 / span, torch.zeros_like(span))

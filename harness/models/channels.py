@@ -13,33 +13,28 @@ from harness.models.jets import Seeds
 from harness.problems.rows import Jet
 
 Units = Float[Tensor, "units points"]
+Along = Float[Tensor, "axes units points"]
 
 
 class Channels(NamedTuple):
-    """Units at all points: values, first and second derivatives, an entry for each axis; or the adjoints of these."""
+    """Units at all points: values, first and second derivatives along each axis; or the adjoints of these."""
 
     value: Units
-    slopes: list[Tensor]
-    curvatures: list[Tensor]
+    slopes: Along | None = None
+    curvatures: Along | None = None
 
     @classmethod
     def of_inputs(cls, x: Inputs, order: int) -> Channels:
         """The inputs themselves: each has the slope 1 along its own axis."""
-        slopes = list(torch.eye(x.shape[1]).to(x).unsqueeze(-1).expand(-1, -1, len(x)))
-        curvatures = [torch.zeros_like(slope) for slope in slopes]
-        return cls(x.T.contiguous(), slopes if order > 0 else [], curvatures if order > 1 else [])
+        slopes = torch.eye(x.shape[1]).to(x).unsqueeze(-1).repeat(1, 1, len(x)) if order > 0 else None
+        return cls(x.T.contiguous(), slopes, torch.zeros_like(slopes) if slopes is not None and order > 1 else None)
 
     @classmethod
     def of_jet(cls, jet: Jet | Seeds) -> Channels:
         """From points first and axes last."""
-        return cls(
-            jet[0].T.contiguous(), *([] if p is None else list(p.permute(2, 1, 0).contiguous()) for p in jet[1:])
-        )
+        along = (None if part is None else part.permute(2, 1, 0).contiguous() for part in jet[1:])
+        return cls(jet[0].T.contiguous(), *along)
 
     def as_jet(self) -> Jet:
         """Points first, axes last."""
-        return Jet(self.value.T, *(torch.stack([e.T for e in part], -1) if part else None for part in self[1:]))
-
-    def derivatives(self) -> list[Tensor]:
-        """All but the values."""
-        return [*self.slopes, *self.curvatures]
+        return Jet(self.value.T, *(None if part is None else part.permute(2, 1, 0) for part in self[1:]))

@@ -1,8 +1,10 @@
 """Value, first and second derivatives of a network along each axis, and the Jacobian of their combinations.
 
-A network may have them written out, as two methods: ``jet(x, order)`` with a graph in its parameters, and
-``jet_jacobian(x, seeds)``, for all its parameters in their order. For any other torch.func gets them, which takes 2 to 60
-times as long (benchmarks/jets.py). A network that knows only its plain Jacobian has ``jacobian(x)``.
+A network may have them written out in one of two ways. ``jets_at(x, order)`` gives its :class:`Jets` at points that stay
+the same, for which it may prepare what depends on the points alone, or None where it has none; or there are two methods:
+``jet(x, order)`` with a graph in its parameters, and ``jet_jacobian(x, seeds)``, for all its parameters in their order.
+For any other torch.func gets them, which takes 2 to 60 times as long (benchmarks/jets.py). A network that knows only its
+plain Jacobian has ``jacobian(x)``.
 
 The derivatives are those of forward mode (Griewank and Walther 2008, "Evaluating Derivatives", chapters 3 and 13): each
 layer maps a value and its derivatives along the axes to those of its outputs, and the Jacobian takes one sweep back.
@@ -38,6 +40,22 @@ class Seeds(NamedTuple):
 
 
 @runtime_checkable
+class Jets(Protocol):
+    """Of a network at points that stay the same, up to one order. Follow whatever happens to the parameters."""
+
+    def jet(self) -> Jet:
+        """With a graph in the parameters, differentiable once."""
+
+    def jet_jacobian(self, seeds: Seeds) -> Jacobian:
+        """For all parameters in their order."""
+
+
+@runtime_checkable
+class _JetsAt(Protocol):
+    def jets_at(self, x: Inputs, order: int) -> Jets | None: ...
+
+
+@runtime_checkable
 class _Jet(Protocol):
     def jet(self, x: Inputs, order: int) -> Jet: ...
 
@@ -51,30 +69,69 @@ class _Jacobian(Protocol):
 
 def load_what_it_takes(network: nn.Module) -> None:
     """What torch.func loads when it is first used, which takes a second: now, and not while a clock runs."""
-    if not isinstance(network, _Jet | _Jacobian):
+    if not isinstance(network, _JetsAt | _Jet | _Jacobian):
         import torch._dynamo  # noqa: F401
+
+
+def plain() -> bool:
+    """Whether operations are simply carried out: neither traced for export nor transformed by torch.func."""
+    return not torch.compiler.is_compiling() and torch._C._functorch.maybe_current_level() is None
+
+
+class At:
+    """A network's jets at points that stay the same, by the best way that it has."""
+
+    def __init__(self, network: nn.Module, x: Inputs, order: int) -> None:
+        self._network = network
+        self._x = x
+        self._order = order
+        self._prepared: Jets | None = None
+        if isinstance(network, _JetsAt) and plain() and not x.requires_grad:
+            self._prepared = network.jets_at(x, order)
+
+    def jet(self) -> Jet:
+        """The network and its derivatives up to the order, with a graph in the parameters."""
+        network, x, order = self._network, self._x, self._order
+        if self._prepared is not None:
+            return self._prepared.jet()
+        if order == 0:
+            return Jet(network(x))
+        return network.jet(x, order) if isinstance(network, _Jet) else jet_of_any(network, x, order)
+
+    @torch.no_grad()
+    def jacobian(self, parameters: list[nn.Parameter], seeds: Seeds) -> Jacobian:
+        """Derivative in each parameter of a combination of the jet at each point.
+
+        What a network has written out is for all its parameters; for others torch.func takes one gradient a point.
+        """
+        if _are_all(parameters, self._network):
+            if self._prepared is not None:
+                return self._prepared.jet_jacobian(seeds)
+            if isinstance(self._network, _Jet):
+                return self._network.jet_jacobian(self._x, seeds)
+        return jacobian_of_any(self._network, self._x, parameters, seeds)
 
 
 def jet(network: nn.Module, x: Inputs, order: int) -> Jet:
     """The network and its derivatives up to ``order`` at ``x``, with a graph in the parameters."""
-    if order == 0:
-        return Jet(network(x))
-    return network.jet(x, order) if isinstance(network, _Jet) else jet_of_any(network, x, order)
+    return Jet(network(x)) if order == 0 else At(network, x, order).jet()
 
 
 def jacobian(network: nn.Module, x: Inputs, parameters: list[nn.Parameter], seeds: Seeds | None = None) -> Jacobian:
-    """Derivative in each parameter of a combination of the jet at each point; without ``seeds`` of the output's sum.
-
-    What a network has written out is for all its parameters; for others torch.func takes one gradient a point.
-    """
+    """Derivative in each parameter of a combination of the jet at each point; without ``seeds`` of the output's sum."""
+    if seeds is not None:
+        return At(network, x, seeds.order()).jacobian(parameters, seeds)
     with torch.no_grad():
-        if list(map(id, network.parameters())) == list(map(id, parameters)):
-            if seeds is None and isinstance(network, _Jacobian):
+        if _are_all(parameters, network):
+            if isinstance(network, _Jacobian):
                 return network.jacobian(x)
-            if isinstance(network, _Jet):
-                outputs = network(x[:1]).shape[1] if seeds is None else 0
-                return network.jet_jacobian(x, Seeds(x.new_ones(len(x), outputs)) if seeds is None else seeds)
-        return jacobian_of_any(network, x, parameters, seeds)
+            if isinstance(network, _JetsAt | _Jet):
+                return At(network, x, 0).jacobian(parameters, Seeds(x.new_ones(len(x), network(x[:1]).shape[1])))
+        return jacobian_of_any(network, x, parameters)
+
+
+def _are_all(parameters: list[nn.Parameter], network: nn.Module) -> bool:
+    return list(map(id, network.parameters())) == list(map(id, parameters))
 
 
 def _along(function: Callable[[Tensor], Tensor], x: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:

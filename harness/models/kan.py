@@ -22,7 +22,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -31,27 +31,16 @@ from torch.nn.functional import silu
 
 from harness.config import KANConfig
 from harness.models import piecewise
-from harness.models.activations import silu_derivative
-from harness.models.bspline import Knots, bspline_basis, bspline_derivative, extend, fit_coefficients
-from harness.models.channels import Channels
-from harness.models.jets import Jacobian, Seeds
+from harness.models.bspline import Knots, bspline_basis, extend, fit_coefficients
+from harness.models.channels import Along, Channels
+from harness.models.jets import plain
 from harness.models.piecewise import Edges, Features, Pieces, Weights, edges, pieces
 from harness.models.sparsity import plain_sparsity, sparsity
-from harness.problems.rows import Jet
+from harness.models.sweep import Kept, Sweep, same
 
 Activations = Float[Tensor, "points nodes"]
 NodeMajor = Float[Tensor, "nodes points"]
 Scores = Float[Tensor, "_outputs _inputs"]  # of any layer: a list of them holds several shapes
-
-
-def plain() -> bool:
-    """Whether operations are simply carried out: neither traced for export nor transformed by torch.func."""
-    return not torch.compiler.is_compiling() and torch._C._functorch.maybe_current_level() is None
-
-
-def same(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors hold the same numbers, in the same precision and place."""
-    return a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
 
 
 class KANLayer(nn.Module):
@@ -108,19 +97,16 @@ class KANLayer(nn.Module):
         """All splines and, last, silu at ``x``: what the weights are the factors of."""
         return torch.cat([bspline_basis(x, self.grid, self.k), silu(x).unsqueeze(-1)], dim=-1)
 
-    def derivatives(self, x: NodeMajor, order: int) -> list[Features]:
-        """The features and their derivatives up to ``order``; with a graph in ``x`` where one is wanted."""
-        if plain() and not torch.is_grad_enabled():
-            return piecewise.features(x, self.pieces(), self.k, order)
-        found = [(bspline_derivative(x.T, self.grid, self.k, n), silu_derivative(x.T, n)) for n in range(order + 1)]
-        return [torch.cat([splines, base.unsqueeze(-1)], dim=-1).permute(1, 2, 0) for splines, base in found]
+    def derivatives(self, h: Channels, order: int) -> list[Features]:
+        """The features at the inputs and their derivatives up to ``order``, without a graph."""
+        return piecewise.features(h.value, self.pieces(), self.k, order)
 
     def jacobian(self, features: Features, slope: NodeMajor, out: Float[Tensor, "parameters points"]) -> None:
         """The chain rule: ``out``, one row a parameter in their order, from the derivative ``slope`` in each output node.
 
         Written in place: in a training, fresh memory for intermediate copies took as long as the arithmetic.
         """
-        rows = self._rows(out)
+        rows = self.rows(out)
         splines, base = features[:, :-1], features[:, -1:]
         masked = self.mask.unsqueeze(-1) * slope
         scaled = self.scale_sp.unsqueeze(-1) * masked
@@ -128,43 +114,7 @@ class KANLayer(nn.Module):
         torch.mul(masked, base, out=rows["scale_base"])
         torch.mul(masked, torch.bmm(self.coef, splines), out=rows["scale_sp"])
 
-    def through(self, h: Channels, derivatives: list[Features]) -> Channels:
-        """The layer on a value and its derivatives along the axes."""
-        weights = self.weights().flatten(1)
-        value = weights @ derivatives[0].flatten(0, 1)
-        slopes = [weights @ (derivatives[1] * slope.unsqueeze(1)).flatten(0, 1) for slope in h.slopes]
-        curvatures = []
-        for slope, curvature in zip(h.slopes, h.curvatures, strict=False):  # none where none are wanted
-            of_edges = derivatives[2] * slope.square().unsqueeze(1) + derivatives[1] * curvature.unsqueeze(1)
-            curvatures.append(weights @ of_edges.flatten(0, 1))
-        return Channels(value, slopes, curvatures)
-
-    def jet_jacobian(
-        self, h: Channels, derivatives: list[Features], adjoint: Channels, out: Float[Tensor, "parameters points"]
-    ) -> None:
-        """As :meth:`jacobian`, from the adjoints of value and derivatives in each output node."""
-        of_weights = adjoint.value.unsqueeze(1) * derivatives[0].unsqueeze(1)  # inputs, outputs, features, points
-        for factor, each in zip(_in_edges(h, adjoint), derivatives[1:], strict=False):
-            of_weights.addcmul_(factor.unsqueeze(2), each.unsqueeze(1))
-        of_weights.mul_(self.mask[:, :, None, None])
-        splines, rows = of_weights[:, :, :-1], self._rows(out)
-        torch.mul(self.scale_sp[:, :, None, None], splines, out=rows["coef"])
-        rows["scale_base"].copy_(of_weights[:, :, -1])
-        torch.sum(self.coef.unsqueeze(-1) * splines, dim=2, out=rows["scale_sp"])
-
-    def back(self, h: Channels, derivatives: list[Features], adjoint: Channels) -> Channels:
-        """From the adjoints of :meth:`through` to those of its inputs; ``derivatives`` go one further."""
-        weights = self.weights().transpose(0, 1)
-        first, *further = (torch.bmm(weights, each) for each in derivatives[1:])  # inputs, outputs, points
-        value = adjoint.value * first
-        for factor, each in zip(_in_edges(h, adjoint), further, strict=False):
-            value.addcmul_(factor, each)
-        slopes = [(b * first).sum(dim=1) for b in adjoint.slopes]
-        for axis, c in enumerate(adjoint.curvatures):
-            slopes[axis].add_((c * further[0]).sum(dim=1) * h.slopes[axis], alpha=2)
-        return Channels(value.sum(dim=1), slopes, [(c * first).sum(dim=1) for c in adjoint.curvatures])
-
-    def _rows(self, out: Float[Tensor, "parameters points"]) -> dict[str, Tensor]:
+    def rows(self, out: Float[Tensor, "parameters points"]) -> dict[str, Tensor]:
         """Views of ``out`` by the name of the parameter, in its shape."""
         parts = out.split([p.numel() for p in self.parameters()])
         named = zip(self.named_parameters(), parts, strict=True)
@@ -200,15 +150,86 @@ class KANLayer(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+class _Splines(NamedTuple):
+    """A layer of :class:`harness.models.sweep.Sweep`. ``features`` gives those at the inputs, with their derivatives."""
+
+    layer: KANLayer
+    features: Callable[[Channels, int], list[Features]]
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Of the layer."""
+        return list(self.layer.parameters())
+
+    def through(self, h: Channels, order: int) -> tuple[Channels, _Known]:
+        """Sums of edges; those of derivatives by the chain rule in each edge."""
+        weights, features = self.layer.weights(), self.features(h, order)
+        edges = [torch.bmm(weights.transpose(0, 1), each) for each in features[1:]]  # inputs, outputs, points
+        value = weights.flatten(1) @ features[0].flatten(0, 1)
+        slopes = curvatures = None
+        if h.slopes is not None:
+            slopes = _over_edges(edges[0], h.slopes)
+            if h.curvatures is not None:
+                curvatures = _over_edges(edges[0], h.curvatures) + _over_edges(edges[1], h.slopes.square())
+        return Channels(value, slopes, curvatures), (h, features, edges)
+
+    def back(self, known: _Known, adjoint: Channels) -> Channels:
+        """The same chain rule, the other way; the edges' derivatives go one further."""
+        h, _, edges = known
+        value = adjoint.value * edges[0]
+        for factor, edge in zip(_in_edges(h, adjoint), edges[1:], strict=False):
+            value.addcmul_(factor, edge)
+        slopes, curvatures = ((None if p is None else (p.unsqueeze(1) * edges[0]).sum(dim=2)) for p in adjoint[1:])
+        if slopes is not None and h.slopes is not None and adjoint.curvatures is not None:
+            slopes.addcmul_((adjoint.curvatures.unsqueeze(1) * edges[1]).sum(dim=2), h.slopes, value=2)
+        return Channels(value.sum(dim=1), slopes, curvatures)
+
+    def gradient(self, known: _Known, adjoint: Channels) -> Float[Tensor, " parameters"]:
+        """The factors of the features, summed over the points, in products of matrices."""
+        h, features, _ = known
+        of_weights = adjoint.value @ features[0].transpose(1, 2)  # inputs, outputs, features
+        for factor, each in zip(_in_edges(h, adjoint), features[1:], strict=False):
+            of_weights.baddbmm_(factor, each.transpose(1, 2))
+        found = adjoint.value.new_empty(sum(p.numel() for p in self.layer.parameters()), 1)
+        self._of_weights(of_weights.unsqueeze(-1), found)
+        return found.squeeze(1)
+
+    def jacobian(self, known: _Known, adjoint: Channels, out: Float[Tensor, "parameters points"]) -> None:
+        """The factors of the features at each point."""
+        h, features, _ = known
+        of_weights = adjoint.value.unsqueeze(1) * features[0].unsqueeze(1)  # inputs, outputs, features, points
+        for factor, each in zip(_in_edges(h, adjoint), features[1:], strict=False):
+            of_weights.addcmul_(factor.unsqueeze(2), each.unsqueeze(1))
+        self._of_weights(of_weights, out)
+
+    def _of_weights(
+        self, of_weights: Float[Tensor, "inputs outputs features any"], out: Float[Tensor, "parameters any"]
+    ) -> None:
+        """From derivatives in the weights to those in the parameters; the first are overwritten."""
+        layer, rows = self.layer, self.layer.rows(out)
+        splines = of_weights.mul_(layer.mask[:, :, None, None])[:, :, :-1]
+        torch.mul(layer.scale_sp[:, :, None, None], splines, out=rows["coef"])
+        rows["scale_base"].copy_(of_weights[:, :, -1])
+        torch.sum(layer.coef.unsqueeze(-1) * splines, dim=2, out=rows["scale_sp"])
+
+
+_Known = tuple[Channels, list[Features], list[Tensor]]
+"""Of a layer: its inputs, the features there, and the derivatives of the edges from the first on."""
+
+
+def _over_edges(edges: Float[Tensor, "units outputs points"], h: Along) -> Float[Tensor, "axes outputs points"]:
+    """Sums over the inputs of edge times input."""
+    return (h.unsqueeze(2) * edges).sum(dim=1)
+
+
 def _in_edges(h: Channels, adjoint: Channels) -> list[Float[Tensor, "inputs outputs points"]]:
     """What the adjoints put on the first and the second derivative of each edge: b h_i + c h_ii, and c h_i^2."""
     found = []
-    pairs = [*zip(adjoint.slopes, h.slopes, strict=True), *zip(adjoint.curvatures, h.curvatures, strict=True)]
-    if pairs:
-        found.append(torch.stack([ours * theirs.unsqueeze(1) for ours, theirs in pairs]).sum(dim=0))
-    if adjoint.curvatures:
-        squares = [c * s.square().unsqueeze(1) for c, s in zip(adjoint.curvatures, h.slopes, strict=True)]
-        found.append(torch.stack(squares).sum(dim=0))
+    for ours, theirs in zip(adjoint[1:], h[1:], strict=True):
+        if ours is not None and theirs is not None:
+            found.append((ours.unsqueeze(1) * theirs.unsqueeze(2)).sum(dim=0))
+    if adjoint.curvatures is not None and h.slopes is not None:
+        squares = (adjoint.curvatures.unsqueeze(1) * h.slopes.square().unsqueeze(2)).sum(dim=0)
+        found = [found[0] + found[1], squares]
     return found
 
 
@@ -293,28 +314,17 @@ class KAN(nn.Module):
             slope = (torch.bmm(weights, slopes) * slope).sum(dim=1)
         return result.T
 
-    def jet(self, x: Activations, order: int) -> Jet:
-        """Value and derivatives up to ``order`` (1 or 2) along each axis of the inputs, with a graph in the parameters."""
-        h = Channels.of_inputs(x, order)
-        for layer in self:
-            h = layer.through(h, layer.derivatives(h.value, order))
-        return h.as_jet()
-
-    @torch.no_grad()
-    def jet_jacobian(self, x: Activations, seeds: Seeds) -> Jacobian:
-        """Derivative at each point in each parameter of the combination of the jet that ``seeds`` say."""
-        known, h = [], Channels.of_inputs(x, seeds.order())
-        for layer in self:
-            derivatives = layer.derivatives(h.value, seeds.order() + 1)
-            known.append((layer, h, derivatives))
-            h = layer.through(h, derivatives)
-        sizes = [sum(p.numel() for p in layer.parameters()) for layer in self]
-        result, adjoint = x.new_empty(sum(sizes), len(x)), Channels.of_jet(seeds)
-        for (layer, h, derivatives), out in zip(reversed(known), reversed(result.split(sizes)), strict=True):
-            layer.jet_jacobian(h, derivatives, adjoint, out)
-            if layer is not known[0][0]:
-                adjoint = layer.back(h, derivatives, adjoint)
-        return result.T
+    def jets_at(self, x: Activations, order: int) -> Sweep:
+        """The jets at points that stay the same; what the first layer makes of them is prepared once a grid."""
+        first, *others = self
+        inputs = Kept(lambda: [first.grid], lambda: Channels.of_inputs(x.to(first.grid), order))
+        features = Kept(lambda: [first.grid], lambda: first.derivatives(inputs(), order + 1))
+        return Sweep(
+            self,
+            [_Splines(first, lambda h, order: features()), *(_Splines(each, each.derivatives) for each in others)],
+            inputs,
+            order,
+        )
 
     @staticmethod
     def from_multkan(multkan: Any) -> KAN:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from harness.models.activations import Sine, are_known, derivatives, tanh_
-from harness.models.channels import Channels, Units
-from harness.models.jets import Jacobian, Seeds, jacobian_of_any, jet, jet_of_any
-from harness.problems.rows import Jet
+from harness.models.channels import Along, Channels, Units
+from harness.models.jets import jet
+from harness.models.sweep import Kept, Sweep
 
 
 class Perceptron(nn.Sequential):
@@ -51,84 +51,101 @@ class Perceptron(nn.Sequential):
 
         return outputs
 
-    def jet(self, x: Float[Tensor, "points inputs"], order: int) -> Jet:
-        """Value and derivatives up to ``order`` (1 or 2) along each axis of the inputs, with a graph in the parameters."""
+    def jets_at(self, x: Float[Tensor, "points inputs"], order: int) -> Sweep | None:
+        """The jets at points that stay the same; None where an activation's derivatives are not known."""
         before, linear, activations = self.parts()
         if not are_known(activations):
-            return jet_of_any(self, x, order)
-        h = _inputs(before, x, order)
-        for layer, activation in zip(linear, [*activations, None], strict=True):
-            z = _through(layer, h)
-            h = z if activation is None else _activated(derivatives(activation, z.value, order), z)
-        return h.as_jet()
-
-    @torch.no_grad()
-    def jet_jacobian(self, x: Float[Tensor, "points inputs"], seeds: Seeds) -> Jacobian:
-        """Derivative at each point in each parameter of the combination of the jet that ``seeds`` say."""
-        before, linear, activations = self.parts()
-        if not are_known(activations):
-            return jacobian_of_any(self, x, list(self.parameters()), seeds)
-        order = seeds.order()
-        inputs, known = [_inputs(before, x, order)], []
-        for layer, activation in zip(linear, activations, strict=False):
-            z = _through(layer, inputs[-1])
-            f = derivatives(activation, z.value, order + 1)
-            inputs.append(_activated(f, z))
-            known.append((f, z))
-        sizes = [layer.weight.numel() + layer.out_features for layer in linear]
-        result, adjoint = x.new_empty(sum(sizes), len(x)), Channels.of_jet(seeds)
-        parts = result.split(sizes)
-        for index in range(len(linear) - 1, -1, -1):
-            weight = linear[index].weight
-            _products(adjoint, inputs[index], parts[index][: weight.numel()].view(*weight.shape, len(x)))
-            parts[index][weight.numel() :] = adjoint.value
-            if index > 0:
-                adjoint = _back(*known[index - 1], _times(weight.T, adjoint))
-        return result.T
+            return None
+        module = before[0] if len(before) == 1 else nn.Sequential(*before)
+        inputs = Kept(lambda: list(module.buffers()), lambda: _inputs(module, x, order))
+        layers = [_Dense(*each) for each in zip(linear, [None, *activations], strict=True)]
+        return Sweep(self, layers, inputs, order)
 
 
-@torch.no_grad()
-def _inputs(before: list[nn.Module], x: Float[Tensor, "points inputs"], order: int) -> Channels:
+def _inputs(before: nn.Module, x: Float[Tensor, "points inputs"], order: int) -> Channels:
     """What the first linear layer gets, with its derivatives along the axes of ``x``."""
-    if len(before) == 0:
-        return Channels.of_inputs(x, order)
-    return Channels.of_jet(jet(before[0] if len(before) == 1 else nn.Sequential(*before), x, order))
+    nothing = isinstance(before, nn.Sequential) and len(before) == 0
+    return Channels.of_inputs(x, order) if nothing else Channels.of_jet(jet(before, x, order))
 
 
-def _through(layer: nn.Linear, h: Channels) -> Channels:
-    """``W h + b``; the derivatives know no bias."""
-    return _times(layer.weight, h)._replace(value=torch.addmm(layer.bias.unsqueeze(1), layer.weight, h.value))
+class _Dense(NamedTuple):
+    """A linear layer, after the activation before it: a layer of :class:`harness.models.sweep.Sweep`."""
+
+    linear: nn.Linear
+    activation: nn.Module | None
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Weights and biases."""
+        return list(self.linear.parameters())
+
+    def through(self, z: Channels, order: int) -> tuple[Channels, _Known]:
+        """``W f(z) + b``; the derivatives know no bias."""
+        f = [] if self.activation is None else derivatives(self.activation, z.value, order)
+        h = z if self.activation is None else _activated(f, z)
+        weight, bias = self.linear.weight, self.linear.bias
+        value = torch.addmm(bias.unsqueeze(1), weight, h.value)
+        return Channels(value, *(_times(weight, part) for part in h[1:])), (f, z, h)
+
+    def back(self, known: _Known, adjoint: Channels) -> Channels:
+        """Through the product, then through the activation."""
+        f, z, _ = known
+        weight = self.linear.weight.T
+        h = Channels(weight @ adjoint.value, *(_times(weight, part) for part in adjoint[1:]))
+        return h if self.activation is None else _back(f, z, h)
+
+    def gradient(self, known: _Known, adjoint: Channels) -> Float[Tensor, " parameters"]:
+        """Adjoint times input, summed over channels and points."""
+        h = known[2]
+        weight = adjoint.value @ h.value.T
+        for ours, theirs in zip(adjoint[1:], h[1:], strict=True):
+            if ours is not None and theirs is not None:
+                weight += torch.bmm(ours, theirs.transpose(1, 2)).sum(dim=0)
+        return torch.cat([weight.flatten(), adjoint.value.sum(dim=1)])
+
+    def jacobian(self, known: _Known, adjoint: Channels, out: Float[Tensor, "parameters points"]) -> None:
+        """Adjoint times input, summed over the channels."""
+        size, h = self.linear.weight.numel(), known[2]
+        weight = out[:size].view(*self.linear.weight.shape, -1)
+        torch.mul(adjoint.value.unsqueeze(1), h.value, out=weight)
+        for ours, theirs in zip(adjoint[1:], h[1:], strict=True):
+            if ours is not None and theirs is not None:
+                for axis in range(len(ours)):
+                    weight.addcmul_(ours[axis].unsqueeze(1), theirs[axis])
+        out[size:] = adjoint.value
 
 
-def _times(weight: Float[Tensor, "outputs units"], h: Channels) -> Channels:
-    return Channels(weight @ h.value, *([weight @ each for each in part] for part in h[1:]))
+_Known = tuple[list[Tensor], Channels, Channels]
+"""Of a layer: the activation with its derivatives, what it was taken of, and what it gave."""
+
+
+def _times(weight: Float[Tensor, "outputs units"], h: Along | None) -> Float[Tensor, "axes outputs points"] | None:
+    return None if h is None else torch.bmm(weight.expand(len(h), -1, -1), h)
 
 
 def _activated(f: list[Units], z: Channels) -> Channels:
     """An activation of the units z; ``f`` are its value and its derivatives there."""
-    pairs = zip(z.slopes, z.curvatures, strict=False)  # where no second derivatives are wanted, there are none
-    curvatures = [torch.addcmul(f[2] * slope.square(), f[1], curvature) for slope, curvature in pairs]
-    return Channels(f[0], [f[1] * slope for slope in z.slopes], curvatures)
+    if z.slopes is None:
+        return Channels(f[0])
+    slopes = f[1] * z.slopes
+    return Channels(
+        f[0],
+        slopes,
+        None if z.curvatures is None else (f[1] * z.curvatures).addcmul_(f[2], z.slopes.square()),
+    )
 
 
 def _back(f: list[Units], z: Channels, adjoint: Channels) -> Channels:
     """From the adjoints of ``_activated(f, z)`` to those of z; ``f`` goes one derivative further."""
-    value = adjoint.value * f[1]
-    slopes = [b * f[1] for b in adjoint.slopes]
-    for b, slope in zip(adjoint.slopes, z.slopes, strict=True):
-        value.addcmul_(b * f[2], slope)
-    for axis, c in enumerate(adjoint.curvatures):
-        slope, curvature = z.slopes[axis], z.curvatures[axis]
-        value.addcmul_(c, torch.addcmul(f[3] * slope.square(), f[2], curvature))
-        slopes[axis].addcmul_(c * f[2], slope, value=2)
-    return Channels(value, slopes, [c * f[1] for c in adjoint.curvatures])
-
-
-def _products(adjoint: Channels, h: Channels, out: Float[Tensor, "units inputs points"]) -> None:
-    """The derivative in each weight of ``W h``: adjoint times input, summed over the channels."""
-    torch.mul(adjoint.value.unsqueeze(1), h.value, out=out)
-    for ours, theirs in zip(adjoint.derivatives(), h.derivatives(), strict=True):
-        out.addcmul_(ours.unsqueeze(1), theirs)
+    value, b, c = adjoint
+    value = value * f[1]
+    if b is None or z.slopes is None:
+        return Channels(value)
+    slopes, bending = b * f[1], b * z.slopes
+    if c is None or z.curvatures is None:
+        return Channels(value.addcmul_(f[2], bending.sum(dim=0)), slopes)
+    bent = c * z.slopes
+    value.addcmul_(f[2], bending.addcmul_(c, z.curvatures).sum(dim=0)).addcmul_(f[3], (bent * z.slopes).sum(dim=0))
+    return Channels(value, slopes.addcmul_(f[2], bent, value=2), c * f[1])
 
 
 class _Layers(torch.autograd.Function):

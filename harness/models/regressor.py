@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -68,26 +69,51 @@ class Regressor(nn.Module):
         outputs = interface.at(self.network, self.scaled(x))
         return lambda: self.raw(outputs())
 
+    def jets_at(self, x: Inputs, order: int) -> JetsAt:
+        """Its jets at points that stay the same, see :class:`harness.models.jets.At`."""
+        return JetsAt(self, jets.At(self.network, self.scaled(x), order))
+
     def jet(self, x: Inputs, order: int) -> Jet:
         """Value and derivatives up to ``order`` (0, 1 or 2) along each axis, in raw units, with a graph in the parameters."""
-        found = jets.jet(self.network, self.scaled(x), order)
+        return self.in_raw_units(jets.jet(self.network, self.scaled(x), order))
+
+    def jacobian(self, x: Inputs, parameters: list[nn.Parameter], seeds: Seeds) -> Jacobian:
+        """Derivative in each parameter of a combination of the jet, in raw units, at each point."""
+        return jets.jacobian(self.network, self.scaled(x), parameters, self.seen_by_the_network(seeds))
+
+    def in_raw_units(self, jet: Jet) -> Jet:
+        """The network's jet in the units of inputs and target."""
         by = self._of_slopes()
         return Jet(
-            self.raw(found.value),
-            None if found.slopes is None else by * found.slopes,
-            None if found.curvatures is None else by / self.half_width * found.curvatures,
+            self.raw(jet.value),
+            None if jet.slopes is None else by * jet.slopes,
+            None if jet.curvatures is None else by / self.half_width * jet.curvatures,
+        )
+
+    def seen_by_the_network(self, seeds: Seeds) -> Seeds:
+        """The combination of the network's jet that is this one of the jet in raw units."""
+        by = self._of_slopes()
+        return Seeds(
+            self.std * seeds.a,
+            None if seeds.b is None else by * seeds.b,
+            None if seeds.c is None else by / self.half_width * seeds.c,
         )
 
     def _of_slopes(self) -> Tensor:
         """From slopes of the network to those of the model, for ``(points, outputs, dimension)``."""
         return (self.std if self.std.ndim == 0 else self.std.unsqueeze(-1)) / self.half_width
 
-    def jacobian(self, x: Inputs, parameters: list[nn.Parameter], seeds: Seeds) -> Jacobian:
-        """Derivative in each parameter of a combination of the jet, in raw units, at each point."""
-        by = self._of_slopes()
-        scaled = Seeds(
-            self.std * seeds.a,
-            None if seeds.b is None else by * seeds.b,
-            None if seeds.c is None else by / self.half_width * seeds.c,
-        )
-        return jets.jacobian(self.network, self.scaled(x), parameters, scaled)
+
+class JetsAt(NamedTuple):
+    """The jets of a model at points that stay the same, in raw units."""
+
+    model: Regressor
+    network: jets.At
+
+    def jet(self) -> Jet:
+        """As :meth:`Regressor.jet`."""
+        return self.model.in_raw_units(self.network.jet())
+
+    def jacobian(self, parameters: list[nn.Parameter], seeds: Seeds) -> Jacobian:
+        """As :meth:`Regressor.jacobian`."""
+        return self.network.jacobian(parameters, self.model.seen_by_the_network(seeds))

@@ -27,4 +27,4 @@ __all__ = [
 ]
 
 # The built-in problems register when they are imported, as those of a plug-in do, and are told in this order.
-from harness.problems import functions, poisson, toy, special, feynman, friedman, irregular, solving  # isort: skip  # noqa: F401
+from harness.problems import functions, poisson, toy, special, feynman, friedman, irregular, solving, equations  # isort: skip  # noqa: F401

@@ -13,19 +13,19 @@ from harness.problems.problem import PROBLEMS, Problem, register
 from harness.problems.rows import Jet, Partials, Points, Residuals
 
 
-def laplacian(sign: float = 1.0) -> tuple[Operator, Callable[[Points, Jet], Partials]]:
-    """``sign * (u_11 + u_22 + ...)`` as an operator, and its partial derivatives."""
+def laplacian(factor: float = 1.0) -> tuple[Operator, Callable[[Points, Jet], Partials]]:
+    """``factor * (u_11 + u_22 + ...)`` as an operator, and its partial derivatives."""
 
     def operator(x: Points, jet: Jet) -> Residuals:
         assert jet.curvatures is not None
-        return sign * jet.curvatures[:, 0].sum(dim=1)
+        return factor * jet.curvatures[:, 0].sum(dim=1)
 
     def partials(x: Points, jet: Jet) -> Partials:
         import torch
 
         assert jet.curvatures is not None
         zeros = torch.zeros_like(jet.curvatures)
-        return zeros[..., 0], zeros, torch.full_like(jet.curvatures, sign)
+        return zeros[..., 0], zeros, torch.full_like(jet.curvatures, factor)
 
     return operator, partials
 

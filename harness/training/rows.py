@@ -19,7 +19,7 @@ from harness.methods.vectors import Vector, flat
 from harness.models import Regressor, jets
 from harness.models.interface import Inputs, Outputs, at
 from harness.models.jets import Jacobian, Seeds
-from harness.models.regressor import CHUNK
+from harness.models.regressor import CHUNK, JetsAt
 from harness.problems.rows import Jet, Rows
 
 Residuals = Float[Tensor, " rows"]
@@ -125,6 +125,8 @@ class Declared:
     model: Regressor
     rows: Rows
     x: Inputs
+    at: JetsAt | None = None
+    """The model at the points, prepared for many looks; None where there is one look, or more points than may be prepared."""
 
     @property
     def name(self) -> str:
@@ -146,14 +148,14 @@ class Declared:
 
     def part(self, points: slice | Tensor) -> Declared:
         """At some of its points."""
-        return replace(self, x=self.x[points])
+        return replace(self, x=self.x[points], at=None)
 
     @torch.no_grad()
     def check(self) -> None:
-        """Raise BadInput for a residual that fails, or gives anything but a number a point."""
-        what = f"rows {self.name!r} have a residual that"
+        """Raise BadInput for a residual that fails, or gives anything but a number a point; likewise for its partials."""
+        what, jet = f"rows {self.name!r} have a residual that", self.look()
         try:
-            answer = self.residuals(self.look())
+            answer = self.residuals(jet)
         except Exception as error:
             raise BadInput(f"{what} fails at their {len(self)} points: {in_one_line(error)}.") from error
         shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
@@ -161,10 +163,22 @@ class Declared:
             raise BadInput(
                 f"{what} gives {shape} at their {len(self)} points; expected: numbers of shape ({len(self)},)."
             )
+        if self.rows.partials is not None:
+            self._check_partials(self.rows.partials, jet)
+
+    def _check_partials(self, partials: Callable[[Inputs, Jet], Any], jet: Jet) -> None:
+        what = f"rows {self.name!r} have partials that"
+        try:
+            shapes = [None if part is None else tuple(part.shape) for part in partials(self.x, jet)]
+        except Exception as error:
+            raise BadInput(f"{what} fail at their {len(self)} points: {in_one_line(error)}.") from error
+        expected = [None if part is None else tuple(part.shape) for part in jet]
+        if shapes != expected:
+            raise BadInput(f"{what} give the shapes {shapes} at their {len(self)} points; expected: {expected}.")
 
     def look(self) -> Jet:
         """The jet up to the declared order."""
-        return self.model.jet(self.x, self.rows.order)
+        return self.model.jet(self.x, self.rows.order) if self.at is None else self.at.jet()
 
     def residuals(self, jet: Jet) -> Any:
         """As declared, and as :meth:`check` has found them: a plug-in may give anything."""
@@ -177,20 +191,29 @@ class Declared:
 
     def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
         """By the chain rule: the residual's derivative in the jet, times that of the jet in the parameters."""
-        x = self.x[start:stop]
-        with torch.no_grad():
-            found = self.model.jet(x, self.rows.order)
-        jet = found.detached()
+        if stop - start < len(self):
+            return self.part(slice(start, stop)).jacobian(parameters, 0, stop - start)
+        at = self.at or self.model.jets_at(self.x, self.rows.order)
+        with torch.enable_grad():  # so that a sweep keeps its way forward for the Jacobian, or finds that of a gradient
+            jet = at.jet().detached()
+        return at.jacobian(parameters, self._partials(jet))
+
+    def _partials(self, jet: Jet) -> Seeds:
+        """Of the residual in the parts of the jet: as declared, else by autograd."""
+        if self.rows.partials is not None:
+            return Seeds(*self.rows.partials(self.x, jet))
         given = [part.requires_grad_() for part in jet if part is not None]
         with torch.enable_grad():
-            total = self.rows.residual(x, jet).sum()
-            seeds = torch.autograd.grad(total, given, materialize_grads=True)
-        return self.model.jacobian(x, parameters, Seeds(*seeds))
+            total = self.rows.residual(self.x, jet).sum()
+            return Seeds(*torch.autograd.grad(total, given, materialize_grads=True))
 
 
 def declared(model: Regressor, data: Data) -> list[Declared]:
     """The blocks that the problem declares; none for a fit."""
-    return [Declared(model, rows, x) for rows, x in zip(data.declared, data.at_declared, strict=True)]
+    return [
+        Declared(model, rows, x, model.jets_at(x, rows.order) if len(x) <= CHUNK else None)
+        for rows, x in zip(data.declared, data.at_declared, strict=True)
+    ]
 
 
 def at_held_out(model: Regressor, data: Data) -> list[Declared]:

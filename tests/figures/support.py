@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data import Data, Sample
-from harness.problems import Problem
+from harness.models import Regressor
+from harness.problems import Condition, Equation, Problem, dirichlet
+from harness.problems.solving import laplacian
 from harness.problems.table import of_numbers
 
 Floats = NDArray[np.float64]
@@ -79,3 +82,40 @@ def split_of(problem: Problem) -> Data:
     x, y = torch.from_numpy(table.x), torch.from_numpy(table.y)
     train, val, test = (Sample(x[i::3], y[i::3]) for i in range(3))
     return Data(train, val, test, test)
+
+
+class Formula(torch.nn.Module):
+    """A network that is a formula, so that its derivatives are known."""
+
+    def __init__(self, value: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.value(x)
+
+
+def model_of(value: Callable[[Tensor], Tensor], problem: Problem) -> Regressor:
+    """A model that has these values on [-1, 1], where inputs are not scaled."""
+    assert {*problem.bounds} == {(-1.0, 1.0)}
+    return Regressor(Formula(value), -1.0, 1.0)
+
+
+def sine(x: Tensor) -> Tensor:
+    """The solution of :func:`poisson`."""
+    return (math.pi * x).sin().prod(dim=1, keepdim=True)
+
+
+def poisson(dimension: int, *conditions: Condition, scale: float | None = None, **fields: Any) -> Problem:
+    """-laplacian(u) = f on [-1, 1] in any dimension, with u = 0 on all sides unless conditions are given."""
+    operator, partials = laplacian(-1.0)
+    equation = Equation(
+        formula="-laplacian(u) = f",
+        operator=operator,
+        partials=partials,
+        forcing=lambda x: dimension * math.pi**2 * sine(x),
+        conditions=conditions or (dirichlet(sine),),
+        scale=scale,
+    )
+    given = {"formula": "sin(pi x)", "outputs": ("u",), "low": -1.0, "equation": equation, **fields}
+    return formula(sine, dimension, **given)

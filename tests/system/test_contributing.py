@@ -116,3 +116,12 @@ def test_a_training_on_slopes_learns_the_function(printed: Path, registries: Non
     fields = {**FEW, "epochs": "30", "plugins": "printed.py", "optimizer": "lm", "width": "8", "depth": "1"}
     result = run(resolve({"model": "siren", "problem": "by_slopes", "omega0": "5", **fields}))
     assert result.metrics["final/dense_nmse"] < 1e-8
+
+
+def test_an_equation_of_a_file_is_solved(printed: Path, registries: None, store: MlflowClient) -> None:
+    from harness.run import run
+
+    fields = {**FEW, "epochs": "40", "plugins": "printed.py", "optimizer": "lm", "width": "10", "depth": "2"}
+    result = run(resolve({"model": "mlp", "problem": "solve_mine", **fields}))
+    assert result.ending.outcome.value == "completed", result.ending
+    assert result.metrics["final/dense_nmse"] < 1e-10

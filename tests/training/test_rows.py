@@ -91,6 +91,48 @@ def test_the_jacobian_is_that_of_differences_and_any_part_of_it_is_a_part(model:
     assert (j @ direction - difference).norm() <= 1e-6 * difference.norm()
 
 
+def of_nonlinear(x: Tensor, jet: Jet) -> tuple[Tensor, Tensor, Tensor]:
+    """The partial derivatives of :func:`nonlinear`."""
+    assert jet.slopes is not None
+    a, b, c = torch.zeros_like(jet.value), torch.zeros_like(jet.slopes), torch.zeros_like(jet.slopes)
+    a[:, 0], b[:, 0, 0], c[:, 0, 1] = jet.slopes[:, 0, 0], jet.value[:, 0], -0.1
+    return a, b, c
+
+
+def test_partial_derivatives_that_are_given_take_the_place_of_autograd() -> None:
+    asked: list[int] = []
+
+    def partials(x: Tensor, jet: Jet) -> tuple[Tensor, Tensor, Tensor]:
+        asked.append(len(x))
+        return of_nonlinear(x, jet)
+
+    given = lowered("mlp", (replace(ROWS[1], partials=partials),))
+    expected = lowered("mlp", (ROWS[1],)).jacobian(0, 20)
+    asked.clear()
+    assert torch.allclose(given.jacobian(0, 20), expected, rtol=1e-12, atol=1e-12)
+    assert torch.allclose(given.jacobian(3, 8), expected[3:8], rtol=1e-12, atol=1e-12)
+    assert asked == [20, 5]
+
+
+@pytest.mark.parametrize(
+    ("partials", "complaint"),
+    [
+        (
+            lambda x, jet: (jet.value, None),
+            r"give the shapes \[\(7, 1\), None\] .*; expected: \[\(7, 1\), None, None\]",
+        ),
+        (lambda x, jet: (jet.value[:, 0], None, None), r"give the shapes \[\(7,\), None, None\]"),
+        (lambda x, jet: jet.slopes[0], "fail at their 7 points: TypeError"),
+    ],
+)
+def test_partial_derivatives_that_are_not_of_the_jet_s_shape_are_refused(partials: Any, complaint: str) -> None:
+    regressor, data = parts(config := small("siren"))
+    rows = replace(ROWS[0], partials=partials)
+    at = rows.points(torch.Generator().manual_seed(0))
+    with pytest.raises(BadInput, match=f"rows 'values' have partials that {complaint}"):
+        train(regressor, replace(data, declared=(rows,), at_declared=(at,)), config)
+
+
 def test_a_fit_is_mse_over_the_variance_and_its_gradient() -> None:
     config = small("mlp")
     regressor, data = parts(config)
