@@ -509,8 +509,8 @@ class SolverConfig(RunConfig):
 
     epochs: int = field(
         9,
-        "How many grids are solved at most, the coarsest first; more than there are grids counts as all. An epoch is one "
-        "grid, solved from scratch.",
+        "Grids that are solved at most, the coarsest first; more than there are grids count as all. An epoch is one grid; an "
+        "equation that is not linear goes on from the grid before.",
         unit="epochs",
         ge=1,
         le=1_000_000,
@@ -566,7 +566,7 @@ class SpectralConfig(SolverConfig):
         None,
         "Degrees of the polynomials along each axis, one after the other. None: 4,6,8,12,16,24,32,48,64 as far as they have "
         "500,000 unknowns at most and fit into memory.",
-        source="Trefethen 2000, program 16 (24)",
+        source="Trefethen 2000, chapter 7: 24",
     )
 
 
