@@ -8,6 +8,7 @@ same up to rounding; the gradient is written out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -170,20 +171,47 @@ def evaluate(
 
 
 @torch.no_grad()
+def edges_and_slopes(x: Points, weights: Weights, table: Pieces, k: int, order: int) -> list[Edges]:
+    """The value of each edge at ``x``, then its derivatives there up to ``order``; without a graph, else as :func:`edges`."""
+    interval, inverse, u = _local(x, table)
+    powers = polynomials(weights, table, k).flatten(2)
+    splines = _taylor(powers.gather(2, interval.expand(*powers.shape[:2], -1)).flip(0), u, order)
+    found, scale = [], torch.ones_like(inverse)
+    for n, spline in enumerate(splines):
+        base = silu_derivative(x, n)
+        found.append(torch.addcmul((spline * scale).unflatten(1, x.shape), weights[..., -1:], base))
+        scale = scale * inverse * (n + 1)
+    return found
+
+
+def _local(x: Points, table: Pieces) -> tuple[Int[Tensor, " inputs*points"], Tensor, Tensor]:
+    """The interval of each point, the reciprocal of its width, and the local coordinate u."""
+    interval = interval_of(x, table.bins)
+    inverse = table.inverse.index_select(0, interval)
+    return interval, inverse, (x.flatten() - table.start.index_select(0, interval)) * inverse
+
+
+def _taylor(coefficients: Iterable[Tensor], u: Tensor, order: int) -> list[Tensor]:
+    """Taylor coefficients at u of polynomials, from the highest coefficient to the lowest: Horner's scheme, repeated."""
+    taylor: list[Tensor] = []
+    for each in coefficients:
+        if not taylor:
+            taylor = [torch.zeros_like(each) for _ in range(order + 1)]
+        for n in range(order, 0, -1):
+            taylor[n] = torch.addcmul(taylor[n - 1], taylor[n], u)
+        taylor[0] = torch.addcmul(each, taylor[0], u)
+    return taylor
+
+
+@torch.no_grad()
 def features(x: Points, table: Pieces, k: int, order: int) -> list[Features]:
     """All splines and, last, silu at ``x``; then their derivatives there up to ``order``, at a knot those to its right.
 
     Outside of all knots the splines are zero. NaN gives NaN, and so does an infinity, in silu and in k + 1 splines.
     """
-    interval = interval_of(x, table.bins)
-    inverse = table.inverse.index_select(0, interval)
-    u = (x.flatten() - table.start.index_select(0, interval)) * inverse
-    # Horner's scheme, repeated: the Taylor coefficients of each polynomial at u.
-    taylor = [x.new_zeros(k + 1, len(interval)) for _ in range(order + 1)]
-    for polynomials in table.polynomials.flatten(1, 3).flip(0):
-        for n in range(order, 0, -1):
-            taylor[n] = torch.addcmul(taylor[n - 1], taylor[n], u)
-        taylor[0] = torch.addcmul(polynomials.T.gather(1, interval.expand(k + 1, -1)), taylor[0], u)
+    interval, inverse, u = _local(x, table)
+    at_points = interval.expand(k + 1, -1)
+    taylor = _taylor((each.T.gather(1, at_points) for each in table.polynomials.flatten(1, 3).flip(0)), u, order)
     intervals = len(table.start) // len(x)
     first = interval.view_as(x) - intervals * torch.arange(len(x), device=x.device).unsqueeze(1)
     window = first.unsqueeze(1) + torch.arange(k + 1, device=x.device).unsqueeze(1)
