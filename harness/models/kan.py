@@ -190,12 +190,21 @@ class _Splines(NamedTuple):
         return Channels(value.sum(dim=1), slopes, curvatures)
 
     def gradient(self, known: _Known, adjoint: Channels) -> Float[Tensor, " parameters"]:
-        """The factors of the features, summed over the points, in products of matrices."""
-        h, features = known[0], known[1]()
-        of_weights = adjoint.value @ features[0].transpose(1, 2)  # inputs, outputs, features
-        for factor, each in zip(_in_edges(h, adjoint), features[1:], strict=False):
-            of_weights.baddbmm_(factor, each.transpose(1, 2))
-        found = adjoint.value.new_empty(sum(p.numel() for p in self.layer.parameters()), 1)
+        """The factors of the features, summed over the points: in products of matrices, or interval by interval."""
+        h, layer = known[0], self.layer
+        factors = _in_edges(h, adjoint)
+        if self.prepared or h.slopes is None:
+            features = known[1]()
+            of_weights = adjoint.value @ features[0].transpose(1, 2)  # inputs, outputs, features
+            for factor, each in zip(factors, features[1:], strict=False):
+                of_weights.baddbmm_(factor, each.transpose(1, 2))
+        else:
+            all_ = [
+                adjoint.value.unsqueeze(1).expand(-1, len(h.value), -1),
+                *(each.transpose(0, 1) for each in factors),
+            ]
+            of_weights = piecewise.gradient(h.value, layer.weights(), layer.pieces(), layer.k, all_).transpose(0, 1)
+        found = adjoint.value.new_empty(sum(p.numel() for p in layer.parameters()), 1)
         self._of_weights(of_weights.unsqueeze(-1), found)
         return found.squeeze(1)
 

@@ -8,7 +8,8 @@ same up to rounding; the gradient is written out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -271,15 +272,35 @@ def _grad_x(
 def _grad_weights(
     x: Tensor, weights: Tensor, interval: Tensor, table: Pieces, k: int, u: Tensor, grad: Tensor
 ) -> Tensor:
-    # Moments of the gradient, summed over each interval, then for each of its splines, then for each spline.
     moments = grad.new_empty(k + 1, grad.shape[0], len(u))
     moments[0].view_as(grad).copy_(grad)
     for p in range(1, k + 1):
         torch.mul(moments[p - 1], u, out=moments[p])
-    sums = grad.new_zeros(k + 1, grad.shape[0], len(table.start))
+    return _from_moments(x, weights, interval, table, k, moments, (grad * silu(x)).sum(-1))
+
+
+@torch.no_grad()
+def gradient(x: Points, weights: Weights, table: Pieces, k: int, factors: Sequence[Edges]) -> Weights:
+    """In the weights, of the edges and their derivatives at ``x``, each times its factor, summed over the points."""
+    interval, inverse, u = _local(x, table)
+    moments = x.new_zeros(k + 1, len(weights), len(u))
+    for n, factor in enumerate(factors):
+        power = factor.flatten(1) * inverse**n
+        for p in range(n, k + 1):
+            moments[p].add_(power, alpha=math.perm(p, n))  # the n-th derivative of u^p
+            power = power * u
+    base = torch.stack([(factor * silu_derivative(x, n)).sum(-1) for n, factor in enumerate(factors)]).sum(dim=0)
+    return _from_moments(x, weights, interval, table, k, moments, base)
+
+
+def _from_moments(
+    x: Tensor, weights: Tensor, interval: Tensor, table: Pieces, k: int, moments: Tensor, base: Tensor
+) -> Tensor:
+    """Sums over each interval, then for each of its splines, then for each spline; ``base`` is that of silu."""
+    sums = moments.new_zeros(k + 1, moments.shape[1], len(table.start))
     sums.scatter_add_(2, interval.expand(*sums.shape[:2], -1), moments)
     splines = (table.polynomials * sums.view(*sums.shape[:2], len(x), -1, 1)).sum(0).flatten(2)
-    padded = grad.new_zeros(*weights.shape[:2], weights.shape[2] + 2 * k + 1).index_add_(2, table.window, splines)
+    padded = moments.new_zeros(*weights.shape[:2], weights.shape[2] + 2 * k + 1).index_add_(2, table.window, splines)
     result = padded[..., k + 1 : -k] if k else padded[..., 1:]
-    result[..., -1] = (grad * silu(x)).sum(-1)
+    result[..., -1] = base
     return result
