@@ -30,6 +30,7 @@ STATUS = {
     "interrupted": "KILLED",
 }
 BY_EPOCH = ("train/mse", "test/mse", "val/mse", "grad/norm", "time/train_s", "evals")
+OF_AN_EQUATION = ("train/residual", "val/residual", "train/boundary")
 OF_A_KAN = ("kan/grid", "kan/active_edges", "stage")
 FINAL = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
 PRUNE = ("params_before", "params_after", "reduction", "mse_before", "mse_after_cut", "mse_final", "base_dense_mse")
@@ -92,7 +93,7 @@ class _Check:
         }
         if params != expected:
             yield f"params differ from the configuration: {set(params.items()) ^ set(expected.items())}"
-        if self.tags.get("preset.digest") != digest(config.preset):
+        if self.tags.get("preset.digest") != digest(config.preset, self.problem.equation is not None):
             yield f"tag preset.digest is {self.tags.get('preset.digest')}"
         if STATUS.get(self.outcome) != info.status:
             yield f"status {info.status} with outcome {self.outcome}"
@@ -125,7 +126,8 @@ class _Check:
             yield "the tag stages does not go with the model"
 
     def curves(self) -> Iterator[str]:
-        names = [*BY_EPOCH, *(OF_A_KAN if self.kan else ()), *(("stage",) if self.solver else ())]
+        of_equation = OF_AN_EQUATION if self.problem.equation else ()
+        names = [*BY_EPOCH, *(OF_A_KAN if self.kan else ()), *of_equation, *(("stage",) if self.solver else ())]
         reached = len([value for _, value in self.curve("test/mse")])
         for name in names:
             steps = [step for step, value in self.curve(name) if not math.isnan(value)]
@@ -145,7 +147,7 @@ class _Check:
         logarithms = [(step, math.log10(max(value / facts["scale2"], 1e-20))) for step, value in self.curve("test/mse")]
         if not np.allclose(self.curve("test/log10_nmse"), logarithms, rtol=1e-12):
             yield "test/log10_nmse is not the logarithm of test/mse"
-        for name in ("train/mse", "test/mse", "val/mse"):
+        for name in ("train/mse", "test/mse", "val/mse", *OF_AN_EQUATION):
             if any(value < 0 for _, value in self.curve(name)):
                 yield f"{name} is negative"
         if "history.parquet" in self.files:
@@ -184,6 +186,7 @@ class _Check:
         names += ["final/roughness_ratio"] if self.problem.has_grid and self.problem.dimension == 2 else []
         names += [] if self.problem.has_grid else ["final/dense_nmse_low", "final/dense_nmse_high"]
         names += ["final/psnr"] if self.problem.kind == "picture" else []
+        names += ["final/residual_nmse"] if self.problem.equation else []
         names += [f"prune/{name}" for name in PRUNE] if self.config.model == "kan_pruned" else []
         lost = {event["what"] for event in self.nan_events()}
         for name in names:

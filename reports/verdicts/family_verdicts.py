@@ -159,7 +159,7 @@ def _at_noise(noise: float, cells: Sequence[Cell]) -> Finding:
     over that of the output. Without such rows an error above 1e-4 may be noise or not: nothing is decided.
     """
     known = target_of(cells)
-    of_rows = known is not None and known.kind != "formula"
+    of_rows = known is not None and known.of_rows
     floor = known.floor_nmse if known is not None and of_rows else noise**2
     allowed = max(LEARNED_TO, 1.1 * floor) if math.isfinite(floor) else LEARNED_TO
     best = standings(cells, allowed, asked=1)[0]
