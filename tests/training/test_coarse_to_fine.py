@@ -89,7 +89,9 @@ def test_a_solver_reads_nothing_of_the_solution_inside(model: str) -> None:
     def blind(sample: Sample) -> Sample:
         return Sample(sample.x, torch.full_like(sample.y, math.nan))
 
-    unknown = replace(data, **{name: blind(getattr(data, name)) for name in ("train", "val", "test", "dense")})
+    unknown = replace(
+        data, train=blind(data.train), val=blind(data.val), test=blind(data.test), dense=blind(data.dense)
+    )
     (_, state), (_, expected) = events(config, unknown), events(config, data)
     assert all(torch.equal(state[name], expected[name]) for name in expected)
 

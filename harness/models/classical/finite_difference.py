@@ -57,7 +57,7 @@ class Splines(Product):
             for axis in range(grid.dimension):
                 of_axis = make_interp_spline(along, coefficients, CUBIC, knots, axis=axis).c
                 coefficients = np.moveaxis(of_axis, 0, axis)
-        self.set(torch.from_numpy(np.ascontiguousarray(coefficients)))
+        self.set(torch.from_numpy(np.ascontiguousarray(coefficients)).to(self.coefficients.device))
         return systems
 
     @classmethod

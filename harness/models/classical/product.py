@@ -71,7 +71,8 @@ class Product(nn.Module, abc.ABC):
     def at_nodes(self, grid: Grid) -> Float[Tensor, " nodes"]:
         """Its values at the nodes of another grid than its own."""
         with torch.no_grad():
-            return torch.cat([self._value(part) for part in grid.scaled.split(self._at_once(1))]).flatten()
+            x = grid.scaled.to(self.coefficients.device)
+            return torch.cat([self._value(part) for part in x.split(self._at_once(1))]).flatten().cpu()
 
     def _value(self, x: Inputs) -> Outputs:
         which, weights = self.basis(x, 0)

@@ -49,7 +49,7 @@ class Chebyshev(Product):
         coefficients = values.view(grid.shape)
         for axis in range(grid.dimension):
             coefficients = along(grid.to_coefficients, coefficients, axis)
-        self.set(coefficients.contiguous())
+        self.set(coefficients.contiguous().to(self.coefficients.device))
         return systems
 
     @classmethod

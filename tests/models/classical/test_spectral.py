@@ -22,7 +22,7 @@ def test_the_basis_is_numpy_s_with_its_derivatives(size: int) -> None:
     for order, values in enumerate(found):
         one_each = np.eye(size)
         expected = chebyshev.chebval(x.numpy(), chebyshev.chebder(one_each, order, axis=0) if order else one_each)
-        np.testing.assert_allclose(values[:, 0].numpy(), expected.T, rtol=1e-11, atol=1e-11 * size**4)
+        np.testing.assert_allclose(values[:, 0].numpy(), np.asarray(expected.T), rtol=1e-11, atol=1e-11 * size**4)
 
 
 @pytest.mark.parametrize("degree", [2, 5, 16])
@@ -36,7 +36,7 @@ def test_the_derivatives_at_the_nodes_and_the_coefficients_are_those_of_a_polyno
     for order in (1, 2):
         expected = polynomial.deriv(order)(x)
         found = grid.derivative(values, 0, order).numpy()
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * degree**4 * np.abs(values).max())
+        assert np.abs(found - expected).max() <= 1e-12 * degree**4 * values.abs().max().item()
     by_numpy = polynomial.convert(kind=chebyshev.Chebyshev, domain=(0.0, 3.0)).coef
     np.testing.assert_allclose((grid.to_coefficients @ values).numpy(), by_numpy, rtol=0, atol=1e-12)
 
