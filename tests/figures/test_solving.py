@@ -69,7 +69,10 @@ def test_stages_are_named_once_and_marked_in_both_panels() -> None:
     for stage in ("sparsify", "prune", "retrain"):
         assert words.count(stage) == 1
     above, below, _ = figure.axes
-    starts = [[np.asarray(line.get_xdata())[0] for line in axes.lines if line.get_linestyle() == ":"] for axes in (above, below)]
+    starts = [
+        [np.asarray(line.get_xdata())[0] for line in axes.lines if line.get_linestyle() == ":"]
+        for axes in (above, below)
+    ]
     assert starts[0] == starts[1]
     assert len(starts[0]) == 3
 
