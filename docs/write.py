@@ -33,11 +33,16 @@ def configuration() -> str:
     for name in FAMILIES.names():
         family = FAMILIES.get(name)
         parent = family.config.__mro__[1]
-        own = {
-            field: info for field, info in family.config.model_fields.items() if field in family.config.__annotations__
-        }
         inherits = [n for n in FAMILIES.names() if FAMILIES.get(n).config is parent]
+        shared = () if inherits or parent is RunConfig else parent.__annotations__
+        own = {
+            field: info
+            for field, info in family.config.model_fields.items()
+            if field in family.config.__annotations__ or field in shared
+        }
         extra = f" It also has the fields of `{inherits[0]}`." if inherits else ""
+        without = ", ".join(f"`{field}`" for field in sorted(family.config.without))
+        extra += f" It has no {without}, nor fields of an optimizer." if without else ""
         lines += ["", f"## Model `{name}`", "", f"{family.summary}{extra}", "", *_table(own)]
     return "\n".join(lines) + "\n"
 

@@ -132,10 +132,8 @@ def _write_fields_in_force(formatter: click.HelpFormatter, given: dict[str, str]
 
     found = explain(given)
     in_force = {each.field: spelled(each.value) for each in found}
-    known = {
-        **fields_of(FAMILIES.get(in_force["model"]).config),
-        **METHODS.get(in_force["optimizer"]).config.model_fields,
-    }
+    of_optimizer = METHODS.get(in_force["optimizer"]).config.model_fields if "optimizer" in in_force else {}
+    known = {**fields_of(FAMILIES.get(in_force["model"]).config), **of_optimizer}
     fields = {name: known[name] for name in in_force}
     title = f"Fields of {in_force['model']} on {in_force['problem']}, and the values in force under preset {in_force['preset']}"
     with formatter.section(title):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -32,6 +32,8 @@ from harness.fields import DOCUMENT, Integers, Names, OrNone, field, split
 from harness.methods import MethodConfig
 
 Grids = Annotated[Integers, Field(min_length=1)]
+Degrees = Annotated[tuple[Annotated[int, Field(ge=2)], ...], BeforeValidator(split), Field(min_length=1)]
+Intervals = Annotated[tuple[Annotated[int, Field(ge=3)], ...], BeforeValidator(split), Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -55,6 +57,8 @@ class RunConfig(BaseModel):
     """Fields that say how the file ``data`` is read."""
     of_equation: ClassVar[tuple[str, ...]] = ("n_boundary", "boundary_weight")
     """Fields that only a problem with an equation has a use for."""
+    without: ClassVar[frozenset[str]] = frozenset()
+    """Fields of every run that runs of this class have not: presets pass over them, and a user's value is refused."""
     identity_if_changed: ClassVar[frozenset[str]] = frozenset(
         {"threads", "target_noise", "patience", *of_file, *of_equation}
     )
@@ -183,6 +187,10 @@ class RunConfig(BaseModel):
         """Fields of the optimizer become :attr:`method`; those of another optimizer are refused, unless they are None."""
         if not isinstance(values, dict):
             return handler(values)
+        if "optimizer" in cls.without:
+            config = handler(values)
+            config._method = MethodConfig()
+            return config
         optimizer = str(values.get("optimizer", cls.model_fields["optimizer"].default))
         known = methods.METHODS.get(optimizer).config.model_fields
         if shared := [name for name in known if name in cls.model_fields]:
@@ -202,6 +210,8 @@ class RunConfig(BaseModel):
         """All fields in order, those of the optimizer after its name."""
         found: dict[str, Any] = {}
         for name, value in handler(self).items():
+            if name in self.without:
+                continue
             found[name] = value
             if name == "optimizer":
                 found |= self._method.model_dump(mode="json")
@@ -248,7 +258,16 @@ class RunConfig(BaseModel):
 
 def fields_of(config: type[RunConfig]) -> dict[str, Any]:
     """Every field that runs of this class can have, those of all optimizers included."""
-    return {**methods.fields(), **config.model_fields}
+    of_method = {} if "optimizer" in config.without else methods.fields()
+    return {name: info for name, info in {**of_method, **config.model_fields}.items() if name not in config.without}
+
+
+def had_by(config: type[RunConfig], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values but for fields of every run, or of an optimizer, that runs of this class are without."""
+    if not config.without:
+        return {**values}
+    missed = (config.without | methods.fields().keys()) - fields_of(config).keys()
+    return {name: value for name, value in values.items() if name not in missed}
 
 
 def _linear(inputs: int, width: int, depth: int, outputs: int) -> int:
@@ -476,3 +495,92 @@ class PrunedKANConfig(KANConfig):
         own = set(PrunedKANConfig.model_fields) - set(KANConfig.model_fields)
         shared = {name: value for name, value in self.values().items() if name not in own}
         return KANConfig(**{**shared, "model": "kan", "grids": self.stages()})
+
+
+class SolverConfig(RunConfig):
+    """A family that solves an equation on one grid after the other, and trains nothing (:mod:`harness.models.classical`)."""
+
+    without: ClassVar[frozenset[str]] = frozenset({"optimizer", "dtype", "standardise"})
+    ladder: ClassVar[str]
+    """The field that names the grids."""
+    rungs: ClassVar[tuple[int, ...]]
+    """The intervals of an axis where that field names none: as many as have at most ``most`` unknowns."""
+    most: ClassVar[int]
+
+    epochs: int = field(
+        9,
+        "Grids that are solved at most, the coarsest first; more than there are grids count as all. An epoch is one grid; an "
+        "equation that is not linear goes on from the grid before.",
+        unit="epochs",
+        ge=1,
+        le=1_000_000,
+    )
+    patience: Annotated[int | None, OrNone] = field(
+        1,
+        "Once the residual at held-out points is small, and so many finer grids have not lowered it, no finer one is solved; "
+        "the grid with the least residual is taken. None: all grids, and the last one.",
+        unit="epochs",
+        ge=1,
+    )
+
+    @property
+    def named(self) -> tuple[int, ...] | None:
+        """The grids that the user named."""
+        found: tuple[int, ...] | None = getattr(self, self.ladder)
+        return found
+
+    def stages(self, dimension: int) -> tuple[int, ...]:
+        """The intervals of an axis, grid by grid, within the budget."""
+        own = [n for n in self.rungs if (n + 1) ** dimension <= self.most] or self.rungs[:1]
+        return (self.named or tuple(own))[: self.epochs]
+
+    def parameters(self, dimension: int, outputs: int = 1) -> int:
+        """The unknowns of the finest grid."""
+        return int((self.stages(dimension)[-1] + 1) ** dimension)
+
+    def least_parameters(self, dimension: int, outputs: int = 1) -> int:
+        """Those of the coarsest."""
+        return int((self.stages(dimension)[0] + 1) ** dimension)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _no_more_epochs_than_grids(cls, values: Any, handler: Callable[[Any], Any]) -> Any:
+        config = handler(values)
+        most = len(config.named or config.rungs)
+        return handler({**values, "epochs": most}) if config.epochs > most else config
+
+    @model_validator(mode="after")
+    def _grids_increase(self) -> SolverConfig:
+        _refuse_coarser(self.ladder, self.named or ())
+        return self
+
+
+class SpectralConfig(SolverConfig):
+    """Chebyshev collocation (:mod:`harness.models.classical.spectral`)."""
+
+    ladder: ClassVar[str] = "degrees"
+    rungs: ClassVar[tuple[int, ...]] = (4, 6, 8, 12, 16, 24, 32, 48, 64)
+    most: ClassVar[int] = 500_000
+
+    degrees: Annotated[Degrees | None, OrNone] = field(
+        None,
+        "Degrees of the polynomials along each axis, one after the other. None: 4,6,8,12,16,24,32,48,64 as far as they have "
+        "500,000 unknowns at most and fit into memory.",
+        source="Trefethen 2000, chapter 7: 24",
+    )
+
+
+class FiniteDifferenceConfig(SolverConfig):
+    """Differences of second order (:mod:`harness.models.classical.finite_difference`)."""
+
+    ladder: ClassVar[str] = "grids"
+    rungs: ClassVar[tuple[int, ...]] = (4, 8, 12, 25, 50, 100, 250, 500, 1000)
+    most: ClassVar[int] = 20_000
+
+    grids: Annotated[Intervals | None, OrNone] = field(
+        None,
+        "Intervals of an axis, one grid after the other. None: 4,8,12,25,50,100,250,500,1000 as far as they have 20,000 unknowns "
+        "at most and fit into memory, which is 101 x 101 nodes in 2D.",
+        unit="intervals",
+        source="criterion P5",
+    )

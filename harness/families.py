@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Any
 
-from harness.config import FourierMLPConfig, KANConfig, MLPConfig, PrunedKANConfig, RunConfig, SirenConfig
+from harness.config import (
+    FiniteDifferenceConfig,
+    FourierMLPConfig,
+    KANConfig,
+    MLPConfig,
+    PrunedKANConfig,
+    RunConfig,
+    SirenConfig,
+    SpectralConfig,
+)
 from harness.registry import Registry, check_name
 
 Place = str | Callable[..., Any]
@@ -27,7 +36,8 @@ class Family:
     ``plan(training)`` yields the events of its training (:mod:`harness.training.plans`). ``figures`` are those that only
     this family has, by the name of their file: ``figure(network, inputs, title)`` draws the trained network, and
     ``inputs`` are the training points as it sees them; one with the parameter ``problem`` gets that too. ``after`` are the steps
-    that follow a completed training, in their order (:mod:`harness.after`).
+    that follow a completed training, in their order (:mod:`harness.after`). ``check(config, problem)`` raises BadInput for a
+    problem that the family can't take on; ``equations_only`` says that it can't take on a fit.
     """
 
     name: str
@@ -37,6 +47,8 @@ class Family:
     plan: Place = "harness.training.plans:single_stage"
     figures: Mapping[str, Place] = field(default_factory=dict)
     after: tuple[Place, ...] = ()
+    check: Place | None = None
+    equations_only: bool = False
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
@@ -56,6 +68,12 @@ FAMILIES: Registry[Family] = Registry("model", "harness.models", Family)
 def register(family: Family) -> Family:
     """Make a model family known under its name. Raises BadInput when the name is taken."""
     return FAMILIES.register(family.name, family)
+
+
+def fitting() -> list[str]:
+    """The families that can fit, by name; of those that can't be loaded nobody knows that they can't."""
+    usable = FAMILIES.usable()
+    return [name for name in FAMILIES.names() if name not in usable or not usable[name].equations_only]
 
 
 def figures_of(model: str) -> list[str]:
@@ -94,5 +112,27 @@ register(
         "harness.training.plans:sparsify_prune_retrain",
         figures={"kan.png": "harness.figures:kan_figure"},
         after=("harness.after.twin:compare_with_twin", "harness.after.formula:look_for_formula"),
+    )
+)
+register(
+    Family(
+        "spectral",
+        SpectralConfig,
+        "harness.models.classical.spectral:spectral",
+        "Chebyshev collocation: solves an equation, degree by degree, and trains nothing (Trefethen 2000).",
+        "harness.training.plans:coarse_to_fine",
+        check="harness.models.classical.sizes:check",
+        equations_only=True,
+    )
+)
+register(
+    Family(
+        "finite_difference",
+        FiniteDifferenceConfig,
+        "harness.models.classical.finite_difference:finite_difference",
+        "Differences of second order: solves an equation, grid by grid, and trains nothing (LeVeque 2007).",
+        "harness.training.plans:coarse_to_fine",
+        check="harness.models.classical.sizes:check",
+        equations_only=True,
     )
 )

@@ -97,15 +97,16 @@ def refuse_what_can_not_fit(config: RunConfig, shape: tuple[int, ...], room: int
     of_points += 0 if on_gpu else item * config.n_train * config.kept(shape[0])
     if of_network + of_points <= room:
         return
-    names = ["width", "features", "depth", "grids", "retrain_grids", "k"]
+    names = ["width", "features", "depth", "degrees", "grids", "retrain_grids", "k"]
     names += ["history"] if of_network > of_points else []
     values = config.values()
     names = [name for name in names if values.get(name)]
     if of_points >= of_network:
         names.insert(0, max(points, key=lambda name: points[name]))
     shown = ", ".join(f"{name} = {_spelled(values[name])}" for name in names)
+    who = values.get("optimizer", config.model)
     raise BadInput(
-        f"{shown} can't fit: with {parameters:,} parameters and {config.n_train:,} training points {config.optimizer} needs "
+        f"{shown} can't fit: with {parameters:,} parameters and {config.n_train:,} training points {who} needs "
         f"at least {gib(of_network + of_points)} of memory, and there is {gib(room)}."
     )
 

@@ -143,6 +143,14 @@ def check(config: RunConfig, room: int) -> None:
     if sentence := more_threads_than_cores(config.threads):
         raise BadInput(f"{sentence}.")
     refuse_what_can_not_fit(config, problem.shape, room, on_gpu=device.type == "cuda")
+    family = FAMILIES.get(config.model)
+    if family.equations_only and problem.equation is None:
+        raise BadInput(
+            f"problem = {config.problem!r} is fitted, and model {config.model!r} solves equations; see `harness list problems` "
+            "for those of section solve_1d and solve_2d."
+        )
+    if family.check is not None:
+        resolve(family.check)(config, problem)
 
 
 def refuse_what_does_not_suit(config: RunConfig, problem: Problem) -> None:

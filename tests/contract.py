@@ -18,6 +18,7 @@ from harness import problems
 from harness.config import RunConfig
 from harness.data import of
 from harness.figures import pictures_of
+from harness.families import FAMILIES
 from harness.models import load_checkpoint
 from harness.presets import digest
 
@@ -29,8 +30,8 @@ STATUS = {
     "interrupted": "KILLED",
 }
 BY_EPOCH = ("train/mse", "test/mse", "val/mse", "grad/norm", "time/train_s", "evals")
-OF_A_KAN = ("kan/grid", "kan/active_edges", "stage")
 OF_AN_EQUATION = ("train/residual", "val/residual", "train/boundary")
+OF_A_KAN = ("kan/grid", "kan/active_edges", "stage")
 FINAL = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
 PRUNE = ("params_before", "params_after", "reduction", "mse_before", "mse_after_cut", "mse_final", "base_dense_mse")
 EVENT_COLUMNS = {"step", "stage", "evaluation", "what", "value", "lr", "grad_norm", "last_finite_loss"}
@@ -51,6 +52,7 @@ class _Check:
         self.outcome = self.tags.get("outcome", "none")
         self.completed = self.outcome == "completed"
         self.kan = config.model.startswith("kan")
+        self.solver = FAMILIES.get(config.model).equations_only
         self.problem = problems.of(config)
         self.rows = self.problem.table is not None
         self.files = set(self._files())
@@ -120,11 +122,12 @@ class _Check:
         name = f"{config.problem}-s{config.seed}"
         if inputs != {(name, "train"), (name, "test"), *([] if self.rows else [(f"{config.problem}-dense", "dense")])}:
             yield f"datasets are {inputs}"
-        if self.kan != ("stages" in self.tags):
+        if (self.kan or self.solver) != ("stages" in self.tags):
             yield "the tag stages does not go with the model"
 
     def curves(self) -> Iterator[str]:
-        names = [*BY_EPOCH, *(OF_A_KAN if self.kan else ()), *(OF_AN_EQUATION if self.problem.equation else ())]
+        of_equation = OF_AN_EQUATION if self.problem.equation else ()
+        names = [*BY_EPOCH, *(OF_A_KAN if self.kan else ()), *of_equation, *(("stage",) if self.solver else ())]
         reached = len([value for _, value in self.curve("test/mse")])
         for name in names:
             steps = [step for step, value in self.curve(name) if not math.isnan(value)]
@@ -134,7 +137,7 @@ class _Check:
             yield f"{reached} epochs of {self.config.epochs}"
         rates = [step for step, _ in self.curve("lr")]
         missing = 1 if self.config.model == "kan_pruned" and reached else 0  # the cut has no rate
-        if reached and not reached - missing <= len(rates) <= reached:
+        if reached and not self.solver and not reached - missing <= len(rates) <= reached:
             yield f"lr has {len(rates)} steps for {reached} epochs"
         for name in ("time/train_s", "evals"):
             values = [value for _, value in self.curve(name)]
@@ -144,7 +147,7 @@ class _Check:
         logarithms = [(step, math.log10(max(value / facts["scale2"], 1e-20))) for step, value in self.curve("test/mse")]
         if not np.allclose(self.curve("test/log10_nmse"), logarithms, rtol=1e-12):
             yield "test/log10_nmse is not the logarithm of test/mse"
-        for name in ("train/mse", "test/mse", "val/mse"):
+        for name in ("train/mse", "test/mse", "val/mse", *OF_AN_EQUATION):
             if any(value < 0 for _, value in self.curve(name)):
                 yield f"{name} is negative"
         if "history.parquet" in self.files:
@@ -182,8 +185,8 @@ class _Check:
         names += ["model/params", "model/active_params"]
         names += ["final/roughness_ratio"] if self.problem.has_grid and self.problem.dimension == 2 else []
         names += [] if self.problem.has_grid else ["final/dense_nmse_low", "final/dense_nmse_high"]
-        names += ["final/residual_nmse"] if self.problem.equation is not None else []
         names += ["final/psnr"] if self.problem.kind == "picture" else []
+        names += ["final/residual_nmse"] if self.problem.equation else []
         names += [f"prune/{name}" for name in PRUNE] if self.config.model == "kan_pruned" else []
         lost = {event["what"] for event in self.nan_events()}
         for name in names:

@@ -18,7 +18,12 @@ from tests.support import MODELS
 BAD: list[tuple[dict[str, str], str, str, str]] = [
     # given, then what the sentence must name: the field, the value, and what is allowed
     ({"model": "sirne"}, "model", "'sirne'", "did you mean 'siren'?"),
-    ({"model": "transformer"}, "model", "'transformer'", "allowed: kan, kan_pruned, mlp, mlp_fourier, siren"),
+    (
+        {"model": "transformer"},
+        "model",
+        "'transformer'",
+        "allowed: finite_difference, kan, kan_pruned, mlp, mlp_fourier, siren, spectral",
+    ),
     ({"preset": "tunde"}, "preset", "'tunde'", "did you mean 'tuned'?"),
     ({"preset": "best"}, "preset", "'best'", "allowed: lm, lm_plain, seed, seed_default, tuned"),
     ({"widht": "5"}, "widht", "'5'", "did you mean 'width'?"),

@@ -12,7 +12,7 @@ import pytest
 from harness import presets, problems, suites
 from harness.errors import BadInput
 from harness.execution.benchmark_config import configure as benchmark_of
-from harness.families import FAMILIES
+from harness.families import FAMILIES, fitting
 from harness.presets import resolve
 from harness.problems import PROBLEMS
 from harness.registry import Registry, check_name, load_plugins, nearest
@@ -209,7 +209,7 @@ def test_a_model_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Pa
     models = "[harness.models]\n"
     entry_points.write_text(entry_points.read_text().replace(models, f"{models}broken = their_package:nothing\n"))
     smoke = suites.load("smoke")
-    assert {each.model for each in suites.configurations(smoke, [0], ["tuned"], {})} == {*FAMILIES.names()} - {"broken"}
+    assert {each.model for each in suites.configurations(smoke, [0], ["tuned"], {})} == {*fitting()} - {"broken"}
     with pytest.raises(BadInput, match="omega0 = '3' is not a field of model 'mlp'; it belongs to siren"):
         resolve({"model": "mlp", "omega0": "3"})
     with pytest.raises(BadInput, match="omega0 = '3' is a field of siren only"):

@@ -11,7 +11,7 @@ import pytest
 from harness import problems, suites
 from harness.config import RunConfig
 from harness.errors import BadInput
-from harness.families import FAMILIES
+from harness.families import fitting
 from tests.support import ROOT
 
 
@@ -148,4 +148,22 @@ def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
 
 
 def test_every_family_is_in_every_suite_unless_it_says_otherwise() -> None:
-    assert {config.model for config in cells("smoke")} == set(FAMILIES.names())
+    assert {config.model for config in cells("smoke")} == set(fitting())
+
+
+def test_solvers_stand_beside_networks_on_equations_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "both.yaml"
+    head = "summary: Both.\nproblems: [sin_freq1, solve_1d_sin]\nfields: {optimizer: adam, n_train: 50}\n"
+    path.write_text(f"{head}variants:\n  - {{}}\n  - fields: {{lr: 0.5}}\n")
+    solvers = {"spectral", "finite_difference"}
+    found = [(config.model, config.problem, config.values()) for config in cells(str(path))]
+    of_solvers = [each for each in found if each[0] in solvers]
+    assert Counter(model for model, _, _ in of_solvers) == dict.fromkeys(solvers, 1)
+    for _, problem, values in of_solvers:
+        assert problem == "solve_1d_sin"
+        assert values["n_train"] == 50
+        assert "optimizer" not in values
+    assert len(found) == 2 * 2 * len(fitting()) + 2
+    path.write_text(f"{head}variants:\n  - models: [spectral]\n    fields: {{lr: 0.5}}\n")
+    with pytest.raises(BadInput, match=r"lr = 0\.5 is not a field of model 'spectral'"):
+        cells(str(path))

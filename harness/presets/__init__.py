@@ -23,7 +23,7 @@ import yaml
 from pydantic import ValidationError
 
 from harness import methods
-from harness.config import RunConfig, fields_of
+from harness.config import RunConfig, fields_of, had_by
 from harness.errors import BadInput, quoted, refusal
 from harness.families import FAMILIES
 from harness.registry import check_name, load_plugins, nearest
@@ -116,6 +116,7 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
     family = FAMILIES.get(str(given.get("model", RunConfig.model_fields["model"].default)))
     problem = str(given.get("problem", RunConfig.model_fields["problem"].default))
     preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)), is_equation(problem))
+    _refuse_what_it_is_without(given, family.config, family.name)
     _refuse_unknown(given, family.config, family.name)
     chosen = chosen_values(preset, family.name, problem, given)
     try:
@@ -180,7 +181,7 @@ def chosen_values(preset: Mapping[str, Any], model: str, problem: str, given: Ma
     if "grids" in given:
         # A preset's further grids go on from the preset's grids.
         chosen.pop("retrain_grids", None)
-    return chosen
+    return had_by(FAMILIES.get(model).config, chosen)
 
 
 def by_hand(config: RunConfig) -> dict[str, Any]:
@@ -209,6 +210,14 @@ def by_hand(config: RunConfig) -> dict[str, Any]:
 
 def _plugins(value: object) -> Iterable[str]:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # any iterable
+
+
+def _refuse_what_it_is_without(given: Mapping[str, Any], config: type[RunConfig], model: str) -> None:
+    for name in given.keys() - had_by(config, given).keys():
+        raise BadInput(
+            f"{name} = {quoted(given[name])} is not a field of model {model!r}: it solves its equation, in float64, and has "
+            "no optimizer; leave it out."
+        )
 
 
 def _refuse_unknown(given: Mapping[str, Any], config: type[RunConfig], model: str) -> None:

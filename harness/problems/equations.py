@@ -13,12 +13,10 @@ from functools import partial
 from math import pi
 from typing import TYPE_CHECKING, Any
 
-from jaxtyping import Float
-
 from harness.problems.equation import Equation, Operator, Side, dirichlet
 from harness.problems.poisson import KAN_PAPER, sine_product, spec, spec_solution
 from harness.problems.problem import Bound, Problem, Values, register
-from harness.problems.rows import Jet, Partials, Points
+from harness.problems.rows import Jet, Partials, Points, Residuals
 from harness.problems.solving import laplacian
 
 if TYPE_CHECKING:
@@ -53,7 +51,7 @@ def semilinear(
     """``diffusion * laplacian(u) + reaction(u)`` as an operator, and its partial derivatives; ``slope`` is the reaction's."""
     linear, of_linear = laplacian(diffusion)
 
-    def operator(x: Points, jet: Jet) -> Float[Tensor, " points"]:
+    def operator(x: Points, jet: Jet) -> Residuals:
         return linear(x, jet) + reaction(jet.value[:, 0])
 
     def partials(x: Points, jet: Jet) -> Partials:
@@ -65,7 +63,7 @@ def semilinear(
 def transport(diffusion: float, speed: float) -> tuple[Operator, Callable[[Points, Jet], Partials]]:
     """``u_t + speed * u u_x - diffusion * u_xx`` in (x, t) as an operator, and its partial derivatives."""
 
-    def operator(x: Points, jet: Jet) -> Float[Tensor, " points"]:
+    def operator(x: Points, jet: Jet) -> Residuals:
         assert jet.slopes is not None
         assert jet.curvatures is not None
         u_x, u_t = jet.slopes[:, 0].unbind(dim=1)

@@ -14,12 +14,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from harness import problems
-from harness.config import RunConfig
+from harness.config import RunConfig, had_by
 from harness.errors import BadInput, complaint, quoted
 from harness.families import FAMILIES
 from harness.machine import Memory, gib, memory
+from harness.presets import is_equation, resolve
 from harness.presets import load as load_preset
-from harness.presets import resolve
 from harness.problems.file import name_of
 from harness.registry import check_name, load_plugins, nearest
 from harness.suites.reading import Document, Place, read
@@ -47,13 +47,23 @@ class Variant(BaseModel):
         description="Numbers of parameters; for each, the width that comes nearest is computed.", default=()
     )
 
-    def chosen(self, models: Sequence[str]) -> list[str]:
-        """Its model families, of ``models`` only if there are any; all means those that can be loaded."""
-        return [model for model in self.models or FAMILIES.usable() if not models or model in models]
+    def chosen(self, models: Sequence[str], equations: bool) -> list[str]:
+        """Its model families, of ``models`` only if there are any, for problems that are equations, or for those that are not.
 
-    def cells(self, models: Sequence[str]) -> int:
+        All means those that can be loaded. A family that solves equations is not meant by it where there is none, nor by a
+        group that has fields of its own, which are those of networks.
+        """
+        meant = equations and not (self.fields or self.sweep or self.parameters)
+        every = [name for name, each in FAMILIES.usable().items() if meant or not each.equations_only or name in models]
+        return [model for model in self.models or every if not models or model in models]
+
+    def cells(self, models: Sequence[str], equations: bool) -> int:
         """Its cells for one seed, preset and problem."""
-        return len(self.chosen(models)) * math.prod(map(len, self.sweep.values())) * max(1, len(self.parameters))
+        return (
+            len(self.chosen(models, equations))
+            * math.prod(map(len, self.sweep.values()))
+            * max(1, len(self.parameters))
+        )
 
 
 class Suite(BaseModel):
@@ -185,13 +195,14 @@ def configurations(
         chosen = learned(suite, given)
     except BadInput as error:
         raise suite.located(error) from error
-    _refuse_too_many(suite, len(chosen), seeds, presets, models)
+    _refuse_too_many(suite, chosen, seeds, presets, models)
     of_suite = of_every_cell(suite, given)
-    families = [variant.chosen(models) for variant in suite.variants]
+    families = {those: [each.chosen(models, those) for each in suite.variants] for those in (True, False)}
     for seed, preset, problem in itertools.product(seeds, presets, chosen):
         for index, variant in enumerate(suite.variants):
-            for model in families[index]:
-                fields = {**of_suite, **variant.fields, **given}
+            for model in families[is_equation(problem)][index]:
+                config_of = FAMILIES.get(model).config
+                fields = {**had_by(config_of, of_suite), **variant.fields, **had_by(config_of, given)}
                 fields |= {"model": model, "problem": problem, "preset": preset, "seed": seed}
                 try:
                     for config in _of_variant(variant, fields):
@@ -202,11 +213,12 @@ def configurations(
 
 
 def _refuse_too_many(
-    suite: Suite, problems: int, seeds: Sequence[int], presets: Sequence[str], models: Sequence[str]
+    suite: Suite, chosen: Sequence[str], seeds: Sequence[int], presets: Sequence[str], models: Sequence[str]
 ) -> None:
-    a_seed = 0
+    a_seed, equations = 0, sum(map(is_equation, chosen))
     for index, variant in enumerate(suite.variants):
-        a_seed += variant.cells(models) * problems * len(presets)
+        of_all = variant.cells(models, True) * equations + variant.cells(models, False) * (len(chosen) - equations)
+        a_seed += of_all * len(presets)
         if a_seed > MOST_CELLS:
             text = f"sweep = {quoted(list(variant.sweep))} makes {a_seed:,} cells a seed; at most {MOST_CELLS:,} are planned"
             raise suite.located(BadInput(f"{text} at once."), variant=index)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import cast
 
 from torch import Tensor
 
-from harness.config import KANConfig, PrunedKANConfig
+from harness import problems
+from harness.config import KANConfig, PrunedKANConfig, SolverConfig
+from harness.methods import Objective, Step
 from harness.models import KAN
+from harness.models.classical.product import Product
+from harness.models.classical.sizes import fitting
 from harness.models.interface import Outputs
 from harness.models.kan import FixedPoints
+from harness.problems import Problem
 from harness.training.events import Event, Pruned
 from harness.training.loop import Training, hold
 from harness.training.pruning import prune, single_cuts
+
+RESOLVED = 1e-4
+"""A residual at the held-out points, in units of the mean square of the forcing, from which a grid shows the solution."""
 
 
 def single_stage(training: Training) -> Iterator[Event]:
@@ -33,6 +42,38 @@ def grid_stages(training: Training) -> Iterator[Event]:
             f"grid_{grid}", epochs, prepare=_refine(training, grid), adapt=_update_grid(training, grid)
         )
         yield training.kept()
+
+
+def coarse_to_fine(training: Training) -> Iterator[Event]:
+    """A classical solver on one grid after the other, each from scratch and an epoch of its own.
+
+    It ends once ``patience`` grids have not lowered the residual at the held-out points, and the one with the least residual is
+    taken. That counts only when the least is below ``RESOLVED``: on grids that are too coarse for the solution the residual
+    goes up and down, and tells nothing of the next one.
+    """
+    config, network = cast(SolverConfig, training.config), cast(Product, training.model.network)
+    problem = problems.of(config)
+    least, in_vain = math.inf, 0
+    for intervals in fitting(network, config, problem):
+        yield from training.stage(f"{network.what}_{intervals}", 1, make=_solve(training, problem, intervals))
+        yield training.kept()
+        if training.val_error < least:
+            least, in_vain = training.val_error, 0
+        elif least < RESOLVED:
+            in_vain += 1
+        if in_vain == config.patience:
+            break
+
+
+def _solve(training: Training, problem: Problem, intervals: int) -> Callable[[Objective], Step]:
+    network, equation = cast(Product, training.model.network), problem.equation
+    assert equation is not None
+
+    def step() -> float:
+        training.evals += network.solve(equation, intervals, problem.bounds)
+        return 0.0  # it goes down no gradient
+
+    return lambda objective: step
 
 
 def sparsify_prune_retrain(training: Training) -> Iterator[Event]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.protocol import FLOOR
+from reports.comparing.classical import Classical, costs_of_solvers, solvers_of
 from reports.comparing.curves import equal_budget, errors_at
 from reports.comparing.groups import Group, chosen, dagger, final_errors, groups_of
 from reports.comparing.recommendations import Cost, Recommendation, recommend
@@ -13,7 +16,7 @@ from reports.comparing.statistics import Estimate, estimate
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence
-from reports.reading.targets import in_order
+from reports.reading.targets import in_order, target_of
 from reports.verdicts.verdict import median_figure
 
 CLOCK = "time/train_s"
@@ -31,11 +34,20 @@ class Advice:
     """The time that ``quick`` is about: the most that every model has spent."""
     final_on_test: Estimate | None
     """What ``quick`` is to be held against: the error of the model of ``final`` at its end, on the test points too."""
+    classical: tuple[Classical, ...] | None = None
+    """What classical solvers take to the error of the best network, on the test points; None where nothing is solved."""
+
+    @property
+    def beside(self) -> str:
+        """The same as a sentence; empty where nothing is solved."""
+        if self.classical is None:
+            return ""
+        return "; ".join(map(str, self.classical)) or "no classical solver was run on this equation"
 
 
-def advice_on(groups: Mapping[str, Group], artifacts: Artifacts) -> tuple[Advice, ...]:
-    """On each problem on which a run has ended; models are named as they are in its group."""
-    found = (_advice(problem, group, artifacts) for problem, group in groups.items())
+def advice_on(groups: Mapping[str, Group], solvers: Mapping[str, Group], artifacts: Artifacts) -> tuple[Advice, ...]:
+    """On each problem on which a run has ended; models are named as they are in its group. ``solvers`` are the classical ones."""
+    found = (_advice(problem, group, solvers.get(problem, {}), artifacts) for problem, group in groups.items())
     return tuple(each for each in found if each is not None)
 
 
@@ -47,21 +59,29 @@ def advice_over_presets(evidence: Evidence, artifacts: Artifacts) -> tuple[Advic
             for model, cells in chosen(group).items():
                 name = f"{model}, {preset}" if len(evidence.presets) > 1 else model
                 together.setdefault(problem, {})[name + dagger(cells)] = cells
-    return advice_on({problem: together[problem] for problem in in_order(set(together))}, artifacts)
+    ordered = {problem: together[problem] for problem in in_order(set(together))}
+    return advice_on(ordered, solvers_of(evidence), artifacts)
 
 
-def _advice(problem: str, group: Group, artifacts: Artifacts) -> Advice | None:
+def _advice(problem: str, group: Group, solvers: Group, artifacts: Artifacts) -> Advice | None:
+    known = target_of(itertools.chain(*group.values()))
+    solved = known is not None and known.is_equation
+    floor = FLOOR if known is None else known.resolution
     errors = {model: final_errors(cells) for model, cells in group.items()}
-    final = recommend(problem, errors, _costs(group, "model/active_params"))
+    final = recommend(problem, errors, _costs(group, "model/active_params"), floor)
     if final is None:
         return None
+    at_the_end = estimate(errors_at(group[final.model], artifacts, CLOCK, math.inf))
+    classical = None
+    if solved:
+        classical = costs_of_solvers(solvers, artifacts, at_the_end.median) if at_the_end else ()
     seconds = equal_budget(group.values(), CLOCK)
     if seconds is None:
-        return Advice(final, None, None, None)
+        return Advice(final, None, None, None, classical)
     early = {m: [e for e in errors_at(c, artifacts, CLOCK, seconds) if e is not None] for m, c in group.items()}
-    quick = recommend(problem, early, _costs(group, "model/params"))  # what is cut at the end is there on the way
-    at_the_end = estimate(errors_at(group[final.model], artifacts, CLOCK, math.inf))
-    return Advice(final, quick if quick and quick.usable else None, seconds, at_the_end)
+    # What is cut at the end is there on the way.
+    quick = recommend(problem, early, _costs(group, "model/params"), floor)
+    return Advice(final, quick if quick and quick.usable else None, seconds, at_the_end, classical)
 
 
 def _costs(group: Group, parameters: str) -> dict[str, Cost]:

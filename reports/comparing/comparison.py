@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reports.comparing.advice import Advice, advice_on
+from reports.comparing.classical import solvers_of
 from reports.comparing.cuts import pruning_table
-from reports.comparing.groups import chosen, dagger, final_errors, groups_of
+from reports.comparing.equations import equation_tables
+from reports.comparing.groups import chosen, dagger, final_errors, floors_of, groups_of
 from reports.comparing.statistics import performance_profile, win_matrix
 from reports.comparing.sweeps import AXES, sweep_table
 from reports.comparing.tables import Table, tables
@@ -28,7 +30,8 @@ class Comparison:
 
 def comparison_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> Comparison:
     """That of a preset. A model that knows its target on one problem has the dagger in the statistics over all of them."""
-    all_cells = groups_of(evidence, preset)
+    all_cells, solvers = groups_of(evidence, preset), solvers_of(evidence)
+    floors = floors_of(all_cells)
     groups = {problem: chosen(group) for problem, group in all_cells.items()}
     named = {p: {model + dagger(cells): cells for model, cells in group.items()} for p, group in groups.items()}
     cells = {
@@ -42,11 +45,12 @@ def comparison_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> Comp
     }
     return Comparison(
         preset,
-        advice_on(named, artifacts),
-        win_matrix(errors),
-        performance_profile(medians),
+        advice_on(named, solvers, artifacts),
+        win_matrix(errors, floors),
+        performance_profile(medians, floors),
         (
             *tables(evidence, artifacts, preset),
+            *equation_tables(preset, all_cells, solvers),
             pruning_table(preset, all_cells),
             *(sweep_table(preset, all_cells, axis) for axis in AXES),
         ),

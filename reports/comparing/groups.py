@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from harness.presets import DAGGER
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence
-from reports.reading.targets import in_order
+from reports.reading.solvers import is_network
+from reports.reading.targets import in_order, target_of
 from reports.verdicts.problem_verdicts import chosen_variant
 
 Group = dict[str, list[Cell]]
@@ -16,12 +18,22 @@ Group = dict[str, list[Cell]]
 
 
 def groups_of(evidence: Evidence, preset: str) -> dict[str, Group]:
-    """All cells of a preset by problem, in the order of declaration, and model."""
+    """All cells of a preset by problem, in the order of declaration, and model.
+
+    Networks are held against each other: classical solvers are left out, unless there is nothing else.
+    """
     found: dict[str, Group] = defaultdict(lambda: defaultdict(list))
+    alone = not any(is_network(cell.model) for cell in evidence.cells)
     for cell in evidence.cells:
-        if cell.preset == preset:
+        if cell.preset == preset and (alone or is_network(cell.model)):
             found[cell.problem][cell.model].append(cell)
     return {problem: dict(found[problem]) for problem in in_order(set(found))}
+
+
+def floors_of(groups: Mapping[str, Group]) -> dict[str, float]:
+    """By problem, the difference of two NMSE that is none, where a run says what the problem is."""
+    known = {problem: target_of(itertools.chain(*group.values())) for problem, group in groups.items()}
+    return {problem: each.resolution for problem, each in known.items() if each is not None}
 
 
 def chosen(group: Group) -> Group:

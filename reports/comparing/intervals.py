@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.protocol import FLOOR
-from reports.comparing.statistics import RESAMPLES, Errors
+from reports.comparing.statistics import NONE, RESAMPLES, Errors, Floors
 from reports.reading.histories import Floats
 
 RATIOS: tuple[float, ...] = tuple(float(f"{10 ** (k / 8):.4g}") for k in range(65))
@@ -49,7 +49,7 @@ def interval_name(seeds: int) -> str:
     return "95% bootstrap interval" if seeds > 2 else "range over the seeds" if seeds == 2 else "one seed, no interval"
 
 
-def profile_bands(errors: Errors) -> dict[str, Band]:
+def profile_bands(errors: Errors, floors: Floors = NONE) -> dict[str, Band]:
     """For each model and ratio: on which part of the problems its median error is within the ratio of the best median.
 
     Dolan and More (2002), eq. 2.1, as :func:`reports.comparing.statistics.performance_profile`. A figure that was not reached,
@@ -58,7 +58,8 @@ def profile_bands(errors: Errors) -> dict[str, Band]:
     models = _models(errors)
     inside = np.zeros((1 + RESAMPLES, len(models), len(RATIOS)))
     generator = np.random.default_rng(0)
-    for by_model in errors.values():
+    for problem, by_model in errors.items():
+        floor = floors.get(problem, FLOOR)
         medians = np.full((1 + RESAMPLES, len(models)), np.inf)
         for row, model in enumerate(models):
             seeds = _known(by_model.get(model, ()))
@@ -67,8 +68,8 @@ def profile_bands(errors: Errors) -> dict[str, Band]:
                 medians[:, row] = drawn[:, seeds.size // 2]
         best = medians.min(axis=1, keepdims=True)
         with np.errstate(invalid="ignore"):
-            ratio = np.where(np.isfinite(medians), (medians + FLOOR) / (best + FLOOR), np.inf)
-            ratio[medians - best <= FLOOR] = 1.0
+            ratio = np.where(np.isfinite(medians), (medians + floor) / (best + floor), np.inf)
+            ratio[medians - best <= floor] = 1.0
         inside += ratio[:, :, None] <= np.array(RATIOS) * (1 + 1e-12)
     inside /= max(len(errors), 1)
     low, high = _ends(inside[1:], most_seeds(errors))
@@ -78,34 +79,39 @@ def profile_bands(errors: Errors) -> dict[str, Band]:
     }
 
 
-def improvement(errors: Errors, first: str, second: str) -> Interval:
+def improvement(errors: Errors, first: str, second: str, floors: Floors = NONE) -> Interval:
     """How likely a run of the first model is better than one of the second: over all pairs of seeds, mean over the problems that
     both were tried on. NaN where there is none.
     """
     value, drawn, generator = [], [], np.random.default_rng(0)
-    for by_model in errors.values():
+    for problem, by_model in errors.items():
         x, y = _known(by_model.get(first, ())), _known(by_model.get(second, ()))
         if x.size and y.size:
-            value.append(_chances(x, y).mean())
+            chances = _chances(x, y, floors.get(problem, FLOOR))
+            value.append(chances.mean())
             # How often each seed is drawn is enough to know of a draw: the mean over its pairs is a sum over these weights.
             a, b = (generator.multinomial(len(z), [1 / len(z)] * len(z), size=RESAMPLES) / len(z) for z in (x, y))
-            drawn.append(((a @ _chances(x, y)) * b).sum(axis=1))
+            drawn.append(((a @ chances) * b).sum(axis=1))
     if not value:
         return Interval(math.nan, math.nan, math.nan)
     low, high = _ends(np.clip(np.mean(drawn, axis=0), 0, 1), most_seeds(errors))  # but for rounding they are within
     return Interval(float(np.mean(value)), float(low), float(high))
 
 
-def aggregate(errors: Errors, model: str) -> Interval:
+def aggregate(errors: Errors, model: str, floors: Floors = NONE) -> Interval:
     """Interquartile mean of log10 NMSE over all seeds and problems (Agarwal et al. 2021, section 4.3).
 
-    Errors below the floor count as the floor, 1e-8. Those above 1 count as 1, which is what predicting the mean has, and so do
-    those that were not reached: the mean stays finite, and nothing is left out. NaN for a model without a run.
+    Errors below the floor count as the floor, 1e-8 unless ``floors`` has another. Those above 1 count as 1, which is what
+    predicting the mean has, and so do those that were not reached: the mean stays finite, and nothing is left out. NaN for a
+    model without a run.
     """
-    seeds = [known for by_model in errors.values() if (known := _known(by_model.get(model, ()))).size]
-    if not seeds:
+    logs = [
+        np.log10(np.clip(known, floors.get(problem, FLOOR), 1.0))
+        for problem, by_model in errors.items()
+        if (known := _known(by_model.get(model, ()))).size
+    ]
+    if not logs:
         return Interval(math.nan, math.nan, math.nan)
-    logs = [np.log10(np.clip(known, FLOOR, 1.0)) for known in seeds]
     generator = np.random.default_rng(0)
     value = _interquartile_mean(np.concatenate(logs)[None])[0]
     drawn = _interquartile_mean(np.concatenate([_draws(each, generator) for each in logs], axis=1))
@@ -120,11 +126,11 @@ def _interquartile_mean(values: Floats) -> Floats:
     return middle
 
 
-def _chances(x: Floats, y: Floats) -> Floats:
+def _chances(x: Floats, y: Floats, floor: float) -> Floats:
     """Of each pair of seeds, as :func:`reports.comparing.statistics.probability_of_improvement`."""
     with np.errstate(invalid="ignore"):
         difference = y[None, :] - x[:, None]
-    same = np.isnan(difference) | (np.abs(difference) <= FLOOR)
+    same = np.isnan(difference) | (np.abs(difference) <= floor)
     return np.where(same, 0.5, difference > 0)
 
 

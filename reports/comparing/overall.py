@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.presets import DAGGER, KNOWS_TARGET
+from harness.protocol import FLOOR
 from reports.comparing.groups import chosen, final_errors, groups_of
 from reports.comparing.intervals import (
     Band,
@@ -24,7 +25,7 @@ from reports.reading.targets import Target, in_order, target_of
 from reports.verdicts.criteria import HIGH
 from reports.verdicts.verdict import median_figure
 
-GROUPS = ("smooth 1D", "smooth 2D", "high frequency", "not smooth", "3 inputs or more", "rows of files")
+GROUPS = ("smooth 1D", "smooth 2D", "high frequency", "not smooth", "3 inputs or more", "rows of files", "equations")
 """Of problems, in the order in which they are shown. The criteria name those of high frequency."""
 
 
@@ -66,6 +67,17 @@ class Overall:
         return interval_name(self.seeds)
 
     @property
+    def floor(self) -> str:
+        """Below what an error, or the difference of two, is none."""
+        return (
+            "1e-8"
+            if "equations" not in self.groups
+            else "1e-8, of equations 1e-12,"
+            if len(self.groups) > 1
+            else "1e-12"
+        )
+
+    @property
     def noted(self) -> str:
         """What the dagger means, where there is one."""
         return f" {KNOWS_TARGET}." if any(pair.knows_target for pair in self.profile) else ""
@@ -73,19 +85,28 @@ class Overall:
 
 def overall(evidence: Evidence) -> Overall | None:
     """From the final errors on the dense grid; None where no run has ended."""
-    errors, pairs, groups = _errors(evidence)
+    errors, pairs, groups, floors = _errors(evidence)
     if not errors:
         return None
-    medians = [{p: m for p, v in each.items() if (m := median_figure(v)) is not None} for each in errors.values()]
-    usable = [each for each in medians if min(each.values()) <= USABLE]
-    leads = {p: sum(p in each and better(each[p], min(each.values())) == 0.5 for each in usable) for p in pairs}
-    bands = profile_bands(errors)
+    medians = {
+        problem: {pair: m for pair, values in each.items() if (m := median_figure(values)) is not None}
+        for problem, each in errors.items()
+    }
+    usable = {problem: each for problem, each in medians.items() if min(each.values()) <= USABLE}
+    leads = {
+        pair: sum(
+            pair in each and better(each[pair], min(each.values()), floors.get(problem, FLOOR)) == 0.5
+            for problem, each in usable.items()
+        )
+        for pair in pairs
+    }
+    bands = profile_bands(errors, floors)
     # Of pairs that lead on as many problems, that which is near the best on more.
     best = max(pairs, key=lambda name: (leads[name], sum(bands[name].value)))
-    against = {name: improvement(errors, best, name) for name in pairs if name != best}
+    against = {name: improvement(errors, best, name, floors) for name in pairs if name != best}
     order = [best, *sorted(against, key=lambda name: (math.isnan(against[name].value), against[name].value))]
     by_group = {
-        group: {pairs[name]: aggregate({p: errors[p] for p in names}, name) for name in order}
+        group: {pairs[name]: aggregate({p: errors[p] for p in names}, name, floors) for name in order}
         for group, names in groups.items()
     }
     return Overall(
@@ -101,12 +122,15 @@ def overall(evidence: Evidence) -> Overall | None:
     )
 
 
-def _errors(evidence: Evidence) -> tuple[dict[str, dict[str, list[float]]], dict[str, Pair], dict[str, list[str]]]:
-    """The seeds' errors by problem and pair, the pairs by what stands for them, and the problems by group."""
+def _errors(
+    evidence: Evidence,
+) -> tuple[dict[str, dict[str, list[float]]], dict[str, Pair], dict[str, list[str]], dict[str, float]]:
+    """The seeds' errors by problem and pair, the pairs by what stands for them, the problems by group, and their floors."""
     errors: dict[str, dict[str, list[float]]] = {}
     knows: dict[str, bool] = {}
     pairs: dict[str, Pair] = {}
     groups: dict[str, list[str]] = {}
+    floors: dict[str, float] = {}
     for preset in evidence.presets:
         for problem, group in groups_of(evidence, preset).items():
             for model, cells in chosen(group).items():
@@ -120,11 +144,14 @@ def _errors(evidence: Evidence) -> tuple[dict[str, dict[str, list[float]]], dict
         known = target_of(cell for cell in evidence.cells if cell.problem == problem)
         if known is not None:
             groups.setdefault(_group(known), []).append(problem)
-    return errors, pairs, {kind: groups[kind] for kind in GROUPS if kind in groups}
+            floors[problem] = known.resolution
+    return errors, pairs, {kind: groups[kind] for kind in GROUPS if kind in groups}, floors
 
 
 def _group(known: Target) -> str:
-    if known.kind != "formula":
+    if known.is_equation:
+        return "equations"
+    if known.of_rows:
         return "rows of files"
     if known.dimension > 2:
         return "3 inputs or more"

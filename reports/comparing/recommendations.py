@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.protocol import FLOOR
 from reports.comparing.statistics import Estimate, better, estimate, probability_of_improvement
 
 USABLE = 0.1
@@ -57,7 +58,9 @@ class Cost:
     """Of training."""
 
 
-def recommend(problem: str, errors: Mapping[str, Sequence[float]], costs: Mapping[str, Cost]) -> Recommendation | None:
+def recommend(
+    problem: str, errors: Mapping[str, Sequence[float]], costs: Mapping[str, Cost], floor: float = FLOOR
+) -> Recommendation | None:
     """The model with the least median; None when no model has a run.
 
     Of those that differ from the least by no more than the floor, which is noise, the simplest: that with the fewest
@@ -71,12 +74,12 @@ def recommend(problem: str, errors: Mapping[str, Sequence[float]], costs: Mappin
     keys = {
         model: (cost.parameters, cost.seconds, model)
         for model in ordered
-        if better(found[model].median, least) == 0.5
+        if better(found[model].median, least, floor) == 0.5
         for cost in (costs.get(model, Cost()),)
     }
     first, *equals = sorted(keys, key=lambda model: keys[model])
     others = [model for model in ordered if model not in keys]
-    chance = probability_of_improvement(errors[first], errors[others[0]]) if others else math.nan
+    chance = probability_of_improvement(errors[first], errors[others[0]], floor) if others else math.nan
     reason = "least error"
     if equals:
         reasons = ("fewest parameters", "shortest training", "first name")

@@ -38,6 +38,9 @@ class Estimate:
     """Seeds of which the figure is finite."""
     knows_target: bool = False
     """Whether it is of runs whose shape was chosen with knowledge of the target."""
+    least: float = math.nan
+    largest: float = math.nan
+    """Of the seeds."""
 
 
 def estimate(values: Sequence[float | None]) -> Estimate | None:
@@ -59,6 +62,8 @@ def estimate(values: Sequence[float | None]) -> Estimate | None:
         high,
         len(ordered),
         int(np.isfinite(ordered).sum()),
+        least=float(ordered[0]),
+        largest=float(ordered[-1]),
     )
 
 
@@ -79,33 +84,33 @@ def _interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     return low, high
 
 
-def better(a: float, b: float) -> float:
+def better(a: float, b: float, floor: float = FLOOR) -> float:
     """1 if a is the smaller error, 0 if b is, 1/2 if they differ by no more than the floor; NaN is infinite."""
     a, b = (math.inf if math.isnan(value) else value for value in (a, b))
-    if a == b or abs(a - b) <= FLOOR:
+    if a == b or abs(a - b) <= floor:
         return 0.5
     return float(a < b)
 
 
-def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> float:
+def probability_of_improvement(a: Sequence[float], b: Sequence[float], floor: float = FLOOR) -> float:
     """How likely a run of the first is better than one of the second, over all pairs of seeds (Agarwal et al. 2021)."""
     if not a or not b:
         return math.nan
     x, y = (np.array([math.inf if math.isnan(value) else value for value in values]) for values in (a, b))
     with np.errstate(invalid="ignore"):
         difference = y[None, :] - x[:, None]
-    same = np.isnan(difference) | (np.abs(difference) <= FLOOR)
+    same = np.isnan(difference) | (np.abs(difference) <= floor)
     return float(np.where(same, 0.5, difference > 0).mean())
 
 
-def on_front(points: Sequence[tuple[float, float]]) -> list[bool]:
+def on_front(points: Sequence[tuple[float, float]], floor: float = FLOOR) -> list[bool]:
     """Of each pair of size and error, whether no smaller network is as good, and none of its size is better.
 
     A difference below the floor is none, so that more parameters buy something at each step of the front.
     """
     return [
         not any(
-            (size < own and better(error, found) >= 0.5) or (size == own and better(error, found) == 1)
+            (size < own and better(error, found, floor) >= 0.5) or (size == own and better(error, found, floor) == 1)
             for size, error in points
         )
         for own, found in points
@@ -114,9 +119,12 @@ def on_front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 Errors = Mapping[str, Mapping[str, Sequence[float]]]
 """NMSE of the seeds, by problem and model."""
+Floors = Mapping[str, float]
+"""By problem, the difference of two NMSE that is none, where it is another than ``FLOOR``."""
+NONE: Floors = {}
 
 
-def win_matrix(errors: Errors) -> dict[str, dict[str, float]]:
+def win_matrix(errors: Errors, floors: Floors = NONE) -> dict[str, dict[str, float]]:
     """Probability that the model of the row is better than that of the column, mean over the problems that both have."""
     models = list(dict.fromkeys(model for by_model in errors.values() for model in by_model))
     matrix: dict[str, dict[str, float]] = {}
@@ -124,15 +132,15 @@ def win_matrix(errors: Errors) -> dict[str, dict[str, float]]:
         matrix[row] = {}
         for column in models:
             chances = [
-                probability_of_improvement(of[row], of[column])
-                for of in errors.values()
+                probability_of_improvement(of[row], of[column], floors.get(problem, FLOOR))
+                for problem, of in errors.items()
                 if row != column and of.get(row) and of.get(column)
             ]
             matrix[row][column] = float(np.mean(chances)) if chances else math.nan
     return matrix
 
 
-def performance_profile(medians: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
+def performance_profile(medians: Mapping[str, Mapping[str, float]], floors: Floors = NONE) -> dict[str, list[float]]:
     """For each model and factor of ``FACTORS``: on which part of the problems it is within the factor of the best model.
 
     Errors are compared with the floor added (Dolan and More 2002, eq. 2.1); one that differs from the best by no more than the
@@ -140,11 +148,12 @@ def performance_profile(medians: Mapping[str, Mapping[str, float]]) -> dict[str,
     """
     models = list(dict.fromkeys(model for by_model in medians.values() for model in by_model))
     profile = {model: [0.0] * len(FACTORS) for model in models}
-    for by_model in medians.values():
+    for problem, by_model in medians.items():
+        floor = floors.get(problem, FLOOR)
         best = min((v for v in by_model.values() if math.isfinite(v)), default=math.inf)
         for model, value in by_model.items():
-            ratio = (value + FLOOR) / (best + FLOOR) if math.isfinite(value) else math.inf
-            ratio = 1.0 if value - best <= FLOOR else ratio
+            ratio = (value + floor) / (best + floor) if math.isfinite(value) else math.inf
+            ratio = 1.0 if value - best <= floor else ratio
             for index, factor in enumerate(FACTORS):
                 profile[model][index] += (ratio <= factor) / len(medians)
     return profile

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.presets import KNOWS_TARGET
+from harness.protocol import FLOOR
 from reports.comparing.curves import CLOCKS, costs_to, equal_budget, errors_at, errors_by_grid
-from reports.comparing.groups import Group, chosen, final_errors, groups_of
+from reports.comparing.groups import Group, chosen, final_errors, floors_of, groups_of
 from reports.comparing.statistics import Estimate, estimate, on_front
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence
 from reports.reading.targets import target_of
 from reports.verdicts.numbers import number
-from reports.verdicts.problem_verdicts import chosen_variant
-from reports.verdicts.verdict import median_figure
+from reports.verdicts.problem_verdicts import chosen_variant, sizes
 
 Entry = str | Estimate | None
 REACHED = 1e-4
@@ -37,12 +37,15 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Entry, ...], ...]
     heads: int = 2
+    spread: bool = False
+    """Whether beside a median stand the least and the largest of the seeds, and not the interval of the median."""
 
 
 def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]:
     """All seven, and an eleventh of the problems that the original does not have, where there are some."""
     groups = groups_of(evidence, preset)
-    models = list(dict.fromkeys(cell.model for cell in evidence.cells if cell.preset == preset))
+    held = {model for group in groups.values() for model in group}
+    models = list(dict.fromkeys(cell.model for cell in evidence.cells if cell.preset == preset and cell.model in held))
 
     def section(number: int, title: str, name: str) -> Table:
         some = {problem: group for problem, group in groups.items() if name in _sections(group)}
@@ -118,15 +121,15 @@ def _accuracy(
         alone += len(small) == 1 < len(group)
         if size is not None and not len(small) == 1 < len(group):
             row(f"<= {ROOM * size:.0f} parameters", lambda model, small=small, of=of: of(model, small.get(model, ())))  # type: ignore[misc]
-    files = any(
-        known.kind != "formula" for group in groups.values() if (known := target_of(itertools.chain(*group.values())))
-    )
+    files = any(known.of_rows for group in groups.values() if (known := target_of(itertools.chain(*group.values()))))
     where = "at the dense points (of a file, the held-out rows)" if files else "on the dense grid"
     note = (
         f"NMSE: final {where}; at equal cost on the test points, read off the curve at the most that every model "
         "has spent; at equal active parameters on the dense grid, within the smallest of the models' largest sizes (–: a model "
         "has no network that small)."
     )
+    if any(known.is_equation for group in groups.values() if (known := target_of(itertools.chain(*group.values())))):
+        note += " Of an equation it is that of its solution u, which no training reads."
     if alone:
         problems = f"{alone} problem{'s' if alone > 1 else ''}"
         note += f" On {problems} only one model has a network that small, and there is no row at equal parameters."
@@ -138,47 +141,37 @@ def at_equal_parameters(group: Group) -> tuple[float | None, dict[str, list[floa
 
     A model with several variants within it is seen at that of least validation error.
     """
-    sizes = {model: _sizes(cells) for model, cells in group.items()}
-    sizes = {model: by_variant for model, by_variant in sizes.items() if by_variant}
-    if not sizes:
+    of_models = {model: by_variant for model, cells in group.items() if (by_variant := sizes(cells))}
+    if not of_models:
         return None, {}
-    size = min(max(by_variant.values()) for by_variant in sizes.values())
+    size = min(max(by_variant.values()) for by_variant in of_models.values())
     found = {}
-    for model, by_variant in sizes.items():
+    for model, by_variant in of_models.items():
         small = [cell for cell in group[model] if by_variant.get(cell.variant, float("inf")) <= ROOM * size]
         if small:
             found[model] = final_errors(chosen_variant(small)[0])
     return size, found
 
 
-def _sizes(cells: Iterable[Cell]) -> dict[str, float]:
-    """Median number of active parameters of each variant that has completed."""
-    numbers: dict[str, list[float]] = defaultdict(list)
-    for cell in cells:
-        size = cell.metric("model/active_params")
-        if size is not None:
-            numbers[cell.variant].append(size)
-    return {variant: size for variant, values in numbers.items() if (size := median_figure(values)) is not None}
-
-
 def _parameters(preset: str, groups: Mapping[str, Group]) -> Table:
+    floors = floors_of(groups)
     rows: list[tuple[Entry, ...]] = []
     for problem, group in groups.items():
         points: list[tuple[str, str, float, Estimate]] = []
         for model, cells in group.items():
-            for variant, size in _sizes(cells).items():
+            for variant, size in sizes(cells).items():
                 some = [cell for cell in cells if cell.variant == variant]
                 found = marked(estimate(final_errors(some)), some)
                 if found is not None:
                     points.append((model, variant, size, found))
         points.sort(key=lambda point: point[2])
-        front = on_front([(size, found.median) for _, _, size, found in points])
+        front = on_front([(size, found.median) for _, _, size, found in points], floors.get(problem, FLOOR))
         for (model, variant, size, found), leads in zip(points, front, strict=True):
             label = f"{model} ({variant})" if variant else model
             rows.append((problem, label, estimate([size]), found, "on the front" if leads else ""))
     note = (
         "Active parameters (median seed) against the final dense NMSE; on the front: no smaller network has an error as small, "
-        "where a difference below 1e-8 is none."
+        "where a difference below 1e-8, of an equation below 1e-12, is none."
     )
     columns = ("problem", "model", "parameters", "NMSE", "Pareto front")
     return Table(4, "Parameter efficiency", preset, note, columns, tuple(rows))

@@ -28,7 +28,7 @@ def agreements(known: Target, preset: str, group: Group, artifacts: Artifacts) -
     missing = [f"{model}: {why}" for model, why in lost.items()]
     title = f"Prediction against truth: {known.name}, {preset}"
     outputs = known.outputs[:MOST_OUTPUTS]
-    points = "held-out rows" if known.kind != "formula" else "dense points"
+    points = "held-out rows" if known.of_rows else "dense points"
     sentence = f"Median seed of each model, {points}: prediction (up) against truth (right); on the line they agree."
     if len(outputs) < len(known.outputs):
         sentence += f" The first {len(outputs)} of {len(known.outputs)} outputs."

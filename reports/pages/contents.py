@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reports.comparing.advice import Advice, advice_over_presets
+from reports.comparing.classical import solvers_of
 from reports.comparing.comparison import Comparison, comparison_of
 from reports.comparing.groups import Group, chosen, groups_of
 from reports.comparing.overall import Overall, overall, title
 from reports.comparing.sweeps import AXES
 from reports.pages.agreements import agreements
+from reports.pages.error_curves import error_curves
 from reports.pages.fits import fits
 from reports.pages.forest import forest_picture
 from reports.pages.heatmaps import heatmaps
@@ -92,7 +94,7 @@ def contents_of(evidence: Evidence, artifacts: Artifacts) -> Report:
 
 def _pictures_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Picture]:
     """All pictures of a preset, those over all problems first."""
-    groups = groups_of(evidence, preset)
+    groups, solvers = groups_of(evidence, preset), solvers_of(evidence)
     found = [pareto_front(preset, groups), nan_timeline(preset, groups)] if groups else []
     found += [path] if (path := pruning_path(preset, groups)) is not None else []
     found += [each for axis in AXES if (each := sweep_picture(preset, groups, axis)) is not None]
@@ -100,8 +102,9 @@ def _pictures_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[
         known = target_of(itertools.chain(*group.values()))
         if known is None:
             continue
-        found.append(loss_curves(known, preset, chosen(group), artifacts))
-        found.append(_of_predictions(known)(known, preset, chosen(group), artifacts))
+        shown = {**chosen(group), **solvers.get(known.name, {})}
+        found.append((error_curves if known.is_equation else loss_curves)(known, preset, shown, artifacts))
+        found.append(_of_predictions(known)(known, preset, shown, artifacts))
     return found
 
 

@@ -38,8 +38,8 @@ def forest_picture(found: Overall) -> Picture:
     axes[0].set(xlim=(-0.03, 1.03), xticks=(0, 0.5, 1), ylim=(len(pairs) - 0.4, -0.6))
     axes[0].axvline(0.5, color="#8c8c8c", linewidth=0.8)
     axes[0].set_yticks(range(len(pairs)), [drawn(pair) for pair in pairs], fontsize=8)
-    for at in axes[1:]:
-        at.set(xlim=(-8.3, 0.3))
+    for at, figures in zip(axes[1:], found.groups.values(), strict=True):
+        at.set(xlim=(_least(figures) - 0.3, 0.3))
         at.xaxis.set_major_locator(MultipleLocator(4))
         at.set_xlabel("log10 NMSE", fontsize=8)
     axes[0].set_xlabel("probability", fontsize=8)
@@ -48,9 +48,9 @@ def forest_picture(found: Overall) -> Picture:
     name = f"Best of all: {found.best}"
     sentence = (
         f"How likely a run of {found.best} is better than one of each other (part of the pairs of seeds, mean over problems); "
-        "and by group of problems, their number in brackets, the interquartile mean of log10 NMSE, where errors below 1e-8 count "
-        "as 1e-8, and those above 1, which is what predicting the mean has, or not reached, as 1 (Agarwal et al. 2021). Bars: "
-        f"{found.interval}.{found.noted}"
+        "and by group of problems, their number in brackets, the interquartile mean of log10 NMSE, where errors below "
+        f"{found.floor} count as that, and those above 1, which is what predicting the mean has, or not reached, as 1 "
+        f"(Agarwal et al. 2021). Bars: {found.interval}.{found.noted}"
     )
     return Picture("overall-forest", name, sentence, png(figure, name), svg=_svg(found))
 
@@ -58,6 +58,11 @@ def forest_picture(found: Overall) -> Picture:
 def _columns(found: Overall) -> dict[str, Mapping[Pair, Interval]]:
     columns: dict[str, Mapping[Pair, Interval]] = {"P(best is better)": found.improvement}
     return columns | {f"{group} ({found.sizes[group]})": figures for group, figures in found.groups.items()}
+
+
+def _least(figures: Mapping[Pair, Interval]) -> int:
+    """Where the axis of a group begins: at the floor of fits, or that of equations where something is below it."""
+    return -12 if any(each.low < -8 for each in figures.values()) else -8
 
 
 def _svg(found: Overall) -> Markup:
@@ -76,7 +81,9 @@ def _svg(found: Overall) -> Markup:
     for column, (head, figures) in enumerate(columns.items()):
         start = LEFT + (WIDTH + GAP) * column
         first, last, ticks, label = (
-            (0, 1, (0, 0.5, 1), "probability") if column == 0 else (-8, 0, (-8, -4, 0), "log10 NMSE")
+            (0, 1, (0, 0.5, 1), "probability")
+            if column == 0
+            else (_least(figures), 0, range(_least(figures), 1, 4), "log10 NMSE")
         )
 
         def x(value: float, start: float = start, first: float = first, last: float = last) -> float:

@@ -32,14 +32,18 @@ def heatmaps(known: Target, preset: str, group: Group, artifacts: Artifacts) -> 
     truth = next(iter(found.values()), None)
     for column, model in enumerate(["target", *models]):
         name, prediction = f"{model}{dagger(group.get(model, ()))}", found.get(model)
+        name = "exact u" if known.is_equation and model == "target" else name
         of_column = [grid[row, column] for row in range(3)]
         if truth is None or (model != "target" and prediction is None):
             _draw_nothing(figure, of_column, name, missing.get(model, "nothing to show"))
         else:
             _draw(figure, of_column, name, known, truth, prediction, column)
     margins(figure, 0.5, 0.55, 0.95, 0.1)
-    title = f"Heatmaps and surfaces: {known.name}, {preset}: {known.formula}"
+    head = "Solutions" if known.is_equation else "Heatmaps"
+    title = f"{head} and surfaces: {known.name}, {preset}: {known.lettered}"
     sentence = "Median seed of each model: prediction on the target's scale, error, surface."
+    if known.is_equation:
+        sentence = "Median seed of each model: its solution on the scale of the exact u, which no training reads, error, surface."
     description = f"{said(sentence, list(missing.values()))}{noted(group)}"
     name = f"heatmap-{known.name}-{preset}"
     return Picture(name, title, description, png(figure, title, known.formula), drawn=False)

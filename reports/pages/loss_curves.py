@@ -72,10 +72,11 @@ def _draw(
     shade, dashes = colour(model, models), STYLES.get(model, "-")
     style: Any = {"color": shade, "linestyle": dashes, "linewidth": 1.4}
     curve, time = np.maximum(history["test/mse"] / known.scale2, LEAST), history["time/train_s"]
-    stages = _stages(history)
-    _mark_stages(by_epoch, by_time, stages, shade)
+    stages = stages_of(history)
+    mark_stages([by_epoch], [(epoch, cut) for epoch, _, cut in stages], shade)
+    mark_stages([by_time], [(second, cut) for _, second, cut in stages], shade)
     marker = "o" if len(curve) == 1 else None
-    name = _label(model, cells)
+    name = label(model, cells)
     by_epoch.plot(history.epoch, curve, marker=marker, **style)
     by_time.plot(time, curve, marker=marker, label=drawn(name), **style)
     band = _band(cells, artifacts, history.planned, known.scale2)
@@ -89,20 +90,20 @@ def _draw(
     return epochs, line(name, shade, time[clocked], curve[clocked], dashes, marks=cuts)
 
 
-def _stages(history: History) -> list[tuple[float, float, bool]]:
+def stages_of(history: History) -> list[tuple[float, float, bool]]:
     """Where the stage changes: the epoch, the second, and whether the network is cut there."""
     ends = [i for i, (old, new) in enumerate(itertools.pairwise(history.stage)) if new != old]
     seconds = history["time/train_s"]
     return [(float(history.epoch[i]) + 0.5, float(seconds[i]), history.stage[i + 1] == "prune") for i in ends]
 
 
-def _mark_stages(by_epoch: Axes, by_time: Axes, stages: Sequence[tuple[float, float, bool]], shade: str) -> None:
+def mark_stages(panels: Sequence[Axes], places: Sequence[tuple[float, bool]], shade: str) -> None:
     """A light line at each change of stage, cuts dashed: the loss may jump there."""
     for cut, dashes in ((True, "--"), (False, ":")):
-        chosen = [(epoch, second) for epoch, second, cuts in stages if cuts is cut]
-        for axes, places in ((by_epoch, [e for e, _ in chosen]), (by_time, [s for _, s in chosen if s > 0])):
-            look: Any = {"colors": shade, "linestyles": dashes, "linewidth": 0.8, "alpha": 0.3, "zorder": 0}
-            axes.vlines(places, 0, 1, transform=axes.get_xaxis_transform(), **look)
+        at = [place for place, cuts in places if cuts is cut and place > 0]
+        look: Any = {"colors": shade, "linestyles": dashes, "linewidth": 0.8, "alpha": 0.3, "zorder": 0}
+        for axes in panels:
+            axes.vlines(at, 0, 1, transform=axes.get_xaxis_transform(), **look)
 
 
 def _band(cells: Sequence[Cell], artifacts: Artifacts, planned: int, scale2: float) -> tuple[Floats, Floats] | None:
@@ -123,7 +124,8 @@ def _band(cells: Sequence[Cell], artifacts: Artifacts, planned: int, scale2: flo
     return np.maximum(np.nanmin(stacked, axis=0), LEAST), np.maximum(np.nanmax(stacked, axis=0), LEAST)
 
 
-def _label(model: str, cells: Sequence[Cell]) -> str:
+def label(model: str, cells: Sequence[Cell]) -> str:
+    """The name of a model in a legend, with its mark, and how many of its seeds have a result where some have none."""
     model = f"{model}{dagger(cells)}"
     failed = [cell for cell in cells if cell.outcome != "completed"]
     if not failed:

@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.escaping import drawn
 from harness.presets import KNOWS_TARGET
-from reports.comparing.groups import Group, final_errors
+from harness.protocol import FLOOR
+from reports.comparing.groups import Group, final_errors, floors_of
 from reports.comparing.statistics import on_front
 from reports.pages.pictures import LEAST, Picture, colour, label_panels, panel_grid, png, said
 from reports.reading.cells import Cell
@@ -19,7 +20,8 @@ def pareto_front(preset: str, groups: Mapping[str, Group]) -> Picture:
     """Final NMSE against active parameters: every run small, the median of each variant large, the front as a line."""
     figure, panels = panel_grid(len(groups))
     seen: dict[str, None] = {}
-    for axes, group in zip(panels, groups.values(), strict=True):
+    floors = floors_of(groups)
+    for axes, (problem, group) in zip(panels, groups.items(), strict=True):
         points: list[tuple[float, float]] = []
         for model, cells in group.items():
             sizes: dict[str, list[Cell]] = {}
@@ -36,7 +38,9 @@ def pareto_front(preset: str, groups: Mapping[str, Group]) -> Picture:
                 seen[model] = None
                 points.append(point)
         points.sort()
-        front = [point for point, leads in zip(points, on_front(points), strict=True) if leads]
+        front = [
+            point for point, leads in zip(points, on_front(points, floors.get(problem, FLOOR)), strict=True) if leads
+        ]
         axes.plot(*zip(*front, strict=True), color="#8c8c8c", linewidth=0.8, zorder=0) if front else None
         axes.set(xscale="log", yscale="log")
     handles = [axes.get_legend_handles_labels() for axes in panels]

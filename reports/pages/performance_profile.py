@@ -59,8 +59,8 @@ def profile_picture(found: Overall) -> Picture:
     name = f"Performance profile: {found.problems} problem{'s' if found.problems > 1 else ''}"
     sentence = (
         "On which part of the problems the median error of a model is within a factor of the least one that any model and "
-        f"preset has (Dolan and More 2002; differences below 1e-8 count as none). Band: {found.interval} (stratified by problem, "
-        f"Agarwal et al. 2021). Higher is better.{found.noted}"
+        f"preset has (Dolan and More 2002; differences below {found.floor} count as none). Band: {found.interval} (stratified "
+        f"by problem, Agarwal et al. 2021). Higher is better.{found.noted}"
     )
     return Picture("overall-profile", name, sentence, png(figure, name), chart=Chart(tuple(panels)))
 

@@ -19,8 +19,10 @@ from reports.pages.formulas import typeset
 
 # Okabe and Ito 2008, "Color Universal Design": told apart with any kind of colour vision.
 COLOURS = {"mlp": "#0072B2", "mlp_fourier": "#56B4E9", "siren": "#E69F00", "kan": "#009E73", "kan_pruned": "#D55E00"}
+COLOURS |= {"spectral": "#000000", "finite_difference": "#8c8c8c"}
 FURTHER = ("#CC79A7", "#8c8c8c", "#000000")
 STYLES = {"mlp": "-", "mlp_fourier": "--", "siren": "-.", "kan": "-", "kan_pruned": "--"}
+STYLES |= {"spectral": ":", "finite_difference": ":"}
 DPI = 100
 MOST_COLUMNS = 5
 """Small panels in a row."""
@@ -62,11 +64,12 @@ def legend(figure: Figure, axes: Axes, missing: Sequence[str]) -> None:
     for each in missing:
         handles.append(axes.plot([], [], "x", color="#8c8c8c")[0])
         labels.append(drawn(f"not shown: {each[:110]}"))
-    rows = len(labels) if missing else 1
+    columns = 1 if missing else 6 if len(labels) <= 6 else 4
+    rows = math.ceil(len(labels) / columns) or 1
     height = figure.get_figheight() + 0.19 * rows
     figure.set_figheight(height)
     if handles:
-        figure.legend(handles, labels, loc="lower center", ncols=1 if missing else 6, fontsize=8, frameon=False)
+        figure.legend(handles, labels, loc="lower center", ncols=columns, fontsize=8, frameon=False)
     # A layout engine would find these margins too, and take twice as long as all the drawing.
     margins(figure, bottom=0.55 + 0.19 * rows)
 

@@ -41,11 +41,16 @@ Link = Callable[[str], str]
 """From a run's id to its page in the tracking UI; empty where the address of the UI is not known."""
 
 
-def entry(value: Entry) -> str:
-    """A table's entry: the median, and what :func:`bracketed` says in brackets, where there are several seeds."""
+def entry(value: Entry, spread: bool = False) -> str:
+    """A table's entry: the median, and what :func:`bracketed` says in brackets, where there are several seeds; or, with
+    ``spread``, the least and the largest.
+    """
     if not isinstance(value, Estimate):
         return value or "–"
     median = f"{number(value.median)}{DAGGER if value.knows_target else ''}"
+    if spread:
+        several = value.seeds > 1 and value.least != value.largest
+        return f"{median} ({number(value.least)} to {number(value.largest)})" if several else median
     if value.seeds == 1 or value.low == value.high:
         return median
     return f"{median} [{number(value.low)}, {number(value.high)}]"
@@ -157,6 +162,7 @@ def _names(report: Report, link: Link) -> dict[str, Any]:
         "marks": MARKS,
         "over": f"over {'presets' if len(report.evidence.presets) > 1 else 'preset'} {', '.join(report.evidence.presets)}",
         "knows_target": f"{KNOWS_TARGET}." if any(cell.knows_target for cell in report.evidence.cells) else "",
+        "solved": any(advice.classical is not None for advice in report.advice),
         "factors": FACTORS,
         "bracketed": bracketed(report),
         "made": datetime.fromtimestamp(report.made, UTC).strftime("%Y-%m-%d %H:%M UTC"),

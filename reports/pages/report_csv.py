@@ -63,7 +63,8 @@ def _table_rows(report: Report) -> Iterator[tuple[object, ...]]:
                 numbers = tuple(asdict(entry).values()) if isinstance(entry, Estimate) else ()
                 text = entry if isinstance(entry, str) else ""
                 if numbers or text:
-                    yield (table.number, table.preset, *row[: table.heads], column, text, *numbers)
+                    heads = (*row[: table.heads], "")[:2]
+                    yield (table.number, table.preset, *heads, column, text, *numbers)
 
 
 def _csv(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:

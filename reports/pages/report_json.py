@@ -133,6 +133,9 @@ def _advice(advice: Advice) -> dict[str, Any]:
         "quick_equals": quick.equals if quick else None,
         "quick_chosen_for": quick.chosen_for if quick else None,
         "final_test_nmse": asdict(advice.final_on_test) if advice.final_on_test else None,
+        "classical": None
+        if advice.classical is None
+        else [asdict(each) | {"said": str(each)} for each in advice.classical],
     }
 
 

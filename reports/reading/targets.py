@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from harness.errors import BadInput
-from harness.protocol import FLOOR
+from harness.protocol import FLOOR, RESIDUAL_FLOOR
 from reports.reading.cells import Cell
 
 KINDS = ("formula", "table", "picture", "equation")
@@ -41,12 +41,36 @@ class Target:
     @property
     def objective_floor(self) -> float:
         """The same for what a training lowers: of an equation a residual, in units of the mean square of its forcing."""
-        return FLOOR if self.kind == "equation" else self.floor
+        return RESIDUAL_FLOOR if self.is_equation else self.floor
+
+    @property
+    def is_equation(self) -> bool:
+        """Whether it is solved, and not fitted: its target is the solution u, which no training reads."""
+        return self.kind == "equation"
+
+    @property
+    def lettered(self) -> str:
+        """Its formula, behind the letter of its unknown where it is solved."""
+        return f"{self.outputs[0]} = {self.formula}" if self.is_equation else self.formula
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether it is known by the rows of a file."""
+        return self.kind in ("table", "picture")
+
+    @property
+    def resolution(self) -> float:
+        """The difference of two NMSE that is none when models are held against each other.
+
+        1e-8 of a fit. Of an equation 1e-12, which is 1e-6 in relative L2: 1e-4 would hide most of what second-order training
+        reaches.
+        """
+        return RESIDUAL_FLOOR if self.is_equation else FLOOR
 
     @property
     def on_grid(self) -> bool:
         """Whether its errors are read on a grid in one or two dimensions, which pictures can show whole."""
-        return self.kind in ("formula", "equation") and self.dimension <= 2
+        return not self.of_rows and self.dimension <= 2
 
 
 def target(cell: Cell) -> Target | None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.families import FAMILIES
+from harness.families import fitting
 from harness.presets import DAGGER
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
@@ -91,7 +91,7 @@ def standings(cells: Iterable[Cell], threshold: float, asked: int = SEEDS) -> li
 def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
     """B1. Of each family, the best preset's median NMSE is within 1e-4; the figure is that of the worst family."""
     best = {each.model: each for each in reversed(standings(cells, 1e-4))}
-    families = dict.fromkeys([*FAMILIES.names(), *(cell.model for cell in cells)])
+    families = dict.fromkeys([*fitting(), *(cell.model for cell in cells)])
     verdicts = [best[name].verdict if name in best else Verdict.NO_DATA for name in families]
     figures = [each.figure for each in best.values() if each.figure is not None]
     notes = [
@@ -159,7 +159,7 @@ def _at_noise(noise: float, cells: Sequence[Cell]) -> Finding:
     over that of the output. Without such rows an error above 1e-4 may be noise or not: nothing is decided.
     """
     known = target_of(cells)
-    of_rows = known is not None and known.kind != "formula"
+    of_rows = known is not None and known.of_rows
     floor = known.floor_nmse if known is not None and of_rows else noise**2
     allowed = max(LEARNED_TO, 1.1 * floor) if math.isfinite(floor) else LEARNED_TO
     best = standings(cells, allowed, asked=1)[0]

@@ -100,6 +100,16 @@ def chosen_variant(cells: Sequence[Cell]) -> tuple[list[Cell], str]:
     return variants[best], f"{best} (least validation error of {len(variants)} variants)"
 
 
+def sizes(cells: Iterable[Cell]) -> dict[str, float]:
+    """Median number of active parameters of each variant that has completed."""
+    numbers: dict[str, list[float]] = defaultdict(list)
+    for cell in cells:
+        size = cell.metric("model/active_params")
+        if size is not None:
+            numbers[cell.variant].append(size)
+    return {variant: size for variant, values in numbers.items() if (size := median_figure(values)) is not None}
+
+
 def _validation(cells: Iterable[Cell]) -> float:
     median = median_figure(error for cell in cells if (error := cell.validation_error()) is not None)
     return float("inf") if median is None else median

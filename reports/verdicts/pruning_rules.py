@@ -1,4 +1,4 @@
-"""Rules on what a cut costs and brings: K2 to K4. Each is its sentence in docs/reports.md, exactly."""
+"""Rules on what a cut costs and brings: K2 to K4, P4. Each is its sentence in docs/reports.md, exactly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from reports.verdicts.rules import known_target, of_a_result
 from reports.verdicts.verdict import Finding, Verdict, at_most, no_data
 
 LARGEST_LOSS = 2.0
-"""K2: of a pruned network's error over that of its unpruned twin."""
+"""K2, P4: of a pruned network's error over that of its unpruned twin."""
+LEAST_REDUCTION = 0.2 - 1e-12
+"""K4, P4: of the part of the active parameters that is gone, with room for its rounding."""
 
 
 @of_a_result
@@ -65,4 +67,19 @@ def is_reduced(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     notes = ["beyond 50%"] if reduction > 0.5 else []
     if run.field("prune_mode") == "greedy":
         notes.append(f"where the greedy cut stops, told to cut {run.field('reduction')}; not how far one could cut")
-    return Finding(Verdict.PASS if reduction >= 0.2 - 1e-12 else Verdict.FAIL, reduction, "; ".join(notes))
+    return Finding(Verdict.PASS if reduction >= LEAST_REDUCTION else Verdict.FAIL, reduction, "; ".join(notes))
+
+
+@of_a_result
+def keeps_the_solution(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
+    """P4. Relative L2 error at most twice that of the unpruned twin, with a fifth of the active parameters gone or more."""
+    pruned, base, gone = (cell.metric(f"prune/{name}") for name in ("mse_final", "base_dense_mse", "reduction"))
+    if base is None:
+        return no_data("the unpruned twin has no result")
+    if pruned is None or gone is None:
+        return no_data("prune/mse_final or prune/reduction was not recorded")
+    ratio = math.sqrt(pruned / base) if base > 0 else math.inf if pruned > 0 else 1.0
+    near = at_most(ratio, LARGEST_LOSS)
+    enough = gone >= LEAST_REDUCTION
+    note = f"{gone:.0%} of the parameters are gone{'' if enough else ', which is too little'}"
+    return Finding(near.verdict if enough else Verdict.FAIL, ratio, note)

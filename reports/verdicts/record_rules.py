@@ -129,8 +129,9 @@ def is_finite_throughout(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
         return no_data("nan/count and inf/count were not recorded")
     events = sum(count for count in counts if count is not None)
     known = known_target(cell)
-    # The rows of a file have no gradient, and only what is on a grid a Laplacian.
-    finals = [f"final/{name}" for name in FINALS if known.kind == "formula" or name != "h1_rel"]
+    # The rows of a file have no gradient, only what is on a grid has a Laplacian, and only an equation a residual.
+    finals = [f"final/{name}" for name in FINALS if not known.of_rows or name != "h1_rel"]
+    finals += ["final/residual_nmse"] if known.is_equation else []
     finals += ["final/roughness_ratio"] if known.on_grid and known.dimension == 2 else []
     bad = [name for name in finals if not math.isfinite(run.metrics.get(name, math.nan))]
     lacking = f"not finite: {', '.join(bad)}" if cell.outcome == "completed" and bad else ""
@@ -144,7 +145,7 @@ def is_finite_throughout(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     return Finding(Verdict.FAIL if bad else Verdict.PASS, 0.0, lacking)
 
 
-def _at_taken_epoch(run: Run, name: str, artifacts: Artifacts) -> float | None:
+def at_taken_epoch(run: Run, name: str, artifacts: Artifacts) -> float | None:
     """An error by epoch where the model is from: the last, unless the run has stopped by validation."""
     best = run.metrics.get("val/best_epoch")
     if best is None:
@@ -158,7 +159,7 @@ def _at_taken_epoch(run: Run, name: str, artifacts: Artifacts) -> float | None:
 def generalises(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """D2. The error on held-out rows is within twice that on training rows, with the floor; else it is flagged as over-fitted."""
     floor = known_target(cell).floor
-    held_out, train = (_at_taken_epoch(run, name, artifacts) for name in ("test/mse", "train/mse"))
+    held_out, train = (at_taken_epoch(run, name, artifacts) for name in ("test/mse", "train/mse"))
     if held_out is None or train is None:
         return no_data("test/mse and train/mse were not recorded")
     found = at_most((held_out + floor) / (train + floor), OVERFITTED)

@@ -148,6 +148,6 @@ def worst_figure(figures: Iterable[float], larger_is_worse: bool = True) -> floa
 
 
 def _badness(figure: float, larger_is_worse: bool) -> float:
-    if math.isnan(figure):
+    if math.isnan(figure) or figure == math.inf:  # not reached, which is the worst either way
         return math.inf
     return figure if larger_is_worse else -figure

@@ -44,7 +44,7 @@ def made(
     """A cell whose run has ended, of a problem with these facts; ``fields`` are those of its configuration."""
     params = {f"cfg/{name}": str(value) for name, value in fields.items()}
     run = Run(
-        f"r{seed}",
+        f"{model}-{problem}-{seed}-{folder}",  # what the artifacts are remembered by
         "0",
         "e",
         "n",
@@ -62,3 +62,14 @@ def made(
 def write_dense(folder: Path, columns: Mapping[str, Floats]) -> None:
     """``dense.parquet``, as a run leaves it."""
     pq.write_table(pa.table({name: np.asarray(values) for name, values in columns.items()}), folder / "dense.parquet")
+
+
+def write_history(folder: Path, curves: Mapping[str, Sequence[float]], stages: Sequence[str] = ()) -> Path:
+    """``history.parquet`` of as many epochs as the curves have values, in a folder that is made for it; gives the folder."""
+    count = len(next(iter(curves.values())))
+    table = {"epoch": np.arange(1, count + 1), "stage": list(stages) or ["train"] * count, "train/mse": np.ones(count)}
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        pa.table({**table, **{name: np.array(values) for name, values in curves.items()}}), folder / "history.parquet"
+    )
+    return folder

@@ -30,6 +30,7 @@ function axis(label, log, size) {
   const found = {label, stroke: () => ink("--fg"), grid: {stroke: () => ink("--line"), width: 1}, ticks: {show: false},
     font: "11px system-ui,sans-serif", labelFont: "12px system-ui,sans-serif", labelSize: 20, size: size ? 54 : 26,
     values: (u, all) => all.map(v => v == null ? "" : tick(v))};
+  if (log) found.filter = (u, splits) => splits;  // uPlot would name every tenth decade only, of those that are left
   if (log) found.splits = (u, at, low, high) => decades(low, high, Math.max(3, Math.floor((size ? u.height : u.width) / (size ? 32 : 62))));
   return found;
 }

@@ -1,0 +1,49 @@
+"""How fine a grid a classical solver may take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from harness.errors import BadInput
+from harness.machine import gib, memory
+from harness.models import network
+from harness.models.classical.collocation import refuse_conditions_without_room
+from harness.models.classical.product import Product
+
+if TYPE_CHECKING:
+    from harness.config import SolverConfig
+    from harness.problems import Problem
+
+SHARE, CEILING = 0.5, 2**30
+"""What a solve may take: this part of the available memory, and never more bytes than that. At the ceiling elimination takes
+ten seconds, and a matrix that has no zeros 6,000 unknowns.
+"""
+
+
+def check(config: SolverConfig, problem: Problem) -> None:
+    """Raise BadInput for a problem that a classical solver can't solve in this configuration."""
+    fitting(cast(Product, network(config, problem.dimension)), config, problem)
+
+
+def fitting(solver: Product, config: SolverConfig, problem: Problem) -> tuple[int, ...]:
+    """The intervals along an axis, grid by grid: what the configuration names, else those of its own that fit.
+
+    Raises BadInput for an equation whose conditions the grid has no room for, and where one that is named can't fit, or not
+    even the coarsest of its own.
+    """
+    equation, limit = problem.equation, min(SHARE * memory(), CEILING)
+    assert equation is not None
+    refuse_conditions_without_room(equation, problem.dimension)
+    found: list[int] = []
+    for intervals in config.stages(problem.dimension):
+        needed = solver.needs(equation, intervals, problem.bounds)
+        if needed > limit and (config.named or not found):
+            unknowns = (intervals + 1) ** problem.dimension
+            raise BadInput(
+                f"{config.ladder} = {intervals} can't be solved on problem {problem.name!r}: model {config.model!r} needs "
+                f"{gib(needed)} of memory for its {unknowns:,} unknowns, and may take {gib(limit)}."
+            )
+        if needed > limit:
+            break
+        found.append(intervals)
+    return tuple(found)
