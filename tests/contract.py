@@ -17,8 +17,8 @@ from mlflow.entities import LoggedModel, Run
 from harness import problems
 from harness.config import RunConfig
 from harness.data import of
-from harness.figures import pictures_of
 from harness.families import FAMILIES
+from harness.figures import pictures_of
 from harness.models import load_checkpoint
 from harness.presets import digest
 
