@@ -71,12 +71,14 @@ def _draw(
     side = DENSE_POINTS[2]
     target = truth.target.reshape(side, side)
     values = target if prediction is None else prediction.values.reshape(side, side)
-    first, last, low, high = (float(end) for end in (truth.x.min(), truth.x.max(), target.min(), target.max()))
+    low, high = float(target.min()), float(target.max())
+    (left, right), (lower, upper) = bounds = [(float(axis.min()), float(axis.max())) for axis in truth.x.T]
     scale = _colours(low, high)
-    look: Any = {"origin": "lower", "extent": (first, last, first, last)}
+    aspect = (right - left) / (upper - lower)  # a square, whatever the units of the axes
+    look: Any = {"origin": "lower", "extent": (left, right, lower, upper), "aspect": aspect}
     top = figure.add_subplot(column[0])
     image = top.imshow(values.T, interpolation="nearest", **look, **scale)
-    _frame(top, first, last, nth == 0)
+    _frame(top, bounds, known.inputs[1], nth == 0)
     if prediction is None:
         top.set_title(drawn(name), fontsize=10)
         _bar(figure, image, top)
@@ -86,11 +88,10 @@ def _draw(
         largest = float(np.abs(error).max()) or 1.0
         image = middle.imshow(error.T, cmap="PuOr", vmin=-largest, vmax=largest, **look)
         middle.set_title(f"error up to {number(largest)}", fontsize=8)
-        _frame(middle, first, last, nth == 1)
+        _frame(middle, bounds, known.inputs[1], nth == 1)
         _bar(figure, image, middle)
     surface = figure.add_subplot(column[2], projection="3d")
-    axis = np.linspace(first, last, side)[::5]
-    x, y = np.meshgrid(axis, axis, indexing="ij")
+    x, y = np.meshgrid(*(np.linspace(*ends, side)[::5] for ends in bounds), indexing="ij")
     clipped = np.clip(values[::5, ::5], low - (high - low), high + (high - low))
     surface.plot_surface(x, y, clipped, rstride=1, cstride=1, linewidth=0, **scale)
     surface.set(xticks=[], yticks=[], zticks=[], zlim=(low, high) if high > low else None)
@@ -104,12 +105,13 @@ def _colours(low: float, high: float) -> dict[str, Any]:
     return {"cmap": "viridis", "vmin": low, "vmax": high if high > low else low + 1.0}
 
 
-def _frame(axes: Axes, first: float, last: float, labelled: bool) -> None:
-    ticks = (first, (first + last) / 2, last)
-    axes.set(xticks=ticks, yticks=ticks)
+def _frame(axes: Axes, bounds: Sequence[tuple[float, float]], second: str, labelled: bool) -> None:
+    """Ticks at both ends and in the middle, and the name of the second input."""
+    across, up = ((low, (low + high) / 2, high) for low, high in bounds)
+    axes.set(xticks=across, yticks=up)
     axes.tick_params(labelsize=6, labelleft=labelled, pad=2)
     if labelled:
-        axes.set_ylabel("y", fontsize=7)
+        axes.set_ylabel(drawn(second), fontsize=7)
 
 
 def _bar(figure: Figure, image: AxesImage, beside: Axes) -> None:
