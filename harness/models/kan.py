@@ -11,7 +11,8 @@ layer and with the same shapes; the computation is not. It goes one of four ways
 - ``KANLayer.forward``: only the polynomial that each point lies on (:mod:`harness.models.piecewise`).
 - :class:`FixedPoints`: as ``forward``, but for points that stay the same, whose splines in the first layer are computed
   once a grid, so that this layer is one matrix product.
-- ``KAN.jacobian``: the splines of each layer from its polynomials, for the derivative at each point in each parameter.
+- ``KAN.jacobian``: the splines of each layer from its polynomials, for the derivative at each point in each parameter;
+  ``KAN.jets_at`` likewise, for derivatives along the axes as well.
 
 What is kept between calls is kept with the knots that it was computed from and compared with those in force, number by
 number (a microsecond), so nothing that changes a grid, by whatever means, has to remember to say so.
@@ -19,6 +20,7 @@ number (a microsecond), so nothing that changes a grid, by whatever means, has t
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -97,10 +99,6 @@ class KANLayer(nn.Module):
         """All splines and, last, silu at ``x``: what the weights are the factors of."""
         return torch.cat([bspline_basis(x, self.grid, self.k), silu(x).unsqueeze(-1)], dim=-1)
 
-    def derivatives(self, h: Channels, order: int) -> list[Features]:
-        """The features at the inputs and their derivatives up to ``order``, without a graph."""
-        return piecewise.features(h.value, self.pieces(), self.k, order)
-
     def jacobian(self, features: Features, slope: NodeMajor, out: Float[Tensor, "parameters points"]) -> None:
         """The chain rule: ``out``, one row a parameter in their order, from the derivative ``slope`` in each output node.
 
@@ -151,20 +149,28 @@ class KANLayer(nn.Module):
 
 
 class _Splines(NamedTuple):
-    """A layer of :class:`harness.models.sweep.Sweep`. ``features`` gives those at the inputs, with their derivatives."""
+    """A layer of :class:`harness.models.sweep.Sweep`. ``prepared`` gives the features at inputs that stay the same."""
 
     layer: KANLayer
-    features: Callable[[Channels, int], list[Features]]
+    prepared: Callable[[], list[Features]] | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """Of the layer."""
         return list(self.layer.parameters())
 
     def through(self, h: Channels, order: int) -> tuple[Channels, _Known]:
-        """Sums of edges; those of derivatives by the chain rule in each edge."""
-        weights, features = self.layer.weights(), self.features(h, order)
-        edges = [torch.bmm(weights.transpose(0, 1), each) for each in features[1:]]  # inputs, outputs, points
-        value = weights.flatten(1) @ features[0].flatten(0, 1)
+        """Sums of edges; those of derivatives by the chain rule in each edge.
+
+        An edge is a product of features where these are there anyway; else its polynomials take a quarter of the time.
+        """
+        weights, pieces, k = self.layer.weights(), self.layer.pieces(), self.layer.k
+        features = self.prepared or functools.cache(lambda: piecewise.features(h.value, pieces, k, order))
+        if self.prepared or (h.slopes is None and order > 0):
+            edges = [torch.bmm(weights.transpose(0, 1), each) for each in features()[1 : order + 1]]
+            value = weights.flatten(1) @ features()[0].flatten(0, 1)
+        else:
+            values, *found = piecewise.edges_and_slopes(h.value, weights, pieces, k, order)
+            value, edges = values.sum(dim=1), [each.transpose(0, 1) for each in found]
         slopes = curvatures = None
         if h.slopes is not None:
             slopes = _over_edges(edges[0], h.slopes)
@@ -184,18 +190,27 @@ class _Splines(NamedTuple):
         return Channels(value.sum(dim=1), slopes, curvatures)
 
     def gradient(self, known: _Known, adjoint: Channels) -> Float[Tensor, " parameters"]:
-        """The factors of the features, summed over the points, in products of matrices."""
-        h, features, _ = known
-        of_weights = adjoint.value @ features[0].transpose(1, 2)  # inputs, outputs, features
-        for factor, each in zip(_in_edges(h, adjoint), features[1:], strict=False):
-            of_weights.baddbmm_(factor, each.transpose(1, 2))
-        found = adjoint.value.new_empty(sum(p.numel() for p in self.layer.parameters()), 1)
+        """The factors of the features, summed over the points: in products of matrices, or interval by interval."""
+        h, layer = known[0], self.layer
+        factors = _in_edges(h, adjoint)
+        if self.prepared or h.slopes is None:
+            features = known[1]()
+            of_weights = adjoint.value @ features[0].transpose(1, 2)  # inputs, outputs, features
+            for factor, each in zip(factors, features[1:], strict=False):
+                of_weights.baddbmm_(factor, each.transpose(1, 2))
+        else:
+            all_ = [
+                adjoint.value.unsqueeze(1).expand(-1, len(h.value), -1),
+                *(each.transpose(0, 1) for each in factors),
+            ]
+            of_weights = piecewise.gradient(h.value, layer.weights(), layer.pieces(), layer.k, all_).transpose(0, 1)
+        found = adjoint.value.new_empty(sum(p.numel() for p in layer.parameters()), 1)
         self._of_weights(of_weights.unsqueeze(-1), found)
         return found.squeeze(1)
 
     def jacobian(self, known: _Known, adjoint: Channels, out: Float[Tensor, "parameters points"]) -> None:
         """The factors of the features at each point."""
-        h, features, _ = known
+        h, features = known[0], known[1]()
         of_weights = adjoint.value.unsqueeze(1) * features[0].unsqueeze(1)  # inputs, outputs, features, points
         for factor, each in zip(_in_edges(h, adjoint), features[1:], strict=False):
             of_weights.addcmul_(factor.unsqueeze(2), each.unsqueeze(1))
@@ -212,8 +227,9 @@ class _Splines(NamedTuple):
         torch.sum(layer.coef.unsqueeze(-1) * splines, dim=2, out=rows["scale_sp"])
 
 
-_Known = tuple[Channels, list[Features], list[Tensor]]
-"""Of a layer: its inputs, the features there, and the derivatives of the edges from the first on."""
+_Known = tuple[Channels, Callable[[], list[Features]], list[Tensor]]
+"""Of a layer: its inputs, the features there with their derivatives, computed when they are asked for, and the derivatives
+of the edges ``(inputs, outputs, points)``, from the first on."""
 
 
 def _over_edges(edges: Float[Tensor, "units outputs points"], h: Along) -> Float[Tensor, "axes outputs points"]:
@@ -318,13 +334,10 @@ class KAN(nn.Module):
         """The jets at points that stay the same; what the first layer makes of them is prepared once a grid."""
         first, *others = self
         inputs = Kept(lambda: [first.grid], lambda: Channels.of_inputs(x.to(first.grid), order))
-        features = Kept(lambda: [first.grid], lambda: first.derivatives(inputs(), order + 1))
-        return Sweep(
-            self,
-            [_Splines(first, lambda h, order: features()), *(_Splines(each, each.derivatives) for each in others)],
-            inputs,
-            order,
+        features = Kept(
+            lambda: [first.grid], lambda: piecewise.features(inputs().value, first.pieces(), first.k, order + 1)
         )
+        return Sweep(self, [_Splines(first, features), *map(_Splines, others)], inputs, order)
 
     @staticmethod
     def from_multkan(multkan: Any) -> KAN:

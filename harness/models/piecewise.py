@@ -8,6 +8,8 @@ same up to rounding; the gradient is written out.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -170,20 +172,47 @@ def evaluate(
 
 
 @torch.no_grad()
+def edges_and_slopes(x: Points, weights: Weights, table: Pieces, k: int, order: int) -> list[Edges]:
+    """The value of each edge at ``x``, then its derivatives there up to ``order``; without a graph, else as :func:`edges`."""
+    interval, inverse, u = _local(x, table)
+    powers = polynomials(weights, table, k).flatten(2)
+    splines = _taylor(powers.gather(2, interval.expand(*powers.shape[:2], -1)).flip(0), u, order)
+    found, scale = [], torch.ones_like(inverse)
+    for n, spline in enumerate(splines):
+        base = silu_derivative(x, n)
+        found.append(torch.addcmul((spline * scale).unflatten(1, x.shape), weights[..., -1:], base))
+        scale = scale * inverse * (n + 1)
+    return found
+
+
+def _local(x: Points, table: Pieces) -> tuple[Int[Tensor, " inputs*points"], Tensor, Tensor]:
+    """The interval of each point, the reciprocal of its width, and the local coordinate u."""
+    interval = interval_of(x, table.bins)
+    inverse = table.inverse.index_select(0, interval)
+    return interval, inverse, (x.flatten() - table.start.index_select(0, interval)) * inverse
+
+
+def _taylor(coefficients: Iterable[Tensor], u: Tensor, order: int) -> list[Tensor]:
+    """Taylor coefficients at u of polynomials, from the highest coefficient to the lowest: Horner's scheme, repeated."""
+    taylor: list[Tensor] = []
+    for each in coefficients:
+        if not taylor:
+            taylor = [torch.zeros_like(each) for _ in range(order + 1)]
+        for n in range(order, 0, -1):
+            taylor[n] = torch.addcmul(taylor[n - 1], taylor[n], u)
+        taylor[0] = torch.addcmul(each, taylor[0], u)
+    return taylor
+
+
+@torch.no_grad()
 def features(x: Points, table: Pieces, k: int, order: int) -> list[Features]:
     """All splines and, last, silu at ``x``; then their derivatives there up to ``order``, at a knot those to its right.
 
     Outside of all knots the splines are zero. NaN gives NaN, and so does an infinity, in silu and in k + 1 splines.
     """
-    interval = interval_of(x, table.bins)
-    inverse = table.inverse.index_select(0, interval)
-    u = (x.flatten() - table.start.index_select(0, interval)) * inverse
-    # Horner's scheme, repeated: the Taylor coefficients of each polynomial at u.
-    taylor = [x.new_zeros(k + 1, len(interval)) for _ in range(order + 1)]
-    for polynomials in table.polynomials.flatten(1, 3).flip(0):
-        for n in range(order, 0, -1):
-            taylor[n] = torch.addcmul(taylor[n - 1], taylor[n], u)
-        taylor[0] = torch.addcmul(polynomials.T.gather(1, interval.expand(k + 1, -1)), taylor[0], u)
+    interval, inverse, u = _local(x, table)
+    at_points = interval.expand(k + 1, -1)
+    taylor = _taylor((each.T.gather(1, at_points) for each in table.polynomials.flatten(1, 3).flip(0)), u, order)
     intervals = len(table.start) // len(x)
     first = interval.view_as(x) - intervals * torch.arange(len(x), device=x.device).unsqueeze(1)
     window = first.unsqueeze(1) + torch.arange(k + 1, device=x.device).unsqueeze(1)
@@ -243,15 +272,35 @@ def _grad_x(
 def _grad_weights(
     x: Tensor, weights: Tensor, interval: Tensor, table: Pieces, k: int, u: Tensor, grad: Tensor
 ) -> Tensor:
-    # Moments of the gradient, summed over each interval, then for each of its splines, then for each spline.
     moments = grad.new_empty(k + 1, grad.shape[0], len(u))
     moments[0].view_as(grad).copy_(grad)
     for p in range(1, k + 1):
         torch.mul(moments[p - 1], u, out=moments[p])
-    sums = grad.new_zeros(k + 1, grad.shape[0], len(table.start))
+    return _from_moments(x, weights, interval, table, k, moments, (grad * silu(x)).sum(-1))
+
+
+@torch.no_grad()
+def gradient(x: Points, weights: Weights, table: Pieces, k: int, factors: Sequence[Edges]) -> Weights:
+    """In the weights, of the edges and their derivatives at ``x``, each times its factor, summed over the points."""
+    interval, inverse, u = _local(x, table)
+    moments = x.new_zeros(k + 1, len(weights), len(u))
+    for n, factor in enumerate(factors):
+        power = factor.flatten(1) * inverse**n
+        for p in range(n, k + 1):
+            moments[p].add_(power, alpha=math.perm(p, n))  # the n-th derivative of u^p
+            power = power * u
+    base = torch.stack([(factor * silu_derivative(x, n)).sum(-1) for n, factor in enumerate(factors)]).sum(dim=0)
+    return _from_moments(x, weights, interval, table, k, moments, base)
+
+
+def _from_moments(
+    x: Tensor, weights: Tensor, interval: Tensor, table: Pieces, k: int, moments: Tensor, base: Tensor
+) -> Tensor:
+    """Sums over each interval, then for each of its splines, then for each spline; ``base`` is that of silu."""
+    sums = moments.new_zeros(k + 1, moments.shape[1], len(table.start))
     sums.scatter_add_(2, interval.expand(*sums.shape[:2], -1), moments)
     splines = (table.polynomials * sums.view(*sums.shape[:2], len(x), -1, 1)).sum(0).flatten(2)
-    padded = grad.new_zeros(*weights.shape[:2], weights.shape[2] + 2 * k + 1).index_add_(2, table.window, splines)
+    padded = moments.new_zeros(*weights.shape[:2], weights.shape[2] + 2 * k + 1).index_add_(2, table.window, splines)
     result = padded[..., k + 1 : -k] if k else padded[..., 1:]
-    result[..., -1] = (grad * silu(x)).sum(-1)
+    result[..., -1] = base
     return result

@@ -65,7 +65,7 @@ def _task(config: RunConfig, problem: Problem, equation: Equation) -> str:
 def _given(problem: Problem, condition: Condition) -> str:
     what = f"{'values' if condition.order == 0 else 'slopes'} of {markdown(problem.outputs[0])}"
     if not condition.sides:
-        return f"{what} on all sides"
+        return f"{what} {'on all sides' if problem.dimension > 1 else 'at both ends'}"
     ends = ((markdown(problem.inputs[axis]), problem.bounds[axis][end == "high"]) for axis, end in condition.sides)
     return f"{what} at {', '.join(f'{name} = {value:g}' for name, value in ends)}"
 

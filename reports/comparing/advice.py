@@ -35,7 +35,7 @@ class Advice:
     final_on_test: Estimate | None
     """What ``quick`` is to be held against: the error of the model of ``final`` at its end, on the test points too."""
     classical: tuple[Classical, ...] | None = None
-    """What classical solvers take to the error of the best network, on the test points; None where nothing is solved."""
+    """What classical solvers take to the error of the model of ``final``, on the test points; None where nothing is solved."""
 
     @property
     def beside(self) -> str:

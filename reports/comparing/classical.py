@@ -1,4 +1,4 @@
-"""What a classical solver takes to be as accurate as the best network, read off the runs of the store."""
+"""What a classical solver takes to be as accurate as a network, read off the runs of the store."""
 
 from __future__ import annotations
 

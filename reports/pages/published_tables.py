@@ -12,6 +12,7 @@ import pandas as pd
 from harness.families import FAMILIES
 from harness.presets import DAGGER, KNOWS_TARGET
 from harness.problems import PROBLEMS
+from reports.reading.solvers import is_network
 from reports.verdicts.criteria import CRITERIA
 from reports.verdicts.verdict import Verdict, median_figure
 
@@ -45,7 +46,7 @@ def errors(cells: pd.DataFrame) -> str:
 
 
 def summary(cells: pd.DataFrame) -> str:
-    """One table: the median dense NMSE of each model on each problem, under the preset of the row; the least is bold."""
+    """One table: the median dense NMSE of each model on each problem, under the row's preset; the least of a network is bold."""
     known, marked = _nmse(cells), _marked(cells)
     models = [name for name in FAMILIES.names() if name in set(cells["model"])]
     lines = [f"| problem | preset | {' | '.join(models)} |", "|---" * (len(models) + 2) + "|"]
@@ -54,10 +55,10 @@ def summary(cells: pd.DataFrame) -> str:
             medians = {
                 m: figure for m in models if (figure := median_figure(known.get((problem, m, preset), ()))) is not None
             }
-            least = min(medians.values(), default=math.inf)
+            least = min((medians[m] for m in filter(is_network, medians)), default=math.inf)
             marks = {m: DAGGER if (problem, m, preset) in marked else "" for m in models}
             shown = (f"{medians[m]:.1e}{marks[m]}" if m in medians else "–" for m in models)
-            best = [m for m in medians if medians[m] == least < math.inf]
+            best = [m for m in filter(is_network, medians) if medians[m] == least < math.inf]
             bold = (f"**{s}**" if m in best else s for m, s in zip(models, shown, strict=True))
             if medians:
                 lines.append(f"| {problem} | {preset} | {' | '.join(bold)} |")

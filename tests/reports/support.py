@@ -64,7 +64,7 @@ def write_dense(folder: Path, columns: Mapping[str, Floats]) -> None:
     pq.write_table(pa.table({name: np.asarray(values) for name, values in columns.items()}), folder / "dense.parquet")
 
 
-def write_history(folder: Path, curves: Mapping[str, Sequence[float]], stages: Sequence[str] = ()) -> Path:
+def write_history(folder: Path, curves: Mapping[str, Sequence[float] | Floats], stages: Sequence[str] = ()) -> Path:
     """``history.parquet`` of as many epochs as the curves have values, in a folder that is made for it; gives the folder."""
     count = len(next(iter(curves.values())))
     table = {"epoch": np.arange(1, count + 1), "stage": list(stages) or ["train"] * count, "train/mse": np.ones(count)}

@@ -78,6 +78,7 @@ def test_an_equation_says_what_is_solved_what_is_given_and_what_is_not_known() -
         assert "no value of the solution is known to training" in said
         assert "Reference solution: `sin(pi x) sin(pi y^2)`" in said
         assert "Target:" not in said
+    assert "given values of u at both ends" in describe(config, problems.get("solve_1d_sin"))
 
 
 def test_the_errors_of_an_equation_are_those_of_its_solution_and_its_residual_and_explained() -> None:

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.verdicts.verdict import ProblemVerdict, Verdict, median_figure, of_every, of_median, seed_holds
+from reports.verdicts.verdict import (
+    ProblemVerdict,
+    Verdict,
+    median_figure,
+    of_every,
+    of_median,
+    seed_holds,
+    worst_figure,
+)
 
 DECIDED = st.lists(st.sampled_from([Verdict.PASS, Verdict.FAIL, Verdict.NO_DATA]), max_size=7)
 PASS, FAIL, NO_DATA = Verdict.PASS, Verdict.FAIL, Verdict.NO_DATA
@@ -103,3 +111,9 @@ def test_of_two_middle_seeds_the_worse_counts() -> None:
     assert median_figure([1.0, 2.0], larger_is_worse=False) == 1.0
     assert of_median([Verdict.PASS, Verdict.FAIL]) is Verdict.FAIL
     assert median_figure([]) is None
+
+
+@pytest.mark.parametrize("larger_is_worse", [True, False])
+def test_a_figure_that_was_not_reached_is_the_worst_whichever_way_is_worse(larger_is_worse: bool) -> None:
+    assert worst_figure([0.1, math.inf, 0.9], larger_is_worse) == math.inf
+    assert median_figure([0.1, math.inf, math.inf], larger_is_worse) == math.inf
