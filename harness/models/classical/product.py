@@ -83,7 +83,7 @@ class Product(nn.Module, abc.ABC):
     def _at_once(self, channels: int) -> int:
         """Points."""
         dimension = self.coefficients.ndim
-        return max(1, MOST // (channels * self.size ** (dimension - dimension // 2)))
+        return max(1, MOST // (channels * int(self.size ** (dimension - dimension // 2))))
 
     def _channels(self, which: Tensor | None, weights: Sequence[Weights]) -> Channels:
         """Value, slopes and curvatures, as far as there are weights.
