@@ -515,13 +515,6 @@ class SolverConfig(RunConfig):
         ge=1,
         le=1_000_000,
     )
-    patience: Annotated[int | None, OrNone] = field(
-        1,
-        "Once the residual at held-out points is small, and so many finer grids have not lowered it, no finer one is solved; "
-        "the grid with the least residual is taken. None: all grids, and the last one.",
-        unit="epochs",
-        ge=1,
-    )
 
     @property
     def named(self) -> tuple[int, ...] | None:
@@ -555,6 +548,16 @@ class SolverConfig(RunConfig):
         return self
 
 
+def _patience(default: int | None) -> Any:
+    return field(
+        default,
+        "Once the residual at held-out points is small, and so many finer grids have not lowered it, no finer one is solved, and "
+        "the grid with the least residual is taken. None: all grids, and the last one.",
+        unit="epochs",
+        ge=1,
+    )
+
+
 class SpectralConfig(SolverConfig):
     """Chebyshev collocation (:mod:`harness.models.classical.spectral`)."""
 
@@ -562,6 +565,7 @@ class SpectralConfig(SolverConfig):
     rungs: ClassVar[tuple[int, ...]] = (4, 6, 8, 12, 16, 24, 32, 48, 64)
     most: ClassVar[int] = 500_000
 
+    patience: Annotated[int | None, OrNone] = _patience(1)
     degrees: Annotated[Degrees | None, OrNone] = field(
         None,
         "Degrees of the polynomials along each axis, one after the other. None: 4,6,8,12,16,24,32,48,64 as far as they have "
@@ -577,6 +581,8 @@ class FiniteDifferenceConfig(SolverConfig):
     rungs: ClassVar[tuple[int, ...]] = (4, 8, 12, 25, 50, 100, 250, 500, 1000)
     most: ClassVar[int] = 20_000
 
+    # All grids, since the finest is what others are held against (P5), and before it rounding ends only what is exact.
+    patience: Annotated[int | None, OrNone] = _patience(None)
     grids: Annotated[Intervals | None, OrNone] = field(
         None,
         "Intervals of an axis, one grid after the other. None: 4,8,12,25,50,100,250,500,1000 as far as they have 20,000 unknowns "

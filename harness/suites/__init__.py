@@ -201,10 +201,10 @@ def configurations(
     for seed, preset, problem in itertools.product(seeds, presets, chosen):
         for index, variant in enumerate(suite.variants):
             for model in families[is_equation(problem)][index]:
-                config_of = FAMILIES.get(model).config
-                fields = {**had_by(config_of, of_suite), **variant.fields, **had_by(config_of, given)}
-                fields |= {"model": model, "problem": problem, "preset": preset, "seed": seed}
                 try:
+                    config_of = FAMILIES.get(model).config
+                    fields = {**had_by(config_of, of_suite), **variant.fields, **had_by(config_of, given)}
+                    fields |= {"model": model, "problem": problem, "preset": preset, "seed": seed}
                     for config in _of_variant(variant, fields):
                         check(config)
                         yield config

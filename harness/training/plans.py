@@ -45,7 +45,7 @@ def grid_stages(training: Training) -> Iterator[Event]:
 
 
 def coarse_to_fine(training: Training) -> Iterator[Event]:
-    """A classical solver on one grid after the other, each from scratch and an epoch of its own.
+    """A classical solver on one grid after the other, each an epoch of its own.
 
     It ends once ``patience`` grids have not lowered the residual at the held-out points, and the one with the least residual is
     taken. That counts only when the least is below ``RESOLVED``: on grids that are too coarse for the solution the residual

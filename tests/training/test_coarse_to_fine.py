@@ -73,6 +73,14 @@ def test_without_patience_all_grids_are_solved_and_the_last_one_is_taken() -> No
     assert state["network.coefficients"].shape == (49, 49)
 
 
+def test_differences_go_to_the_finest_grid_where_a_coarse_one_is_exact_too() -> None:
+    """Networks are held against 101 x 101 (criterion P5)."""
+    found, state = events(config_of("finite_difference", "solve_2d_poly"))
+    assert stages(found)[-1] == "grid_100"
+    assert state["network.coefficients"].shape == (101, 101)
+    assert not any(isinstance(event, Taken) for event in found)
+
+
 def test_of_a_budget_of_fewer_epochs_than_grids_the_coarsest_are_solved() -> None:
     found, _ = events(config_of("finite_difference", grids="8,12,16", epochs=2))
     assert stages(found) == ["grid_8", "grid_12"]

@@ -43,7 +43,7 @@ class Splines(Product):
         """Become the splines of these coefficients."""
         super().set(coefficients)
         # Follows from the size, so it is no part of the state.
-        pieces = torch.from_numpy(_pieces(self.size - 1)).to(coefficients)
+        pieces = torch.from_numpy(_pieces(self.size - 1)).to(coefficients).clone(memory_format=torch.contiguous_format)
         self.register_buffer("pieces", pieces, persistent=False)
 
     @torch.no_grad()

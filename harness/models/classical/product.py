@@ -21,6 +21,8 @@ MOST = 2**23
 """Numbers that an evaluation holds at once (64 MiB); of more points it takes as many at a time as that allows."""
 Weights = Float[Tensor, "points dimension functions"]
 Times = Callable[[Tensor, Tensor], Tensor]
+Channels = tuple[Tensor, list[Tensor], list[Tensor]]
+"""A value, and its slopes and curvatures along the axes."""
 
 
 class Product(nn.Module, abc.ABC):
@@ -76,16 +78,27 @@ class Product(nn.Module, abc.ABC):
 
     def _value(self, x: Inputs) -> Outputs:
         which, weights = self.basis(x, 0)
-        return _along_axes(self._block(which), _contract, weights)[0]
+        return self._channels(which, weights)[0]
 
     def _at_once(self, channels: int) -> int:
         """Points."""
-        return max(1, MOST // (channels * self.coefficients[0].numel()))
+        dimension = self.coefficients.ndim
+        return max(1, MOST // (channels * int(self.size ** (dimension - dimension // 2))))
 
-    def _block(self, which: Tensor | None) -> Tensor:
-        """The coefficients that belong to each point, a row of them; or all coefficients, if all do."""
-        every = self.coefficients.flatten()
-        return every if which is None else every[self._columns(which)]
+    def _channels(self, which: Tensor | None, weights: Sequence[Weights]) -> Channels:
+        """Value, slopes and curvatures, as far as there are weights.
+
+        Where all coefficients belong to each point, those of the first half of the axes are summed by one product of matrices.
+        """
+        if which is not None:
+            block = self.coefficients.flatten()[self._columns(which)]
+            return _along_axes((block, [], []), _contract, weights)
+        half = max(1, self.coefficients.ndim // 2)
+        ones = torch.ones_like(weights[0][:, 0, :1])
+        matrix = self.coefficients.reshape(self.size**half, -1)
+        value, slopes, curvatures = _along_axes((ones, [], []), _outer, [each[:, :half] for each in weights])
+        summed = value @ matrix, [each @ matrix for each in slopes], [each @ matrix for each in curvatures]
+        return _along_axes(summed, _contract, [each[:, half:] for each in weights])
 
     def _columns(self, which: Int[Tensor, "points dimension functions"]) -> Int[Tensor, "points coefficients"]:
         """The numbers of the coefficients that belong to each point."""
@@ -107,14 +120,14 @@ class Product(nn.Module, abc.ABC):
 
     def _jet(self, x: Inputs, order: int) -> Jet:
         which, weights = self.basis(x, order)
-        value, slopes, curvatures = _along_axes(self._block(which), _contract, weights)
+        value, slopes, curvatures = self._channels(which, weights)
         return Jet(value, *(torch.stack(part, dim=2) if part else None for part in (slopes, curvatures)))
 
     @torch.no_grad()
     def jet_jacobian(self, x: Inputs, seeds: Seeds) -> Jacobian:
         """Derivative at each point in each coefficient of the combination of the jet that ``seeds`` say."""
         which, weights = self.basis(x, seeds.order())
-        found = _along_axes(x.new_ones(len(x), 1), _outer, weights)
+        found = _along_axes((x.new_ones(len(x), 1), [], []), _outer, weights)
         total = seeds.a * found[0]
         for factors, parts in zip(seeds[1:], found[1:], strict=True):
             for axis, part in enumerate(parts):
@@ -146,13 +159,9 @@ class _Exported(nn.Module):
         return self.product._value(x)
 
 
-def _along_axes(start: Tensor, times: Times, weights: Sequence[Weights]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """The product of ``start`` with the basis along each axis: values, slopes and curvatures, as far as there are weights.
-
-    What is common to several derivatives is computed once, so the first axis, which has most of the work, is taken 1 + order
-    times whatever the dimension.
-    """
-    value, slopes, curvatures = start, list[Tensor](), list[Tensor]()
+def _along_axes(start: Channels, times: Times, weights: Sequence[Weights]) -> Channels:
+    """The product of ``start`` with the basis along each axis; what is common to several derivatives is computed once."""
+    value, slopes, curvatures = start
     for axis in range(weights[0].shape[1]):
         of_axis = [each[:, axis] for each in weights]
         slopes = [times(each, of_axis[0]) for each in slopes]
@@ -165,11 +174,9 @@ def _along_axes(start: Tensor, times: Times, weights: Sequence[Weights]) -> tupl
     return value, slopes, curvatures
 
 
-def _contract(rows: Float[Tensor, "*points coefficients"], weights: Float[Tensor, "points functions"]) -> Tensor:
-    """Sum over the first axis that is left of the coefficients, which are the same for all points, or a row for each."""
+def _contract(rows: Float[Tensor, "points coefficients"], weights: Float[Tensor, "points functions"]) -> Tensor:
+    """Sum over the first axis that is left of the coefficients."""
     points, functions = weights.shape
-    if rows.ndim == 1:
-        return weights @ rows.view(functions, -1)
     return torch.bmm(weights.unsqueeze(1), rows.view(points, functions, -1)).squeeze(1)
 
 
