@@ -94,6 +94,8 @@ def text_of(preset: str, of_equation: bool = False) -> str:
 
 def is_equation(problem: str) -> bool:
     """Whether the problem of that name is one; not where no problem has the name, as that of a file."""
+    if problem == RunConfig.model_fields["problem"].default:  # a fit; so help and a typing error wait for nothing
+        return False
     from harness.problems import PROBLEMS  # late: they take as long to load as all the rest
 
     return problem in PROBLEMS.names() and PROBLEMS.get(problem).equation is not None
