@@ -15,7 +15,7 @@ from harness.config import PrunedKANConfig, SirenConfig
 from harness.errors import BadInput
 from harness.families import FAMILIES
 from harness.families import resolve as resolve_place
-from harness.presets import by_hand, knows_target, load, names, resolve, summary
+from harness.presets import by_hand, is_equation, knows_target, load, names, resolve, summary
 from harness.problems import PROBLEMS
 from harness.training import Event, StageStarted
 from harness.training.loop import Training
@@ -23,16 +23,23 @@ from tests.support import FEW_POINTS, MODELS, harness, parts
 
 
 def test_the_presets_are_those_of_the_contract() -> None:
-    assert names() == ["lm", "lm_plain", "seed", "seed_default", "tuned"]
+    assert names() == ["lm", "lm_plain", "paper", "seed", "seed_default", "tuned"]
 
 
-@pytest.mark.parametrize("preset", names())
+FITS = ("lm", "lm_plain", "seed", "seed_default", "tuned")
+"""Those that have values for fits; for equations all have."""
+FIT, EQUATION = "poisson_2d_sin", "solve_2d_highfreq"
+
+
+@pytest.mark.parametrize(
+    ("preset", "problem"), [*((name, FIT) for name in FITS), *((name, EQUATION) for name in names())]
+)
 @pytest.mark.parametrize("model", MODELS)
-def test_each_preset_has_values_for_each_model_and_they_are_in_force(preset: str, model: str) -> None:
-    content = load(preset)
-    config = resolve({"model": model, "preset": preset})
-    problem = content.get("problems", {}).get(model, {}).get(config.problem, {})
-    chosen = content["all"] | content["models"][model] | problem
+def test_each_preset_has_values_for_each_model_and_they_are_in_force(preset: str, problem: str, model: str) -> None:
+    content = load(preset, of_equation=problem == EQUATION)
+    config = resolve({"model": model, "preset": preset, "problem": problem})
+    own = content.get("problems", {}).get(model, {}).get(config.problem, {})
+    chosen = content["all"] | content["models"][model] | own
     assert chosen
     for name, value in chosen.items():
         assert config.values()[name] == value, name
@@ -42,7 +49,8 @@ def test_each_preset_says_what_it_is_in_a_sentence_and_that_is_no_value_of_a_run
     listed = harness("list", "presets").stdout
     for preset in names():
         assert re.fullmatch(r"[A-Z].{20,150}\.", summary(preset))
-        assert "summary" not in by_hand(resolve({"preset": preset}))
+        problem = FIT if preset in FITS else EQUATION
+        assert "summary" not in by_hand(resolve({"preset": preset, "problem": problem}))
         assert summary(preset) in listed
 
 
@@ -140,7 +148,7 @@ def test_only_shapes_of_the_problem_s_own_are_chosen_with_knowledge_of_the_targe
 
 @pytest.mark.parametrize("model", sorted(set(MODELS) - {"siren"}))
 def test_lm_plain_is_lm_for_all_but_siren_so_that_lm_s_results_are_its_own(model: str) -> None:
-    for problem in PROBLEMS.names():
+    for problem in (name for name in PROBLEMS.names() if not is_equation(name)):
         plain, own = (resolve({"model": model, "problem": problem, "preset": p}).values() for p in ("lm_plain", "lm"))
         assert {**plain, "preset": "lm"} == own
 
@@ -148,11 +156,26 @@ def test_lm_plain_is_lm_for_all_but_siren_so_that_lm_s_results_are_its_own(model
 @pytest.mark.parametrize("preset", sorted(set(names()) - {"seed"}))  # there the two have steps of their own
 def test_a_pruned_kan_starts_from_the_preset_s_kan_on_every_problem(preset: str) -> None:
     for problem in PROBLEMS.names():
+        if preset not in FITS and not is_equation(problem):
+            continue
         given = {"problem": problem, "preset": preset}
         kan, pruned = (resolve({"model": model, **given}) for model in ("kan", "kan_pruned"))
         twin = pruned.twin()
         assert twin is not None
         assert kan.values() == twin.values(), problem
+
+
+def test_a_preset_for_equations_is_refused_for_a_fit() -> None:
+    with pytest.raises(BadInput, match="preset = 'paper' is about equations, and the problem is none; allowed: lm,"):
+        resolve({"preset": "paper", "problem": FIT})
+    assert resolve({"preset": "paper", "problem": EQUATION, "model": "kan"}).n_train == 10_000
+
+
+def test_values_for_equations_leave_those_for_fits_and_their_digest_alone() -> None:
+    assert load("lm")["models"] != load("lm", of_equation=True)["models"]
+    assert load("seed") == load("seed", of_equation=True)
+    assert presets.digests("lm") == {presets.digest("lm"), presets.digest("lm", of_equation=True)}
+    assert len(presets.digests("lm")) == 2
 
 
 def test_a_digest_is_of_the_values_whatever_their_order_comments_and_summary(monkeypatch: pytest.MonkeyPatch) -> None:

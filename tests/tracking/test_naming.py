@@ -33,7 +33,7 @@ def test_a_name_is_model_problem_preset_what_was_set_and_seed(given: dict[str, A
     assert run_name(resolve(given)) == name
 
 
-@pytest.mark.parametrize("preset", presets.names())
+@pytest.mark.parametrize("preset", sorted({*presets.names()} - {"paper"}))  # which is about equations only
 @pytest.mark.parametrize("model", ["mlp", "mlp_fourier", "siren", "kan", "kan_pruned"])
 def test_with_nothing_set_by_hand_nothing_is_told_and_a_worker_that_is_given_every_field_agrees(
     model: str, preset: str
