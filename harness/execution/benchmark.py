@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -42,6 +42,8 @@ ERRORS = "log10 NMSE: median (least to largest, seeds); a run that diverged has 
 """What the figures of the summary are."""
 SUMMARY_S = 30.0
 """Seconds between two writes of the summary while the benchmark is at work."""
+NOTE = 7900
+"""Characters of the note on a parent's page: a tag has room for 8000."""
 
 
 @dataclass(frozen=True)
@@ -378,13 +380,27 @@ def _summarise(client: MlflowClient, parent: str, config: BenchmarkConfig, state
     ended = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     lines = [f"**{markdown(config.suite)}**: {len(state.cells)} cells, {ended}.", ""]
     spreads, (heads, *rows) = state.spreads(), state.table()
+    failed = [
+        f"\n- {cell}: {lost.outcome.value if lost.outcome else ''}. {markdown(lost.reason)}"
+        for cell, lost in state.failed()[:20]
+    ]
     if rows:
         lines += [state.legend(), "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-        lines += [f"| {' | '.join(row)} |" for row in rows]
-    for cell, lost in state.failed()[:20]:
-        lines += ["", f"- {cell}: {lost.outcome.value if lost.outcome else ''}. {markdown(lost.reason)}"]
-    write_progress(client, parent, counts, "\n".join(lines))
+        lines += shortened([f"| {' | '.join(row)} |" for row in rows], NOTE - len("\n".join([*lines, *failed])))
+    write_progress(client, parent, counts, "\n".join([*lines, *failed]))
     write_table(client, parent, "summary.json", [_spread_row(each) for each in spreads])
+
+
+def shortened(rows: Sequence[str], room: int) -> list[str]:
+    """As many rows of a table as there is room for, in characters; a sentence below says where the others are."""
+    kept: list[str] = []
+    taken = 0
+    for row in rows:
+        taken += len(row) + 1
+        if taken > room:
+            return [*kept, "", f"{len(rows) - len(kept)} more rows are in the artifact `summary.json`."]
+        kept.append(row)
+    return kept
 
 
 def _spread_row(spread: Spread) -> dict[str, object]:

@@ -27,6 +27,7 @@ from harness.execution.benchmark import (
     benchmark,
     compute,
     plan,
+    shortened,
 )
 from harness.execution.benchmark_config import BenchmarkConfig, configure
 from harness.execution.driving import RETRIES
@@ -385,3 +386,11 @@ def test_an_estimate_makes_no_store_and_says_what_it_does_not_know(config: Bench
     sentence = estimate(plan(config), config).sentence()
     assert "not known" in sentence
     assert not (outside / "mlflow.db").exists()
+
+
+def test_a_note_has_as_many_rows_as_fit_and_says_where_the_others_are() -> None:
+    rows = [f"| {number:08} |" for number in range(100)]
+    assert shortened(rows, 10_000) == rows
+    found = shortened(rows, 130)
+    assert found == [*rows[:10], "", "90 more rows are in the artifact `summary.json`."]
+    assert shortened(rows, -5) == ["", "100 more rows are in the artifact `summary.json`."]
