@@ -154,7 +154,8 @@ def summarise(config: RunConfig, result: RunResult, console: Console) -> None:
     if "model/params" in metrics:
         rows.append(("parameters", f"{metrics['model/active_params']:.0f} active of {metrics['model/params']:.0f}", ""))
     if "prune/mse_final" in metrics:
-        rows.append(("unpruned", f"dense MSE {metrics.get('prune/base_dense_mse', math.nan):.3e}", ""))
+        what = "MSE of u" if "final/residual_nmse" in metrics else "dense MSE"
+        rows.append(("unpruned", f"{what} {metrics.get('prune/base_dense_mse', math.nan):.3e}", ""))
     if "symbolic/dense_mse" in metrics:
         rows.append(("formula", result.tags["symbolic.formula"], ""))
         errors = f"dense MSE {metrics['symbolic/dense_mse']:.3e}  (NMSE {metrics['symbolic/dense_nmse']:.2e}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -111,27 +111,26 @@ def on_sides(
     import torch
 
     dimension, found = len(bounds), []
-    each = max(2, -(-count // len(sides))) if dimension > 1 else 1
     for axis, end in sides:
-        x = torch.empty(each, dimension, dtype=torch.float64)
-        others = [bounds[other] for other in range(dimension) if other != axis]
-        if dimension == 2:
-            ((low, high),) = others
-            free = torch.linspace(low, high, each, dtype=torch.float64)
-            free = ((free[1:] + free[:-1]) / 2 if between else free).unsqueeze(1)
-        else:
-            free = _unit(dimension - 1, each, generator) if others else x.new_empty(each, 0)
-            lows, highs = (x.new_tensor(ends) for ends in zip(*others, strict=True)) if others else (0.0, 0.0)
-            free = lows + (highs - lows) * free
+        others = [other for other in range(dimension) if other != axis]
+        free = _on_side([bounds[other] for other in others], -(-count // len(sides)), generator, between)
         x = torch.empty(len(free), dimension, dtype=torch.float64)
         x[:, axis] = bounds[axis][end == "high"]
-        x[:, [other for other in range(dimension) if other != axis]] = free
+        x[:, others] = free
         found.append(x)
     return torch.cat(found)
 
 
-def _unit(dimension: int, count: int, generator: Generator) -> Points:
+def _on_side(bounds: Sequence[tuple[float, float]], count: int, generator: Generator, between: bool) -> Points:
+    """Coordinates of points on one side, in its own axes."""
     import torch
 
+    if not bounds:
+        return torch.empty(1, 0, dtype=torch.float64)
+    if len(bounds) == 1:
+        even = torch.linspace(*bounds[0], max(2, count), dtype=torch.float64)
+        return ((even[1:] + even[:-1]) / 2 if between else even).unsqueeze(1)
     seed = int(torch.randint(2**31, (1,), generator=generator))
-    return torch.quasirandom.SobolEngine(dimension, scramble=True, seed=seed).draw(count, dtype=torch.float64)
+    unit = torch.quasirandom.SobolEngine(len(bounds), scramble=True, seed=seed).draw(max(2, count), dtype=torch.float64)
+    low, high = (torch.tensor(ends, dtype=torch.float64) for ends in zip(*bounds, strict=True))
+    return low + (high - low) * unit

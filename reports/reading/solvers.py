@@ -14,7 +14,9 @@ from reports.reading.run import Run
 
 @dataclass(frozen=True)
 class Solver:
-    """A family of classical solvers. An epoch of a run is a solve from scratch, coarse to fine."""
+    """A family of classical solvers. An epoch of a run is a solve on one grid, coarse to fine; a nonlinear one begins with the
+    solution of the grid before.
+    """
 
     name: str
     """As a sentence begins that says what it does."""
