@@ -70,7 +70,8 @@ class EarlyStop:
                 self.errors[event.epoch] = error = event.val_error
                 if error > (bound := self._bounds[event.epoch]):
                     self.cut = True
-                    return f"Pruned with a validation error of {error:.2e}, above the {bound:.2e} of nine in ten runs"
+                    what = "residual" if "val/residual" in event.extra else "MSE"
+                    return f"Pruned with a validation {what} of {error:.2e}, above the {bound:.2e} of nine in ten runs"
         return None
 
 
