@@ -3,6 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/solving.py families [--problems solve_2d_spec,solve_2d_highfreq] [--seconds 5] [--seeds 5]
     OMP_NUM_THREADS=1 python benchmarks/solving.py deepxde      # needs `pip install deepxde==1.15.0 scikit-optimize`
     OMP_NUM_THREADS=1 python benchmarks/solving.py pykan
+    python benchmarks/solving.py table --store sqlite:///mlflow.db      # after `harness benchmark --suite solve`
 
 ``families``: each family with preset ``lm`` on fresh seeds (1000 and on), as many epochs as fit into the seconds (found by a
 short trial); relative L2 of u, the seconds to an MSE of 1e-7 (the KAN paper's figure on solve_2d_spec), and what the classical
@@ -17,18 +18,21 @@ import argparse
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from mlflow import MlflowClient
+from mlflow.entities import Run
 from torch import Tensor
 
 from harness import data, problems
 from harness.config import RunConfig
 from harness.models import Regressor, build
 from harness.models.interface import active_parameters
-from harness.presets import resolve
+from harness.presets import DAGGER, resolve
 from harness.training import Epoch, train
 
 NETWORKS = ("mlp", "mlp_fourier", "siren", "kan", "kan_pruned")
@@ -218,10 +222,45 @@ def _example_7(seed: int, steps: int) -> tuple[float, float, float]:
     return seconds, error.square().mean().item(), (error.norm() / problem.values(x).norm()).item()
 
 
+def table(options: argparse.Namespace) -> None:
+    """The medians of all completed runs of a store, for docs/solving.md: relative L2 of u, and seconds of training."""
+    client = MlflowClient(options.store)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    token = None
+    while token != "":
+        page = client.search_runs(experiments, "tags.outcome = 'completed'", max_results=1000, page_token=token)
+        for run in page:
+            if "final/residual_nmse" in run.data.metrics:
+                found[run.data.params["cfg/problem"], run.data.params["cfg/model"]].append(run)
+        token = page.token or ""
+    models = [model for model in (*NETWORKS, *CLASSICAL) if any(of == model for _, of in found)]
+    seeds = sorted({int(run.data.params["cfg/seed"]) for runs in found.values() for run in runs})
+    print(f"Seeds {seeds[0]} to {seeds[-1]}\n")
+    print(f"| | {' | '.join(models)} |")
+    print("|---" * (len(models) + 1) + "|")
+    for problem in sorted({name for name, _ in found}, key=problems.PROBLEMS.names().index):
+        print(f"| `{problem}` | {' | '.join(_medians(found[problem, model], len(seeds)) for model in models)} |")
+
+
+def _medians(runs: Sequence[Run], seeds: int) -> str:
+    """Relative L2 and seconds, and of how many seeds where these are not all."""
+    if not runs:
+        return ""
+    rel_l2, seconds = (
+        statistics.median(run.data.metrics[name] for run in runs) for name in ("final/rel_l2", "time/train_s")
+    )
+    dagger = DAGGER if any(run.data.tags.get("preset.knows_target") for run in runs) else ""
+    few = f", {len(runs)} seeds" if len(runs) < seeds else ""
+    spent = f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.0f} s"
+    return f"{rel_l2:.1e}{dagger} ({spent}{few})"
+
+
 def commands() -> Iterator[tuple[str, Callable[[argparse.Namespace], None]]]:
     yield "families", families
     yield "deepxde", deepxde
     yield "pykan", pykan
+    yield "table", table
 
 
 def main() -> None:
@@ -236,6 +275,7 @@ def main() -> None:
     parser.add_argument(
         "--adam", type=int, default=10_000, help="deepxde: iterations of Adam, as in its Poisson examples"
     )
+    parser.add_argument("--store", default="sqlite:///mlflow.db", help="table: where the runs are")
     parser.add_argument("--steps", type=int, default=50, help="pykan: L-BFGS steps of each grid")
     options = parser.parse_args()
     torch.set_num_threads(1)
