@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from harness.presets import chosen_values, load, resolve, sections, stated, text_of
+from harness.presets import chosen_values, is_equation, load, resolve, sections, stated, text_of
 
 Path = tuple[str, ...]
 OF_FILE = ("problem", "n_train", "n_val", "n_test")
@@ -31,11 +31,12 @@ def explain(given: Mapping[str, Any]) -> list[Origin]:
     """The origin of every field that is in force. Raises BadInput as :func:`harness.presets.resolve` does."""
     given = stated(given)
     config = resolve(given)
-    preset = load(config.preset)
+    of_equation = is_equation(config.problem)
+    preset = load(config.preset, of_equation)
     chosen = chosen_values(preset, config.model, config.problem, given)
-    remarks = comments(text_of(config.preset))
+    remarks = comments(text_of(config.preset, of_equation))
     if "extends" in preset:
-        remarks = {**comments(text_of(preset["extends"])), **remarks}
+        remarks = {**comments(text_of(preset["extends"], of_equation)), **remarks}
     places = sections(preset, config.model, config.problem)
     found = []
     for name, value in config.values().items():

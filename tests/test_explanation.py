@@ -21,12 +21,18 @@ def test_each_value_has_its_origin() -> None:
     assert found["epochs"].source == "default"
 
 
-@pytest.mark.parametrize("preset", names())
+FIT, EQUATION = "poisson_2d_sin", "solve_2d_highfreq"
+
+
+@pytest.mark.parametrize(
+    ("preset", "problem"),
+    [(name, problem) for name in names() for problem in (FIT, EQUATION) if name != "paper" or problem != FIT],
+)
 @pytest.mark.parametrize("model", MODELS)
-def test_every_field_in_force_is_explained_with_the_value_of_the_run(preset: str, model: str) -> None:
+def test_every_field_in_force_is_explained_with_the_value_of_the_run(preset: str, problem: str, model: str) -> None:
     from harness.presets import resolve
 
-    given = {"model": model, "preset": preset}
+    given = {"model": model, "preset": preset, "problem": problem}
     assert {each.field: each.value for each in explain(given)} == resolve(given).values()
 
 
