@@ -25,7 +25,7 @@ BAD: list[tuple[dict[str, str], str, str, str]] = [
         "allowed: finite_difference, kan, kan_pruned, mlp, mlp_fourier, siren, spectral",
     ),
     ({"preset": "tunde"}, "preset", "'tunde'", "did you mean 'tuned'?"),
-    ({"preset": "best"}, "preset", "'best'", "allowed: lm, lm_plain, seed, seed_default, tuned"),
+    ({"preset": "best"}, "preset", "'best'", "allowed: lm, lm_plain, paper, seed, seed_default, tuned"),
     ({"widht": "5"}, "widht", "'5'", "did you mean 'width'?"),
     ({"lr": "abc"}, "lr", "'abc'", "valid number"),
     ({"lr": "-1"}, "lr", "'-1'", "greater than 0"),

@@ -87,7 +87,7 @@ def text_of(preset: str, of_equation: bool = False) -> str:
     of_equations = _files(files(__package__) / "equations")
     if not of_equation and preset not in of_fits:
         raise BadInput(
-            f"preset = {quoted(preset)} is about equations, and the problem is none; allowed: {', '.join(of_fits)}."
+            f"preset = {quoted(preset)} is about equations, and the problem is none; allowed: {', '.join(sorted(of_fits))}."
         )
     return ({**of_fits, **of_equations} if of_equation else of_fits)[preset].read_text()
 
