@@ -70,9 +70,9 @@ def epochs_in(seconds: float, fields: dict[str, Any]) -> int:
     return max(10, round(seconds * len(moments) / moments[-1].seconds))
 
 
-def first(moments: list[Moment], reached: Callable[[Moment], bool]) -> float:
-    """The seconds after which it is reached; infinite where it never is."""
-    return next((moment.seconds for moment in moments if reached(moment)), math.inf)
+def first(moments: list[Moment], error: str, bound: float) -> float:
+    """The seconds after which an error of that name is within a bound; infinite where it never is."""
+    return next((moment.seconds for moment in moments if getattr(moment, error) <= bound), math.inf)
 
 
 def families(options: argparse.Namespace) -> None:
@@ -90,7 +90,7 @@ def families(options: argparse.Namespace) -> None:
             for seed in range(options.first_seed, options.first_seed + seeds):
                 network, moments = solve(resolve({**fields, **given, "seed": seed}))
                 errors.append(moments[-1].rel_l2)
-                to_paper.append(first(moments, lambda moment: moment.mse <= PAPER))
+                to_paper.append(first(moments, "mse", PAPER))
                 parameters, epochs = active_parameters(network.network), len(moments)
             low, middle, high = (f"{of(errors):.1e}" for of in (min, statistics.median, max))
             print(
@@ -143,7 +143,7 @@ def deepxde(options: argparse.Namespace) -> None:
         _, moments = solve(
             resolve({"model": "mlp", "problem": "solve_2d_spec", "preset": "lm", "width": 10, "depth": 3, "seed": seed})
         )
-        sooner = first(moments, lambda moment, at=error: moment.rel_l2 <= at)  # type: ignore[misc]  # one argument
+        sooner = first(moments, "rel_l2", error)
         print(
             f"| {seed} | {seconds:.1f} | {error:.1e} | {sooner:.2f} | {seconds / sooner:.0f} | {moments[-1].seconds:.1f} | "
             f"{moments[-1].rel_l2:.1e} |",
@@ -160,7 +160,7 @@ def pykan(options: argparse.Namespace) -> None:
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         seconds, mse, rel_l2 = _example_7(seed, options.steps)
         _, moments = solve(resolve({"model": "kan", "problem": "solve_2d_sin", "preset": "lm", "seed": seed}))
-        sooner = first(moments, lambda moment, at=rel_l2: moment.rel_l2 <= at)  # type: ignore[misc]  # one argument
+        sooner = first(moments, "rel_l2", rel_l2)
         print(
             f"| {seed} | {seconds:.0f} | {mse:.1e} | {rel_l2:.1e} | {sooner:.2f} | {seconds / sooner:.0f} | "
             f"{moments[-1].seconds:.1f} | {moments[-1].rel_l2:.1e} |",

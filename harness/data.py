@@ -17,7 +17,7 @@ from torch import Tensor
 from harness import problems
 from harness.errors import BadInput, in_one_line
 from harness.problems import Equation, Problem
-from harness.problems.equation import Condition, Side, all_sides, on_sides
+from harness.problems.equation import Condition, Side, on_sides
 from harness.problems.probing import check_gradient, spelled
 from harness.problems.problem import Values
 from harness.problems.rows import Jet, Partials, Points, Rows
@@ -254,7 +254,7 @@ def _fixed(x: Points) -> Callable[[torch.Generator], Points]:
 
 def _shares(equation: Equation, dimension: int) -> list[tuple[Condition, tuple[Side, ...], float]]:
     """Each condition with its sides, and its part of all sides."""
-    found = [(condition, condition.sides or all_sides(dimension)) for condition in equation.conditions]
+    found = [(condition, condition.on(dimension)) for condition in equation.conditions]
     return [(condition, sides, len(sides) / sum(len(each) for _, each in found)) for condition, sides in found]
 
 

@@ -29,7 +29,7 @@ from harness.figures.drawing import (
 from harness.figures.quantities import label, named, numbers, stated
 from harness.models import Regressor
 from harness.problems import Problem
-from harness.problems.equation import Side, all_sides, on_sides
+from harness.problems.equation import Side, on_sides
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +121,7 @@ def on_each_side(problem: Problem, model: Regressor, data: Data) -> list[OnSide]
     assert problem.equation is not None
     found = []
     for index, condition in enumerate(problem.equation.conditions):
-        for side in condition.sides or all_sides(problem.dimension):
+        for side in condition.on(problem.dimension):
             x = on_sides((side,), problem.bounds, SIDE, torch.Generator().manual_seed(0)).to(data.dense.x)
             residual = condition.residual(x, model.jet(x, condition.order))
             found.append(OnSide(index, side, condition.order == 0, numbers(residual)))

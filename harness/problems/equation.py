@@ -40,6 +40,10 @@ class Condition:
     sides: tuple[Side, ...] = ()
     order: int = 0
 
+    def on(self, dimension: int) -> tuple[Side, ...]:
+        """The sides that it holds on, of a box of this dimension."""
+        return self.sides or all_sides(dimension)
+
 
 def dirichlet(value: Callable[[Points], Float[Tensor, "points 1"]], *sides: Side) -> Condition:
     """The solution has the value ``value(x)`` on these sides, or on all."""

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from harness.errors import BadInput
-from harness.problems.equation import Bounds, Equation, Side, all_sides
+from harness.problems.equation import Bounds, Equation, Side
 from harness.problems.rows import Jet
 
 STEPS, HALVINGS = 50, 20
@@ -161,9 +161,9 @@ def _placed(equation: Equation, dimension: int) -> Iterator[tuple[int, Side, Sid
     """Each condition on each of its sides, those of low order first; and the side across whose rows it takes, if it does."""
     taken: set[Side] = set()
     conditions = sorted(enumerate(equation.conditions), key=lambda each: each[1].order)
-    all_of_them = {side for each in equation.conditions for side in each.sides or all_sides(dimension)}
+    all_of_them = {side for each in equation.conditions for side in each.on(dimension)}
     for index, condition in conditions:
-        for side in condition.sides or all_sides(dimension):
+        for side in condition.on(dimension):
             across: Side = (side[0], "low" if side[1] == "high" else "high")
             if side not in taken:
                 taken.add(side)
