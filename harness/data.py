@@ -18,7 +18,7 @@ from harness import problems
 from harness.errors import BadInput, in_one_line
 from harness.problems import Equation, Problem
 from harness.problems.equation import Condition, Side, on_sides
-from harness.problems.probing import check_gradient, spelled
+from harness.problems.probing import check_gradient, check_partials, check_residual, residual_at_any_jet, spelled
 from harness.problems.problem import Values
 from harness.problems.rows import Jet, Partials, Points, Rows
 from harness.problems.table import Table, split
@@ -86,7 +86,7 @@ class Data:
         for rows, x in zip(self.declared, self.at_declared, strict=True):
             parts += f"{rows.name} {rows.order} {rows.weight} {Sample(x, x).digest}"
             if self.at_held_out:  # of an equation, whose solution does not say which one it is
-                parts += Sample(x, _at_any_jet(rows, x).unsqueeze(1)).digest
+                parts += Sample(x, residual_at_any_jet(rows, x).unsqueeze(1)).digest
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
@@ -243,8 +243,8 @@ def _of_equation(
             )
         )
     for each, x in zip(rows * 2, at_declared + at_held_out, strict=True):
-        _refuse_singular(problem, each, x)
-    _refuse_wrong_partials(problem, rows[0], data.train.x)
+        check_residual(problem, each, x)
+    check_partials(problem, rows[0], data.train.x)
     return replace(data, declared=tuple(rows), at_declared=tuple(at_declared), at_held_out=tuple(at_held_out))
 
 
@@ -293,59 +293,6 @@ def scale_of(problem: Problem) -> float:
             "its residual has no units then, so give it a scale."
         )
     return scale
-
-
-def _any_jet(rows: Rows, x: Points) -> Jet:
-    """Numbers in the place of u and its derivatives, another for each, so that u^2 and u^3, or u_x and u_y, differ."""
-    each = 1 / (1 + torch.arange(x.shape[1]).to(x)).expand(len(x), 1, -1)
-    value, slopes, curvatures = x.new_full((len(x), 1), 0.7), 0.9 * each, 0.6 * each
-    return Jet(value, slopes if rows.order > 0 else None, curvatures if rows.order > 1 else None)
-
-
-def _at_any_jet(rows: Rows, x: Points) -> Tensor:
-    return torch.as_tensor(rows.residual(x.clone(), _any_jet(rows, x)))
-
-
-def _refuse_singular(problem: Problem, rows: Rows, x: Points) -> None:
-    """A fault of the equation is told as one, before a model could be blamed for it."""
-    what = f"problem {problem.name!r} has an equation whose residual ({rows.name})"
-    try:
-        found = _at_any_jet(rows, x)
-    except (Exception, SystemExit) as error:
-        raise BadInput(f"{what} fails at {len(x)} points: {in_one_line(error)}.") from error
-    if found.shape != (len(x),):
-        raise BadInput(f"{what} has the shape {tuple(found.shape)} at {len(x)} points; expected: {(len(x),)}.")
-    bad = ~found.isfinite()
-    if bad.any():
-        first = x[int(bad.int().argmax())]
-        raise BadInput(
-            f"{what} is not a finite number at {int(bad.sum())} of its {len(x)} points, first at x = {spelled(first)}: the "
-            "equation is singular there."
-        )
-
-
-def _refuse_wrong_partials(problem: Problem, rows: Rows, x: Points) -> None:
-    """Partials that are not those of the operator would only be seen by a training that does not get on."""
-    if rows.partials is None:
-        return
-    what = f"problem {problem.name!r} has an equation whose partials"
-    jet = _any_jet(rows, x)
-    of_jet = [part.requires_grad_() for part in jet if part is not None]
-    try:
-        given = rows.partials(x.clone(), jet.detached())
-        own = [torch.zeros_like(part) if of is None else of for part, of in zip(of_jet, given, strict=False)]
-        with torch.enable_grad():
-            total = rows.residual(x.clone(), jet).sum()
-        expected = torch.autograd.grad(total, of_jet, materialize_grads=True)
-    except (Exception, SystemExit) as error:
-        raise BadInput(f"{what} fail at {len(x)} points: {in_one_line(error)}.") from error
-    for name, here, there in zip(("u", "u_i", "u_ii"), own, expected, strict=False):
-        if here.shape != there.shape:
-            raise BadInput(
-                f"{what} in {name} have the shape {tuple(here.shape)} at {len(x)} points; expected: {tuple(there.shape)}."
-            )
-        if not torch.allclose(here, there, rtol=torch.finfo(x.dtype).eps ** 0.5, atol=0):
-            raise BadInput(f"{what} in {name} are not its operator's; correct them, or leave them to autograd.")
 
 
 @cache

@@ -1,6 +1,7 @@
-"""Whether a problem's gradient is that of its target: it is held against difference quotients at points of the domain.
+"""Whether what a problem declares is true: its gradient, and the residual and the partial derivatives of its equation.
 
-Against these and not against autograd, which sees nothing of a target that is made of numpy or of ``torch.bucketize``, and
+A gradient is held against difference quotients of the target at points of the domain. Against these and not against autograd,
+which sees nothing of a target that is made of numpy or of ``torch.bucketize``, and
 gives half of a gradient, in silence, for one that is so in part.
 """
 
@@ -10,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.errors import BadInput
+from harness.errors import BadInput, in_one_line
 from harness.problems.problem import Problem
-from harness.problems.rows import Points
+from harness.problems.rows import Jet, Points, Rows, partials_by_autograd
 from harness.seeds import generator
 
 PROBES = 64
@@ -60,6 +61,58 @@ def check_gradient(problem: Problem) -> None:
         f"{spelled(x[point])} it is {slopes[point, output, axis]:.6g}{of_output}{f' in {problem.inputs[axis]}' if axis else ''}, "
         f"and difference quotients of the target give {quotients[point, output, axis]:.6g}."
     )
+
+
+def any_jet(rows: Rows, x: Points) -> Jet:
+    """Numbers in the place of u and its derivatives, another for each, so that u^2 and u^3, or u_x and u_y, differ."""
+    each = 1 / (1 + torch.arange(x.shape[1]).to(x)).expand(len(x), 1, -1)
+    value, slopes, curvatures = x.new_full((len(x), 1), 0.7), 0.9 * each, 0.6 * each
+    return Jet(value, slopes if rows.order > 0 else None, curvatures if rows.order > 1 else None)
+
+
+def residual_at_any_jet(rows: Rows, x: Points) -> Tensor:
+    """What rows give at points for :func:`any_jet`, by which one equation is told from another."""
+    return torch.as_tensor(rows.residual(x.clone(), any_jet(rows, x)))
+
+
+def check_residual(problem: Problem, rows: Rows, x: Points) -> None:
+    """Raises BadInput for rows of an equation that are not a finite number at each point, before a model could be blamed."""
+    what = f"problem {problem.name!r} has an equation whose residual ({rows.name})"
+    try:
+        found = residual_at_any_jet(rows, x)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{what} fails at {len(x)} points: {in_one_line(error)}.") from error
+    if found.shape != (len(x),):
+        raise BadInput(f"{what} has the shape {tuple(found.shape)} at {len(x)} points; expected: {(len(x),)}.")
+    bad = ~found.isfinite()
+    if bad.any():
+        first = x[int(bad.int().argmax())]
+        raise BadInput(
+            f"{what} is not a finite number at {int(bad.sum())} of its {len(x)} points, first at x = {spelled(first)}: the "
+            "equation is singular there."
+        )
+
+
+def check_partials(problem: Problem, rows: Rows, x: Points) -> None:
+    """Raises BadInput for partials that are not the operator's: a training would only not get on with them."""
+    if rows.partials is None:
+        return
+    what, jet = f"problem {problem.name!r} has an equation whose partials", any_jet(rows, x)
+    try:
+        given = rows.partials(x.clone(), jet)
+        _, expected = partials_by_autograd(rows.residual, x.clone(), jet)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{what} fail at {len(x)} points: {in_one_line(error)}.") from error
+    for name, there, own in zip(("u", "u_i", "u_ii"), expected, given, strict=False):
+        if there is None:
+            continue
+        here = torch.zeros_like(there) if own is None else own
+        if here.shape != there.shape:
+            raise BadInput(
+                f"{what} in {name} have the shape {tuple(here.shape)} at {len(x)} points; expected: {tuple(there.shape)}."
+            )
+        if not torch.allclose(here, there, rtol=torch.finfo(x.dtype).eps ** 0.5, atol=0):
+            raise BadInput(f"{what} in {name} are not its operator's; correct them, or leave them to autograd.")
 
 
 def spelled(point: Float[Tensor, " dimension"], digits: int = 12) -> str:

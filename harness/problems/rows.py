@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,6 +43,26 @@ Partials = tuple[
     Float[Tensor, "points outputs dimension"] | None,
 ]
 """Derivatives of a residual in the parts of a :class:`Jet`; None counts as zero, and stands where the jet has none."""
+
+
+def partials_by_autograd(
+    residual: Callable[[Points, Jet], Residuals], x: Points, jet: Jet
+) -> tuple[Residuals, Partials]:
+    """A residual at a jet without a graph, and its derivatives in the parts of the jet; 0 where it does not read a part."""
+    import torch
+
+    given = [part.detach().requires_grad_() for part in jet if part is not None]
+    with torch.enable_grad():
+        found = residual(x, Jet(*given))
+        if not found.requires_grad:
+            return found, _partials([torch.zeros_like(part) for part in given])
+        return found.detach(), _partials(torch.autograd.grad(found.sum(), given, materialize_grads=True))
+
+
+def _partials(found: Sequence[Tensor]) -> Partials:
+    a, *further = found
+    b, c = (*further, None, None)[:2]
+    return a, b, c
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

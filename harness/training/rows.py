@@ -20,7 +20,7 @@ from harness.models import Regressor, jets
 from harness.models.interface import Inputs, Outputs, at
 from harness.models.jets import Jacobian, Seeds
 from harness.models.regressor import CHUNK, JetsAt
-from harness.problems.rows import Jet, Rows
+from harness.problems.rows import Jet, Rows, partials_by_autograd
 
 Residuals = Float[Tensor, " rows"]
 
@@ -202,25 +202,24 @@ class Declared:
         """Of the residual in the parts of the jet: as declared, else by autograd."""
         if self.rows.partials is not None:
             return Seeds(*self.rows.partials(self.x, jet))
-        given = [part.requires_grad_() for part in jet if part is not None]
-        with torch.enable_grad():
-            total = self.rows.residual(self.x, jet).sum()
-            return Seeds(*torch.autograd.grad(total, given, materialize_grads=True))
+        return Seeds(*partials_by_autograd(self.rows.residual, self.x, jet)[1])
 
 
 def declared(model: Regressor, data: Data) -> list[Declared]:
     """The blocks that the problem declares; none for a fit."""
-    return [
-        Declared(model, rows, x, model.jets_at(x, rows.order) if len(x) <= CHUNK else None)
-        for rows, x in zip(data.declared, data.at_declared, strict=True)
-    ]
+    return _blocks(model, data.declared, data.at_declared)
 
 
 def at_held_out(model: Regressor, data: Data) -> list[Declared]:
     """The blocks of an equation at the points that choices go by; none for anything else."""
-    if not data.at_held_out:
-        return []
-    return [Declared(model, rows, x) for rows, x in zip(data.declared, data.at_held_out, strict=True)]
+    return _blocks(model, data.declared if data.at_held_out else (), data.at_held_out)
+
+
+def _blocks(model: Regressor, declared: Sequence[Rows], places: Sequence[Tensor]) -> list[Declared]:
+    return [
+        Declared(model, rows, x, model.jets_at(x, rows.order) if len(x) <= CHUNK else None)
+        for rows, x in zip(declared, places, strict=True)
+    ]
 
 
 @dataclass

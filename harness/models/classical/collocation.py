@@ -18,7 +18,7 @@ from torch import Tensor
 
 from harness.errors import BadInput
 from harness.problems.equation import Bounds, Equation, Side
-from harness.problems.rows import Jet
+from harness.problems.rows import Jet, partials_by_autograd
 
 STEPS, HALVINGS = 50, 20
 """Steps of Newton's method at most, and how often a step is halved that doesn't lower the rows."""
@@ -27,30 +27,30 @@ ANY = 0.7
 Values = Float[Tensor, " nodes"]
 
 
-class Partials(NamedTuple):
+class Coefficients(NamedTuple):
     """Derivatives of the rows in u, in each u_i and in each u_ii."""
 
     a: Values
     b: Float[Tensor, "nodes dimension"]
     c: Float[Tensor, "nodes dimension"]
 
-    def near(self, others: Partials) -> bool:
+    def near(self, others: Coefficients) -> bool:
         """Whether they are the same but for rounding."""
         return all(torch.allclose(one, other, rtol=1e-12, atol=0) for one, other in zip(self, others, strict=True))
 
 
-class Rows(NamedTuple):
+class Linearised(NamedTuple):
     """The rows at some values, and their derivatives."""
 
     residual: Values
-    partials: Partials
+    coefficients: Coefficients
 
 
 class State(NamedTuple):
     """Values at the nodes, and the rows there."""
 
     values: Values
-    rows: Rows
+    rows: Linearised
 
     def norm(self) -> float:
         """Of the rows."""
@@ -79,7 +79,7 @@ class Grid(abc.ABC):
         """
 
     @abc.abstractmethod
-    def solve(self, partials: Partials, at: Int[Tensor, " nodes"], right: Values) -> Values:
+    def solve(self, coefficients: Coefficients, at: Int[Tensor, " nodes"], right: Values) -> Values:
         """V with ``a v + b . (v_1, ..) + c . (v_11, ..) = right``, where row i has derivatives at the node ``at[i]``.
 
         Not finite where the system is singular.
@@ -111,16 +111,16 @@ class Grid(abc.ABC):
         return Jet(every[..., 0].clone(), every, every.clone())
 
     def entries(
-        self, partials: Partials, at: Int[Tensor, " nodes"]
+        self, coefficients: Coefficients, at: Int[Tensor, " nodes"]
     ) -> tuple[Int[Tensor, "nodes entries"], Float[Tensor, "nodes entries"]]:
         """The matrix of :meth:`solve`: in each row columns and what stands there; of one column the sum counts."""
         which, first, second = self.stencil
-        columns, found = [at.unsqueeze(1)], [partials.a.unsqueeze(1)]
+        columns, found = [at.unsqueeze(1)], [coefficients.a.unsqueeze(1)]
         for axis in range(self.dimension):
             stride, units = self.size ** (self.dimension - 1 - axis), self.units(axis)
             place = at // stride % self.size
             columns.append(at.unsqueeze(1) + (which[place] - place.unsqueeze(1)) * stride)
-            of_axis = [part[:, axis : axis + 1] for part in (partials.b, partials.c)]
+            of_axis = [part[:, axis : axis + 1] for part in (coefficients.b, coefficients.c)]
             found.append(of_axis[0] * units * first[place] + of_axis[1] * units**2 * second[place])
         return torch.cat(columns, dim=1), torch.cat(found, dim=1)
 
@@ -192,34 +192,25 @@ def at_some(jet: Jet, nodes: Int[Tensor, " _nodes"], order: int) -> Jet:
     return Jet(jet.value[nodes], slopes, curvatures)
 
 
-def look(equation: Equation, grid: Grid, rows_of: list[Part], jet: Jet) -> Rows:
+def look(equation: Equation, grid: Grid, rows_of: list[Part], jet: Jet) -> Linearised:
     """The rows where this is the jet at the nodes."""
     nodes, dimension = len(grid.points), grid.dimension
     residual, a = torch.zeros(2, nodes, dtype=torch.float64)
     b, c = torch.zeros(2, nodes, dimension, dtype=torch.float64)
-    partials = Partials(a, b, c)
+    coefficients = Coefficients(a, b, c)
     for condition, rows, at in rows_of:
         x = grid.points[at]
         order = equation.order if condition is None else equation.conditions[condition].order
         there = at_some(jet, at, order)
         if condition is None and equation.partials is not None:
-            residual[rows] = equation.residual(x, there)
-            found = [*equation.partials(x, there)]
+            residual[rows], found = equation.residual(x, there), equation.partials(x, there)
         else:
             function = equation.residual if condition is None else equation.conditions[condition].residual
-            for part in (each for each in there if each is not None):
-                part.requires_grad_()
-            with torch.enable_grad():
-                answer = function(x, there)
-                given = [part for part in there if part is not None]
-                found = (
-                    [*torch.autograd.grad(answer.sum(), given, materialize_grads=True)] if answer.requires_grad else []
-                )
-            residual[rows] = answer.detach()
-        for mine, theirs in zip(partials, found, strict=False):
+            residual[rows], found = partials_by_autograd(function, x, there)
+        for mine, theirs in zip(coefficients, found, strict=True):
             if theirs is not None:
                 mine[rows] = theirs[:, 0]
-    return Rows(residual, partials)
+    return Linearised(residual, coefficients)
 
 
 @torch.no_grad()
@@ -232,7 +223,7 @@ def newton(equation: Equation, grid: Grid, coarser: Callable[[], Values]) -> tup
     """
     system = System(equation, grid)
     zero = system.at(torch.zeros_like(grid.points[:, 0]))
-    if zero.rows.partials.near(look(equation, grid, system.parts, grid.constant_jet(ANY)).partials):
+    if zero.rows.coefficients.near(look(equation, grid, system.parts, grid.constant_jet(ANY)).coefficients):
         return system.step(zero), 1
     found, starts = [], [coarser(), zero.values]
     for start in starts if starts[0].any() else starts[1:]:
@@ -262,7 +253,7 @@ class System:
     def step(self, here: State) -> Values:
         """To where the rows would be 0 if they were linear."""
         self.solved += 1
-        return self.grid.solve(here.rows.partials, self._at, -here.rows.residual)
+        return self.grid.solve(here.rows.coefficients, self._at, -here.rows.residual)
 
     def descend(self, here: State) -> tuple[State, bool]:
         """Steps until one is too small to matter, and whether that came; a step that does not lower the rows is halved."""

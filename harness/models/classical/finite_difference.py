@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from harness.models.classical.collocation import Grid, Partials, Values, newton
+from harness.models.classical.collocation import Coefficients, Grid, Values, newton
 from harness.models.classical.product import Product, Weights
 from harness.models.interface import Inputs
 from harness.problems.equation import Bounds, Equation
@@ -124,9 +124,9 @@ class EvenGrid(Grid):
         first[-1], second[-1] = -first[0].flip(0), second[0].flip(0)
         return start.unsqueeze(1) + torch.arange(4), first, second
 
-    def solve(self, partials: Partials, at: Int[Tensor, " nodes"], right: Values) -> Values:
+    def solve(self, coefficients: Coefficients, at: Int[Tensor, " nodes"], right: Values) -> Values:
         """By elimination, of what is not 0 alone."""
-        columns, entries = (part.numpy() for part in self.entries(partials, at))
+        columns, entries = (part.numpy() for part in self.entries(coefficients, at))
         kept = entries != 0
         rows = np.broadcast_to(np.arange(len(right))[:, None], kept.shape)
         matrix = coo_array((entries[kept], (rows[kept], columns[kept])), shape=(len(right),) * 2).tocsc()

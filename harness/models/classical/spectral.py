@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.models.classical.collocation import ANY, Grid, Partials, Values, at_some, look, newton, parts
+from harness.models.classical.collocation import ANY, Coefficients, Grid, Values, at_some, look, newton, parts
 from harness.models.classical.product import Product, Weights
 from harness.models.interface import Inputs
 from harness.problems.equation import Bounds, Equation
@@ -130,9 +130,9 @@ class LobattoGrid(Grid):
         matrix = self.first if order == 1 else self.second
         return self.units(axis) ** order * along(matrix, values.view(self.shape), axis).flatten()
 
-    def solve(self, partials: Partials, at: Int[Tensor, " nodes"], right: Values) -> Values:
+    def solve(self, coefficients: Coefficients, at: Int[Tensor, " nodes"], right: Values) -> Values:
         """By elimination, with all numbers of the matrix."""
-        columns, entries = self.entries(partials, at)
+        columns, entries = self.entries(coefficients, at)
         matrix = right.new_zeros(len(right), len(right)).scatter_add_(1, columns, entries)
         factors, pivots, _ = torch.linalg.lu_factor_ex(matrix)
         solution: Tensor = torch.linalg.lu_solve(factors, pivots, right.unsqueeze(1))
@@ -168,9 +168,9 @@ def constant(equation: Equation, grid: Grid) -> Constant | None:
     if any((part.rows != part.at).any() for part in rows_of):
         return None
     of_zeros, of_others = (look(equation, grid, rows_of, grid.constant_jet(value)) for value in (0.0, ANY))
-    inside, linear = rows_of[0].rows, of_zeros.partials.near(of_others.partials)
-    columns = torch.cat([part.view(len(grid.points), -1)[inside] for part in of_zeros.partials], dim=1)
-    on_sides = of_zeros.partials.a.clone().index_fill_(0, inside, 1.0)
+    inside, linear = rows_of[0].rows, of_zeros.coefficients.near(of_others.coefficients)
+    columns = torch.cat([part.view(len(grid.points), -1)[inside] for part in of_zeros.coefficients], dim=1)
+    on_sides = of_zeros.coefficients.a.clone().index_fill_(0, inside, 1.0)
     if not linear or not torch.allclose(columns, columns[0], rtol=1e-12, atol=0) or (on_sides == 0).any():
         return None
     a, b, c = columns[0].split([1, grid.dimension, grid.dimension])
