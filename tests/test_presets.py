@@ -171,6 +171,10 @@ def test_a_preset_for_equations_is_refused_for_a_fit() -> None:
     assert resolve({"preset": "paper", "problem": EQUATION, "model": "kan"}).n_train == 10_000
 
 
+def test_the_default_problem_is_a_fit_so_that_nothing_is_loaded_to_find_out() -> None:
+    assert PROBLEMS.get(resolve({}).problem).equation is None
+
+
 def test_values_for_equations_leave_those_for_fits_and_their_digest_alone() -> None:
     assert load("lm")["models"] != load("lm", of_equation=True)["models"]
     assert load("seed") == load("seed", of_equation=True)

@@ -38,12 +38,14 @@ KNOWS_TARGET = f"{DAGGER} shape chosen with knowledge of the target; lm_plain st
 
 def names() -> list[str]:
     """The presets that come with the project."""
-    return sorted({*_files(files(__package__)), *_files(files(__package__) / "equations")})
+    return sorted({*_files(), *_files("equations")})
 
 
-def _files(folder: Traversable) -> dict[str, Traversable]:
-    """The presets in a folder."""
-    return {entry.name.removesuffix(".yaml"): entry for entry in folder.iterdir() if entry.name.endswith(".yaml")}
+@cache
+def _files(folder: str = "") -> Mapping[str, Traversable]:
+    """The presets for fits, or those in a folder beside them, by name."""
+    entries = files(__package__).joinpath(folder).iterdir()
+    return {entry.name.removesuffix(".yaml"): entry for entry in entries if entry.name.endswith(".yaml")}
 
 
 @cache
@@ -61,7 +63,7 @@ def load(preset: str, of_equation: bool = False) -> Mapping[str, Any]:
 
 def summary(preset: str) -> str:
     """What a preset is, in a sentence. Raises BadInput when there is none of that name."""
-    return str(load(preset, of_equation=preset not in _files(files(__package__)))["summary"])
+    return str(load(preset, of_equation=preset not in _files())["summary"])
 
 
 def digest(preset: str, of_equation: bool = False) -> str:
@@ -72,7 +74,7 @@ def digest(preset: str, of_equation: bool = False) -> str:
 
 def digests(preset: str) -> set[str]:
     """What the digest of a run of this preset may be: that for fits, and that for equations."""
-    of_fits = {digest(preset)} if preset in _files(files(__package__)) else set()
+    of_fits = {digest(preset)} if preset in _files() else set()
     return of_fits | {digest(preset, of_equation=True)}
 
 
@@ -83,13 +85,11 @@ def text_of(preset: str, of_equation: bool = False) -> str:
     if preset not in names():
         raise BadInput(f"preset = {quoted(preset)} is not known; {nearest(preset, names())}")
     check_name("preset", preset)
-    of_fits = _files(files(__package__))
-    of_equations = _files(files(__package__) / "equations")
-    if not of_equation and preset not in of_fits:
+    if not of_equation and preset not in _files():
         raise BadInput(
-            f"preset = {quoted(preset)} is about equations, and the problem is none; allowed: {', '.join(sorted(of_fits))}."
+            f"preset = {quoted(preset)} is about equations, and the problem is none; allowed: {', '.join(sorted(_files()))}."
         )
-    return ({**of_fits, **of_equations} if of_equation else of_fits)[preset].read_text()
+    return {**_files(), **(_files("equations") if of_equation else {})}[preset].read_text()
 
 
 def is_equation(problem: str) -> bool:

@@ -69,13 +69,9 @@ class Overall:
     @property
     def floor(self) -> str:
         """Below what an error, or the difference of two, is none."""
-        return (
-            "1e-8"
-            if "equations" not in self.groups
-            else "1e-8, of equations 1e-12,"
-            if len(self.groups) > 1
-            else "1e-12"
-        )
+        if "equations" not in self.groups:
+            return "1e-8"
+        return "1e-8, of equations 1e-12," if len(self.groups) > 1 else "1e-12"
 
     @property
     def noted(self) -> str:
