@@ -19,7 +19,7 @@ def configuration() -> str:
     lines = [
         "# Configuration",
         "",
-        "Written by `python docs/write.py configuration` from `harness/config.py`. Every field is `--name value` for",
+        "Written by `python docs/write.py configuration` from `harness/config/`. Every field is `--name value` for",
         "`harness run` and `-P name=value` for `mlflow run`. Values come from the defaults here, then from the preset, then",
         "from you; `none` stands for no value. A field that the model or the optimizer does not have is refused.",
         "",

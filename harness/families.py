@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, Literal, get_args
 
 from harness.config import (
     FiniteDifferenceConfig,
@@ -20,10 +20,17 @@ from harness.config import (
     SirenConfig,
     SpectralConfig,
 )
+from harness.errors import BadInput, quoted
 from harness.registry import Registry, check_name
 
 Place = str | Callable[..., Any]
 """A function, or the ``module:name`` of one."""
+Kind = Literal["perceptron", "implicit", "kan", "classical", "other"]
+"""What a family is one of: layers with an activation between them; such a network whose activations are waves or bumps, for
+fields in space and time (an implicit representation); edges with a function each; a method that solves for its unknowns and
+trains nothing. Tables and charts of many families are grouped by it.
+"""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,8 @@ class Family:
     this family has, by the name of their file: ``figure(network, inputs, title)`` draws the trained network, and
     ``inputs`` are the training points as it sees them; one with the parameter ``problem`` gets that too. ``after`` are the steps
     that follow a completed training, in their order (:mod:`harness.after`). ``check(config, problem)`` raises BadInput for a
-    problem that the family can't take on; ``equations_only`` says that it can't take on a fit.
+    problem that the family can't take on; ``equations_only`` says that it can't take on a fit. ``kind`` says what it is one of:
+    a ``classical`` one counts as no network where a report asks whether a network is needed.
     """
 
     name: str
@@ -49,9 +57,12 @@ class Family:
     after: tuple[Place, ...] = ()
     check: Place | None = None
     equations_only: bool = False
+    kind: Kind = "other"
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
+        if self.kind not in KINDS:
+            raise BadInput(f"kind = {quoted(self.kind)} of model {self.name!r} should be one of {', '.join(KINDS)}.")
         for name in self.figures:
             check_name("figure", name)
 
@@ -81,17 +92,28 @@ def figures_of(model: str) -> list[str]:
     return list(FAMILIES.get(model).figures) if model in FAMILIES.names() else []
 
 
-register(Family("mlp", MLPConfig, "harness.models.mlp:mlp", "Fully connected network (tanh, relu or silu)."))
+register(
+    Family(
+        "mlp", MLPConfig, "harness.models.mlp:mlp", "Fully connected network (tanh, relu or silu).", kind="perceptron"
+    )
+)
 register(
     Family(
         "mlp_fourier",
         FourierMLPConfig,
         "harness.models.fourier:fourier_mlp",
         "MLP on random Fourier features (Tancik et al. 2020).",
+        kind="perceptron",
     )
 )
 register(
-    Family("siren", SirenConfig, "harness.models.siren:siren", "Network with sine activations (Sitzmann et al. 2020).")
+    Family(
+        "siren",
+        SirenConfig,
+        "harness.models.siren:siren",
+        "Network with sine activations (Sitzmann et al. 2020).",
+        kind="implicit",
+    )
 )
 register(
     Family(
@@ -101,6 +123,7 @@ register(
         "Kolmogorov-Arnold network (Liu et al. 2024).",
         "harness.training.plans:grid_stages",
         figures={"kan.png": "harness.figures:kan_figure"},
+        kind="kan",
     )
 )
 register(
@@ -111,6 +134,7 @@ register(
         "KAN: sparsify, prune, retrain (Liu et al. 2024).",
         "harness.training.plans:sparsify_prune_retrain",
         figures={"kan.png": "harness.figures:kan_figure"},
+        kind="kan",
         after=("harness.after.twin:compare_with_twin", "harness.after.formula:look_for_formula"),
     )
 )
@@ -123,6 +147,7 @@ register(
         "harness.training.plans:coarse_to_fine",
         check="harness.models.classical.sizes:check",
         equations_only=True,
+        kind="classical",
     )
 )
 register(
@@ -134,5 +159,6 @@ register(
         "harness.training.plans:coarse_to_fine",
         check="harness.models.classical.sizes:check",
         equations_only=True,
+        kind="classical",
     )
 )

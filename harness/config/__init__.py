@@ -1,0 +1,28 @@
+"""The configuration of a run: one validated record whose every field says what it means.
+
+A model family has its own class here, :class:`RunConfig` plus the fields that only it has, so that a field that does
+not belong to the chosen model is an unknown field. Values come from a preset, then from the user
+(:mod:`harness.presets`). Field names are the ones that the command line, the params of a run (``cfg/<field>``) and the
+documentation use.
+"""
+
+from harness.config.classical import FiniteDifferenceConfig, SolverConfig, SpectralConfig
+from harness.config.kans import KANConfig, PrunedKANConfig
+from harness.config.perceptrons import FourierMLPConfig, MLPConfig, SirenConfig
+from harness.config.run import RunConfig, fields_of, had_by
+from harness.fields import field
+
+__all__ = [
+    "FiniteDifferenceConfig",
+    "FourierMLPConfig",
+    "KANConfig",
+    "MLPConfig",
+    "PrunedKANConfig",
+    "RunConfig",
+    "SirenConfig",
+    "SolverConfig",
+    "SpectralConfig",
+    "field",
+    "fields_of",
+    "had_by",
+]
