@@ -123,9 +123,12 @@ class SplinePerceptron(Perceptron):
 
     def jets_at(self, x: Float[Tensor, "points inputs"], order: int) -> Sweep:
         """The jets at points that stay the same."""
-        layers: list[Layer] = [
-            Dense(each, None) if isinstance(each, nn.Linear) else _Activations(each) for each in self
-        ]
+        layers: list[Layer] = []
+        for each in self:
+            if isinstance(each, nn.Linear):
+                layers.append(Dense(each, None))
+            elif isinstance(each, Splines):
+                layers.append(_Activations(each))
         return Sweep(self, layers, Kept(list, lambda: Channels.of_inputs(x, order)), order)
 
 

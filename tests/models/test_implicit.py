@@ -81,14 +81,8 @@ def test_it_has_depth_hidden_layers_a_linear_output_and_as_many_parameters_as_it
 
 
 def test_activations_have_the_fields_of_the_configuration() -> None:
-    wavelet, sine, bump = (
-        build(model, **fields)[1]
-        for model, fields in (
-            ("wire", {"omega0": 3.0, "s0": 2.0}),
-            ("finer", {"omega0": 5.0}),
-            ("gauss", {"a": 0.25}),
-        )
-    )
+    wavelet = build("wire", omega0=3.0, s0=2.0)[1]
+    sine, bump = build("finer", omega0=5.0)[1], build("gauss", a=0.25)[1]
     assert isinstance(wavelet, Gabor)
     assert (wavelet.omega0, wavelet.s0) == (3.0, 2.0)
     assert isinstance(sine, Finer)
