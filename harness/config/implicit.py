@@ -8,9 +8,9 @@ from harness.fields import field
 
 
 class ImplicitConfig(RunConfig):
-    """What these networks share: their shape."""
+    """What these networks share: their shape. Defaults are those of presets lm and tuned, where they were chosen."""
 
-    width: int = field(32, "Units of a hidden layer.", unit="units", ge=1, le=100_000)
+    width: int = field(24, "Units of a hidden layer.", unit="units", ge=1, le=100_000)
     depth: int = field(2, "Hidden layers.", unit="layers", ge=1, le=100)
 
     def parameters(self, dimension: int, outputs: int = 1) -> int:
@@ -26,22 +26,24 @@ class WireConfig(ImplicitConfig):
     """Network of Gabor wavelets (:mod:`harness.models.wire`)."""
 
     omega0: float = field(
-        4.0, "Frequency omega_0 of the wavelet.", source="Saragadam et al. 2023, section 3.2, for images: 20", gt=0
+        4.0, "Frequency omega_0 of the wavelet.", source="preset lm; the code of Saragadam et al. 2023: 30", gt=0
     )
     s0: float = field(
-        1.0, "Reciprocal width s_0 of its envelope.", source="Saragadam et al. 2023, section 3.2, for images: 10", gt=0
+        0.5, "Reciprocal width s_0 of its envelope.", source="preset lm; the code of Saragadam et al. 2023: 10", gt=0
     )
 
 
 class FinerConfig(ImplicitConfig):
     """Network of sines whose frequency grows with their argument (:mod:`harness.models.finer`)."""
 
-    omega0: float = field(4.0, "Frequency factor omega_0 of every layer.", source="Liu et al. 2024, eq. 5: 30", gt=0)
+    omega0: float = field(
+        10.0, "Frequency factor omega_0 of every layer.", source="preset lm; the code of Liu et al. 2024: 30", gt=0
+    )
     bias_range: float = field(
         1.0,
         "Biases of the first layer are uniform in (-bias_range, bias_range) at the start: the larger, the higher the "
         "frequencies.",
-        source="Liu et al. 2024, section 3.2: k",
+        source="preset lm; k of Liu et al. 2024",
         gt=0,
     )
 
@@ -53,4 +55,4 @@ class FinerConfig(ImplicitConfig):
 class GaussConfig(ImplicitConfig):
     """Network of Gaussian bumps (:mod:`harness.models.gauss`)."""
 
-    a: float = field(0.5, "Standard deviation of the bump.", source="Ramasinghe and Lucey 2022, table 1", gt=0)
+    a: float = field(0.35, "Standard deviation of the bump.", source="preset lm; a of Ramasinghe and Lucey 2022", gt=0)

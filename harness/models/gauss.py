@@ -18,7 +18,7 @@ from harness.models.perceptron import Perceptron
 
 
 class Gaussian(nn.Module):
-    """exp(-x^2 / (2 a^2)) (table 1)."""
+    """exp(-x^2 / (2 a^2)), the paper's Gaussian."""
 
     def __init__(self, a: float) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Gaussian(nn.Module):
 def gauss(config: GaussConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> Perceptron:
     """``depth`` layers of ``width`` bumps and a linear output.
 
-    They start as torch starts linear layers: the paper finds that these activations take any random start.
+    They start as torch starts linear layers: the paper names no scheme, and finds bumps robust against random starts.
     """
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise([dimension, *[config.width] * config.depth, outputs]):
