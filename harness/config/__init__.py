@@ -7,21 +7,26 @@ documentation use.
 """
 
 from harness.config.classical import FiniteDifferenceConfig, SolverConfig, SpectralConfig
+from harness.config.implicit import FinerConfig, GaussConfig, WireConfig
 from harness.config.kans import KANConfig, PrunedKANConfig
-from harness.config.perceptrons import FourierMLPConfig, MLPConfig, SirenConfig
+from harness.config.perceptrons import FourierMLPConfig, MLPBSplineConfig, MLPConfig, SirenConfig
 from harness.config.run import RunConfig, fields_of, had_by
 from harness.fields import field
 
 __all__ = [
+    "FinerConfig",
     "FiniteDifferenceConfig",
     "FourierMLPConfig",
+    "GaussConfig",
     "KANConfig",
+    "MLPBSplineConfig",
     "MLPConfig",
     "PrunedKANConfig",
     "RunConfig",
     "SirenConfig",
     "SolverConfig",
     "SpectralConfig",
+    "WireConfig",
     "field",
     "fields_of",
     "had_by",
