@@ -313,7 +313,7 @@ WRITTEN = [
     door("benchmark --model siren", "model = 'siren'", "decided by the suite"),
     door("benchmark --problem poisson_1d_sin", "problem = ", "decided by the suite"),
     door("benchmark --seed 3", "seed = '3'", "decided by the suite"),
-    door("benchmark --omega0 3", "omega0 = '3'", "field of siren only"),
+    door("benchmark --omega0 3", "omega0 = '3'", "field of siren, wire, finer only"),
     door("benchmark --worker 3", "worker = '3'", "did you mean 'workers'"),
     door("benchmark --epochs none", "epochs = 'none'"),
     door("benchmark --optimizer lm --clip 1", "clip = '1'", "optimizer=adam"),

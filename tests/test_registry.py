@@ -212,7 +212,7 @@ def test_a_model_that_can_not_be_loaded_stops_only_who_asks_for_it(installed: Pa
     assert {each.model for each in suites.configurations(smoke, [0], ["tuned"], {})} == {*fitting()} - {"broken"}
     with pytest.raises(BadInput, match="omega0 = '3' is not a field of model 'mlp'; it belongs to siren"):
         resolve({"model": "mlp", "omega0": "3"})
-    with pytest.raises(BadInput, match="omega0 = '3' is a field of siren only"):
+    with pytest.raises(BadInput, match="omega0 = '3' is a field of siren, wire, finer only"):
         benchmark_of({"suite": "smoke", "omega0": "3"})
     with pytest.raises(BadInput, match="model 'broken' can't be loaded from its plug-in 'their_package:nothing'"):
         benchmark_of({"suite": "smoke", "models": "broken"})

@@ -51,7 +51,7 @@ def test_memory_is_given_as_people_write_it(spelled: str, bytes_: int | None) ->
         ),
         ({"models": "sirne"}, r"model = 'sirne' is not known; did you mean 'siren'\?"),
         ({"seed": "3"}, r"seed = '3' is decided by the suite"),
-        ({"omega0": "3"}, r"omega0 = '3' is a field of siren only; set it in a suite file"),
+        ({"omega0": "3"}, r"omega0 = '3' is a field of siren, wire, finer only; set it in a suite file"),
         ({"worker": "3"}, r"worker = '3' is not a field of a benchmark; did you mean 'workers'\?"),
     ],
 )
