@@ -6,22 +6,46 @@ not belong to the chosen model is an unknown field. Values come from a preset, t
 documentation use.
 """
 
-from harness.config.classical import FiniteDifferenceConfig, SolverConfig, SpectralConfig
+from harness.config.classical import (
+    ChebyshevConfig,
+    FiniteDifferenceConfig,
+    FitConfig,
+    GPConfig,
+    KernelRidgeConfig,
+    LadderConfig,
+    LinearConfig,
+    RandomFeaturesConfig,
+    RBFConfig,
+    Size,
+    SolverConfig,
+    SpectralConfig,
+    SplineConfig,
+)
 from harness.config.kans import KANConfig, PrunedKANConfig
 from harness.config.perceptrons import FourierMLPConfig, MLPConfig, SirenConfig
 from harness.config.run import RunConfig, fields_of, had_by
 from harness.fields import field
 
 __all__ = [
+    "ChebyshevConfig",
     "FiniteDifferenceConfig",
+    "FitConfig",
     "FourierMLPConfig",
+    "GPConfig",
     "KANConfig",
+    "KernelRidgeConfig",
+    "LadderConfig",
+    "LinearConfig",
     "MLPConfig",
     "PrunedKANConfig",
+    "RBFConfig",
+    "RandomFeaturesConfig",
     "RunConfig",
     "SirenConfig",
+    "Size",
     "SolverConfig",
     "SpectralConfig",
+    "SplineConfig",
     "field",
     "fields_of",
     "had_by",

@@ -50,11 +50,15 @@ class Variant(BaseModel):
     def chosen(self, models: Sequence[str], equations: bool) -> list[str]:
         """Its model families, of ``models`` only if there are any, for problems that are equations, or for those that are not.
 
-        All means those that can be loaded. A family that solves equations is not meant by it where there is none, nor by a
-        group that has fields of its own, which are those of networks.
+        All means those that can be loaded and can take on such problems. A classical family is not meant by a group that has
+        fields of its own, which are those of networks.
         """
-        meant = equations and not (self.fields or self.sweep or self.parameters)
-        every = [name for name, each in FAMILIES.usable().items() if meant or not each.equations_only or name in models]
+        own = bool(self.fields or self.sweep or self.parameters)
+        every = [
+            name
+            for name, each in FAMILIES.usable().items()
+            if name in models or (each.can_take(equations) and not (own and each.kind == "classical"))
+        ]
         return [model for model in self.models or every if not models or model in models]
 
     def cells(self, models: Sequence[str], equations: bool) -> int:
