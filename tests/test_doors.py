@@ -184,8 +184,8 @@ WRITTEN = [
     Door(("report", "--tag", "\x1b[31m"), ("tag = ", "\\x1b[31m")),
     # Names.
     door("run --model sirne", "model = 'sirne'", "did you mean 'siren'"),
-    door("run --model transformer", "model = 'transformer'", "allowed: finite_difference, kan,"),
-    Door(("run", "--model", ""), ("model = ''", "allowed: finite_difference, kan,")),
+    door("run --model transformer", "model = 'transformer'", "allowed: chebyshev, finite_difference, gp, kan,"),
+    Door(("run", "--model", ""), ("model = ''", "allowed: chebyshev, finite_difference, gp, kan,")),
     door("run --model SIREN", "model = 'SIREN'", "siren"),
     door("run --problem poisson_2d_sni", "problem = 'poisson_2d_sni'", "did you mean"),
     door("run --problem section1_2", "problem = 'section1_2'"),

@@ -11,7 +11,7 @@ import pytest
 from harness import problems, suites
 from harness.config import RunConfig
 from harness.errors import BadInput
-from harness.families import fitting
+from harness.families import FAMILIES, fitting
 from tests.support import ROOT
 
 
@@ -163,7 +163,9 @@ def test_solvers_stand_beside_networks_on_equations_as_they_are(tmp_path: Path) 
         assert problem == "solve_1d_sin"
         assert values["n_train"] == 50
         assert "optimizer" not in values
-    assert len(found) == 2 * 2 * len(fitting()) + 2
+    networks = {name for name in FAMILIES.names() if FAMILIES.get(name).kind != "classical"}
+    for problem, of_all in (("sin_freq1", set(fitting())), ("solve_1d_sin", networks | solvers | {"random_features"})):
+        assert Counter(each[0] for each in found if each[1] == problem) == Counter([*of_all, *networks])
     path.write_text(f"{head}variants:\n  - models: [spectral]\n    fields: {{lr: 0.5}}\n")
     with pytest.raises(BadInput, match=r"lr = 0\.5 is not a field of model 'spectral'"):
         cells(str(path))

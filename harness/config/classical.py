@@ -155,7 +155,7 @@ class FitConfig(LadderConfig):
     )
     patience: Annotated[int | None, OrNone] = field(
         8,
-        "Once a size shows the target, and so many after it have not lowered the validation error, no further one is tried. None: all.",
+        "Once a size shows the target, and so many after it have not lowered the validation error, no more are tried. None: all.",
         unit="epochs",
         ge=1,
     )
@@ -175,7 +175,7 @@ class FitConfig(LadderConfig):
         """All that could be tried for so many inputs, from the smallest on."""
 
     share: ClassVar[float] = 2 / 3
-    """Of unknowns for each training point, where no sizes are named: with more of them what is between the points is left open."""
+    """Unknowns for each training point at most, where no sizes are named: more leave open what is between the points."""
 
     def most_unknowns(self) -> float:
         """Those whose fit ends in time at 4e9 operations a second: QR of a matrix with a row for each point."""
@@ -245,7 +245,7 @@ class ChebyshevConfig(FitConfig):
 
     degrees: Annotated[Degrees | None, OrNone] = field(
         None,
-        "Degrees, one after the other. None: from 0 up to 128, as far as they have no more unknowns than points and end in time.",
+        "Degrees, one after the other. None: from 0 up to 128, as far as there are points enough and they end in time.",
         source="Trefethen 2019",
     )
     truncation: Literal["both", "tensor", "total"] = field(
@@ -297,8 +297,8 @@ class SplineConfig(FitConfig):
     k: int = field(3, "Degree of the splines.", source="de Boor 1978", ge=1, le=9)
     grids: Annotated[Grids | None, OrNone] = field(
         None,
-        "Intervals of an axis, one grid after the other. None: from 1 up to 384, as far as they have no more unknowns than points "
-        "and end in time.",
+        "Intervals of an axis, one grid after the other. None: from 1 up to 384, as far as there are points enough and they end "
+        "in time.",
         unit="intervals",
     )
 
@@ -320,7 +320,7 @@ class KernelConfig(FitConfig):
 
     patience: Annotated[int | None, OrNone] = field(
         None,
-        "Once a size shows the target, and so many after it have not lowered the validation error, no further one is tried. None: all.",
+        "Once a size shows the target, and so many after it have not lowered the validation error, no more are tried. None: all.",
         unit="epochs",
         ge=1,
     )
@@ -427,14 +427,14 @@ class RandomFeaturesConfig(FitConfig):
 
     patience: Annotated[int | None, OrNone] = field(
         None,
-        "Once a size shows the target, and so many after it have not lowered the validation error, no further one is tried. None: all.",
+        "Once a size shows the target, and so many after it have not lowered the validation error, no more are tried. None: all.",
         unit="epochs",
         ge=1,
     )
     features: Annotated[Grids | None, OrNone] = field(
         None,
-        "Numbers of features, one after the other. None: 12, 25, 50, 100, 200, 400, 800, as far as they are fewer than the points "
-        "and end in time.",
+        "Numbers of features, one after the other. None: 12, 25, 50, 100, 200, 400, 800, as far as there are points enough and "
+        "they end in time.",
         unit="features",
     )
     activation: Literal["sine", "tanh"] = field("sine", "The function of a feature.", source="Rahimi and Recht 2007")

@@ -58,7 +58,10 @@ def each_family(rule: Rule, larger_is_worse: bool = True, absent_too: bool = Fal
             by_model[cell.model].append(cell)
         judge = median_seed(rule, larger_is_worse)
         found = {_named(some): judge(some, artifacts) for some in by_model.values()}
-        wanted = filter(is_network, FAMILIES.names()) if absent_too else ()
+        usable = FAMILIES.usable()
+        wanted = (
+            [name for name in usable if is_network(name) and usable[name].kind != "classical"] if absent_too else []
+        )
         absent = [name for name in wanted if name not in by_model]
         verdicts = [each.verdict for each in found.values()] + [Verdict.NO_DATA] * len(absent)
         figures = [each.figure for each in found.values() if each.figure is not None]

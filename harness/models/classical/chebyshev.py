@@ -7,17 +7,13 @@ stable in 1D (Migliorati et al. 2014, Foundations of Computational Mathematics 1
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
+from harness.config import FitConfig, Size
 from harness.models.classical.product import Weights
 from harness.models.classical.truncated import Truncated, of_degree
 from harness.models.interface import Inputs
-
-if TYPE_CHECKING:
-    from harness.config import FitConfig, Size
 
 
 class Polynomial(Truncated):
@@ -42,7 +38,7 @@ class Polynomial(Truncated):
 
 
 def polynomials(x: Inputs, size: int, order: int) -> list[Weights]:
-    """T_0 to T_(size - 1) and their derivatives, by ``T_(m+j) = 2 T_m T_j - T_(m-j)``, which doubles their number in each step."""
+    """T_0 to T_(size - 1) and derivatives, by ``T_(m+j) = 2 T_m T_j - T_(m-j)``, which doubles their number in each step."""
     one, zero = torch.ones_like(x), torch.zeros_like(x)
     known: list[Tensor] = [
         torch.stack([start, then]) for start, then in ((one, x), (zero, one), (zero, zero))[: order + 1]

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from harness.config import FitConfig, Size
 from harness.models.classical.least_squares import Part, least_squares
 from harness.models.interface import Inputs, Outputs
 from harness.models.jets import Jacobian, Seeds
 from harness.problems.rows import Jet
 
-if TYPE_CHECKING:
-    from harness.config import FitConfig, Size
-
 MOST = 2**23
 """Numbers that an evaluation holds at once (64 MiB); of more points it takes as many at a time as that allows."""
-Ladder = Generator["Size", float, None]
+Ladder = Generator[Size, float, None]
 """Sizes to try; each is answered by its validation error."""
 
 
@@ -49,7 +47,7 @@ class Expansion(nn.Module, abc.ABC):
 
     def sizes(self, config: FitConfig, planned: tuple[Size, ...]) -> Ladder:
         """Which of the planned sizes are tried, and in which order: all of them, one after the other."""
-        for size in planned:
+        for size in planned:  # noqa: UP028  # a tuple takes no answers
             yield size
 
     def set(self, coefficients: Float[Tensor, "functions outputs"]) -> None:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.optimize import minimize
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
+from harness.config import FitConfig, Size
 from harness.models.classical.kernels import Gaussians
 from harness.models.interface import Inputs, Outputs
-
-if TYPE_CHECKING:
-    from harness.config import FitConfig, Size
 
 NOISE = (1e-13, 1e1)
 """Bounds of the variance of the noise, in units of the target's."""
@@ -55,7 +54,9 @@ class Process(Gaussians):
         self.set((amplitude * torch.from_numpy(found.alpha_).view(len(points), -1)).to(x))
 
 
-def _fitted(kernel: Any, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], steps: int) -> Any:
+def _fitted(
+    kernel: Any, x: Float[np.ndarray, "points dimension"], y: Float[np.ndarray, "points outputs"], steps: int
+) -> Any:
     """With ten times the noise for as long as the matrix of the points has no Cholesky factors."""
     for _ in range(12):
         process = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=_steps(steps) if steps else None)

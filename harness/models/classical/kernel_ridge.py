@@ -7,18 +7,15 @@ Saunders, Gammerman and Vovk 1998, "Ridge regression learning algorithm in dual 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import torch
 from sklearn.kernel_ridge import KernelRidge
 
+from harness.config import FitConfig, KernelRidgeConfig, Size
 from harness.models.classical.expansion import Ladder
 from harness.models.classical.kernels import Gaussians
 from harness.models.classical.ladder import halved
 from harness.models.interface import Inputs, Outputs
-
-if TYPE_CHECKING:
-    from harness.config import FitConfig, KernelRidgeConfig, Size
 
 
 class Ridge(Gaussians):

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
 
+from harness.config import Size
 from harness.models.classical.expansion import Ladder
-
-if TYPE_CHECKING:
-    from harness.config import Size
 
 
 def halved(planned: tuple[Size, ...], finalists: int = 1, all_up_to: int = 0) -> Ladder:

@@ -1,7 +1,8 @@
 """Linear least squares without normal equations, and the steps of Gauss and Newton that are made of them.
 
-Golub and Van Loan 2013, "Matrix Computations", sections 5.3 and 5.5: QR, and singular values where the columns hardly differ. Rows
-that are too many for memory go into the triangle of those before (Demmel et al. 2012, "Communication-optimal QR", section 3).
+Golub and Van Loan 2013, "Matrix Computations", sections 5.3 and 5.5: QR, and singular values where the columns hardly differ.
+Rows that are too many for memory go into the triangle of those before (Demmel et al. 2012, "Communication-optimal QR",
+section 3).
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ STEPS, HALVINGS = 20, 8
 ENOUGH = 1e-3
 """A step that lowers the squares by a smaller part than this was the last."""
 ALIKE, LOWER = 1e-9, 0.1
-"""A system is linear where a step that leaves less than ``LOWER`` of the squares leaves what it should, but for this part."""
+"""Residuals are linear where a step from 0 that leaves less than ``LOWER`` of their squares leaves what it should, but for this
+part. Near a solution all are.
+"""
 
 
 def gauss_newton(
@@ -77,8 +80,8 @@ def gauss_newton(
 ) -> tuple[int, bool]:
     """Lower the squares of ``residuals`` from where ``read`` says the unknowns are, and ``write`` them.
 
-    ``jacobian`` gives rows of the derivative with minus their residuals; where these are known to be ``linear`` one step is taken.
-    Gives the systems that were solved, and whether the residuals have turned out to be linear.
+    ``jacobian`` gives rows of the derivative with minus their residuals; where these are known to be ``linear`` one step is
+    taken. Gives the systems that were solved, and whether the residuals have turned out to be linear.
     """
     least = residuals().square().sum().item()
     for solved in range(1, STEPS + 1):
@@ -92,7 +95,8 @@ def gauss_newton(
         else:
             write(start)
             return solved, linear
-        linear |= halved == 0 and least < LOWER * before and abs(least - expected) <= ALIKE * before
+        if not start.any() and halved == 0 and least < LOWER * before:
+            linear |= abs(least - expected) <= ALIKE * before
         if linear or before - least <= ENOUGH * before:
             return solved, linear
     return STEPS, linear

@@ -5,14 +5,10 @@ Gauss 1809. It is the polynomial of total degree 1 (:mod:`harness.models.classic
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
 
+from harness.config import FitConfig
 from harness.models.classical.chebyshev import Polynomial
-
-if TYPE_CHECKING:
-    import torch
-
-    from harness.config import FitConfig
 
 
 def linear(config: FitConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> Polynomial:

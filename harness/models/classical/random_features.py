@@ -1,25 +1,22 @@
 """Random features: a hidden layer that nobody trains, and the layer above it by least squares.
 
-Rahimi and Recht 2007, "Random features for large-scale kernel machines" (sine); Huang, Zhu and Siew 2006, "Extreme learning machine"
-(tanh). Equations: Chen, Chi, E and Yang 2022, "Bridging traditional and machine learning-based algorithms for solving PDEs: the
-random feature method", arXiv:2207.13380. Number of features and their scale are chosen on held-out points.
+Rahimi and Recht 2007, "Random features for large-scale kernel machines" (sine); Huang, Zhu and Siew 2006, "Extreme learning
+machine" (tanh). Equations: Chen, Chi, E and Yang 2022, "Bridging traditional and machine learning-based algorithms for solving
+PDEs: the random feature method", arXiv:2207.13380. Number of features and their scale are chosen on held-out points.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from harness.config import FitConfig, RandomFeaturesConfig, Size
 from harness.models.classical.expansion import Features, Ladder, LeastSquares
 from harness.models.classical.ladder import halved
 from harness.models.interface import Inputs
-
-if TYPE_CHECKING:
-    from harness.config import FitConfig, RandomFeaturesConfig, Size
 
 
 class RandomFeatures(LeastSquares):

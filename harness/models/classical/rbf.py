@@ -1,26 +1,22 @@
 """Polyharmonic splines: radial functions r, r^3, r^5 and r^7 around training points, and a polynomial besides.
 
-Duchon 1977; Wendland 2005, "Scattered Data Approximation", chapter 8; Fasshauer 2007, chapter 19 on smoothing. The same function as
-``scipy.interpolate.RBFInterpolator`` finds with the kernels linear, cubic and quintic; it keeps its coefficients private.
+Duchon 1977; Wendland 2005, "Scattered Data Approximation", chapter 8; Fasshauer 2007, chapter 19 on smoothing. The same function
+as ``scipy.interpolate.RBFInterpolator`` finds with the kernels linear, cubic and quintic; it keeps its coefficients private.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from harness.config import FitConfig, RBFConfig, Size
 from harness.models.classical.chebyshev import polynomials
 from harness.models.classical.expansion import Expansion, Features, Ladder
 from harness.models.classical.kernels import sum_of_squares
 from harness.models.classical.ladder import halved
 from harness.models.classical.truncated import of_degree, products
 from harness.models.interface import Inputs, Outputs
-
-if TYPE_CHECKING:
-    from harness.config import FitConfig, RBFConfig, Size
 
 DEGREE = 3
 """Of the polynomial, at most: that of r^7."""

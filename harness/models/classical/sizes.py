@@ -71,7 +71,8 @@ def check_fit(config: FitConfig, problem: Problem) -> None:
             f"problem {problem.name!r}: its polynomial alone has more than half as many coefficients."
         )
     for size in sizes if config.named else ():
-        what = f"{config.ladder} = {','.join(map(str, config.named or ()))} can't be fitted on problem {problem.name!r}: {size.name}"
+        named = ",".join(map(str, config.named or ()))
+        what = f"{config.ladder} = {named} can't be fitted on problem {problem.name!r}: {size.name}"
         if size.unknowns > config.n_train and not config.more_than_points:
             raise BadInput(f"{what} has {size.unknowns:,} unknowns, and there are {config.n_train:,} training points.")
         if (needed := config.bytes_of(size.unknowns, problem.dimension)) > limit:

@@ -8,7 +8,6 @@ product is small enough for four inputs and more. Knots are even.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -16,23 +15,24 @@ from scipy.interpolate import BSpline
 from torch import Tensor
 from torch.nn.functional import pad
 
+from harness.config import Size, SplineConfig
 from harness.models.classical.product import Weights
 from harness.models.classical.truncated import Truncated, of_interactions
 from harness.models.interface import Inputs
 
-if TYPE_CHECKING:
-    from harness.config import Size, SplineConfig
-
 
 class Splines(Truncated):
-    """Products of the splines of degree ``k`` on even knots; along an axis 1 stands for the first of them, since all add up to 1."""
+    """Products of splines of degree ``k`` on even knots; along an axis 1 stands for the first of them, since all add up to 1."""
 
     knots: Float[Tensor, " knots"]
+    pieces: Float[Tensor, "powers functions"]
+    """Follow from the degree, so they are no part of the state."""
 
     def __init__(self, dimension: int, outputs: int, k: int) -> None:
         super().__init__(dimension, outputs)
         self.k = k
         self.hold(knots=torch.tensor([-1.0, 1.0], dtype=torch.float64))
+        self.register_buffer("pieces", _pieces(k).clone(memory_format=torch.contiguous_format), persistent=False)
 
     def basis(self, x: Inputs, order: int) -> list[Weights]:
         """1, and the splines after the first."""
@@ -41,7 +41,7 @@ class Splines(Truncated):
         interval = position.detach().nan_to_num().floor().clamp(0, intervals - 1).long()
         u = (position - interval).unsqueeze(-1)
         which = interval.unsqueeze(-1) + torch.arange(self.k + 1, device=x.device)
-        pieces, found = _pieces(self.k).to(x), []
+        pieces, found = self.pieces, []
         for derivative in range(order + 1):
             powers = torch.cat([u**power for power in range(len(pieces))], dim=-1)
             dense = torch.zeros(*x.shape, intervals + self.k, dtype=x.dtype, device=x.device)
