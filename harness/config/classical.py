@@ -344,7 +344,7 @@ class KernelConfig(FitConfig):
 
     def most_unknowns(self) -> float:
         """Those whose elimination ends in time at 8e9 operations a second."""
-        return min(self.n_train, (self.seconds * 8e9) ** (1 / 3) + 0.5)
+        return min(float(self.n_train), math.cbrt(self.seconds * 8e9) + 0.5)
 
     def bytes_of(self, unknowns: int, dimension: int) -> float:
         """The matrix of all pairs of points, and what it is made from."""

@@ -30,6 +30,8 @@ class Polyharmonic(Expansion):
     centres: Float[Tensor, "centres dimension"]
     power: Float[Tensor, ""]
     indices: Int[Tensor, "monomials dimension"]
+    pairs = 0
+    """The power is twice this, and 1."""
 
     def __init__(self, dimension: int, outputs: int) -> None:
         super().__init__(2, outputs)
@@ -51,7 +53,7 @@ class Polyharmonic(Expansion):
             column.unsqueeze(1) - centre for column, centre in zip(x.unbind(1), self.centres.unbind(1), strict=True)
         ]
         square = sum_of_squares(away).clamp_min(TINY)
-        root, half = square.sqrt(), self.half
+        root, half = square.sqrt(), self.pairs
         value = torch.cat([root * square**half, tail.value], dim=1)
         if order == 0 or tail.slopes is None:
             return Features(value)
@@ -65,7 +67,7 @@ class Polyharmonic(Expansion):
 
     def loaded(self) -> None:
         """The power is kept as a number of the state, and used as a whole one."""
-        self.half = (int(self.power) - 1) // 2
+        self.pairs = (int(self.power) - 1) // 2
 
     @torch.no_grad()
     def fit(self, size: Size, x: Inputs, y: Outputs) -> None:

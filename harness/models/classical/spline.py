@@ -64,7 +64,8 @@ def _pieces(k: int) -> Float[Tensor, "powers functions"]:
     """The polynomials of the k + 1 splines that are not 0 in an interval, in the position between 0 and 1."""
     u = torch.arange(1, 2 * k + 2, 2, dtype=torch.float64) / (2 * k + 2)
     values = BSpline.design_matrix(u.numpy(), torch.arange(-k, k + 2, dtype=torch.float64).numpy(), k).toarray()
-    return torch.linalg.solve(torch.vander(u, increasing=True), torch.from_numpy(values))
+    pieces: Tensor = torch.linalg.solve(torch.vander(u, increasing=True), torch.from_numpy(values))
+    return pieces
 
 
 def spline(config: SplineConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> Splines:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.polynomial import chebyshev
+from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator, make_lsq_spline
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
@@ -19,11 +20,10 @@ from harness.models.classical.random_features import RandomFeatures
 from tests.models.classical.fits import points, untrained, values
 
 TOLERANCE = 1e-10
+Array = NDArray[np.float64]
 
 
-def fit(
-    model: str, size: Size, dimension: int, **fields: object
-) -> tuple[object, Tensor, Tensor, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def fit(model: str, size: Size, dimension: int, **fields: object) -> tuple[object, Tensor, Tensor, Array, Array]:
     """The model, its training points and targets, and other points with what it answers there."""
     network, _ = untrained({"model": model, **fields}, dimension)
     x = points(100, dimension)
@@ -50,9 +50,11 @@ def test_chebyshev_is_numpy_s(degree: int) -> None:
 def test_chebyshev_in_several_inputs_is_that_of_numpy_s_vandermonde_matrix(tensor: bool) -> None:
     _, x, y, z, found = fit("chebyshev", Size("", 0, (4, tensor)), 2)
 
-    def matrix(at: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def matrix(at: Array) -> Array:
         i, j = np.divmod(np.arange(25), 5)
-        return np.asarray(chebyshev.chebvander2d(*at.T, [4, 4])[:, np.full(25, True) if tensor else i + j <= 4])
+        return np.asarray(
+            chebyshev.chebvander2d(at[:, 0], at[:, 1], [4, 4])[:, np.full(25, True) if tensor else i + j <= 4]
+        )
 
     expected = matrix(z) @ np.linalg.lstsq(matrix(x.numpy()), y.numpy()[:, 0])[0]
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
@@ -108,7 +110,7 @@ def test_random_features_are_least_squares_of_their_own_columns() -> None:
     assert isinstance(network, RandomFeatures)
     weights, phases = network.weights.numpy(), network.phases.numpy()
 
-    def matrix(at: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def matrix(at: Array) -> Array:
         return np.column_stack([np.ones(len(at)), np.sin(at @ weights.T + phases)])
 
     expected = matrix(z) @ np.linalg.lstsq(matrix(x.numpy()), y.numpy()[:, 0], rcond=1e-14)[0]
