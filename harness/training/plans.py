@@ -34,6 +34,8 @@ SHOWN = 0.1
 """The same of a fit: a validation error, in units of the variance of the target."""
 ABSURD = 1e4
 """A training error, in units of the variance of the target, that no size which is solved can have; the function 0 has 1."""
+LOOK = 1000
+"""Training points that this is looked at, which costs less than any fit."""
 T = TypeVar("T")
 
 
@@ -150,7 +152,7 @@ def _of_values(training: Training) -> Callable[[Size], Rung]:
     @torch.no_grad()
     def solve(size: Size) -> int:
         network.fit(size, x, y)
-        if not (network(x) - y).square().mean().item() < ABSURD:
+        if not (network(x[:LOOK]) - y[:LOOK]).square().mean().item() < ABSURD:
             network.set(torch.zeros_like(network.coefficients))
         return 1
 
