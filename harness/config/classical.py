@@ -437,7 +437,7 @@ class RandomFeaturesConfig(FitConfig):
         "they end in time.",
         unit="features",
     )
-    activation: Literal["sine", "tanh"] = field("sine", "The function of a feature.", source="Rahimi and Recht 2007")
+    function: Literal["sine", "tanh"] = field("sine", "The function of a feature.", source="Rahimi and Recht 2007")
     scales: Annotated[tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(split), Field(min_length=1)] = field(
         (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
         "Standard deviations of the inner weights that are tried.",

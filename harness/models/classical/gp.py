@@ -21,6 +21,8 @@ from harness.config import FitConfig, Size
 from harness.models.classical.kernels import Gaussians
 from harness.models.interface import Inputs, Outputs
 
+SCALES = (0.5, 0.1, 0.02)
+"""Where the search begins, times the root of the number of inputs: from long scales alone it may end with nothing but noise."""
 NOISE = (1e-13, 1e1)
 """Bounds of the variance of the noise, in units of the target's."""
 
@@ -32,34 +34,41 @@ class Process(Gaussians):
 
     def __init__(self, dimension: int, outputs: int) -> None:
         super().__init__(dimension, outputs)
-        start = [
-            0.0,
-            *[np.log(0.5 * dimension**0.5)] * dimension,
-            np.log(1e-3),
-        ]
-        self.hold(theta=torch.tensor(start, dtype=torch.float64))
+        self._starts = [_start(scale * dimension**0.5, dimension) for scale in SCALES]
+        self.hold(theta=self._starts[0])
 
     def fit(self, size: Size, x: Inputs, y: Outputs) -> None:
         """On the first of the points, as many as the size says, from the likeliest numbers of the size before."""
         (steps,) = size.setting
         points, targets = (part[: size.unknowns].cpu() for part in (x, y))
         kernel = ConstantKernel(1.0, (1e-4, 1e6)) * RBF([1.0] * x.shape[1], (1e-3, 1e3)) + WhiteKernel(1.0, NOISE)
-        theta = np.clip(self.theta.cpu().numpy(), *kernel.bounds.T)
+        starts = [np.clip(each.numpy(), *kernel.bounds.T) for each in self._starts]
         with warnings.catch_warnings():  # of numbers at their bounds, where the target has no noise
             warnings.simplefilter("ignore")
-            found = _fitted(kernel.clone_with_theta(theta), points.numpy(), targets.numpy(), steps)
+            found = _fitted(kernel, starts, points.numpy(), targets.numpy(), steps)
         numbers = torch.from_numpy(found.kernel_.theta)
         amplitude, scale = numbers[0].exp(), numbers[1:-1].exp()
         self.hold(centres=points, scale=scale, theta=numbers)
+        self._starts = [numbers]
         self.set((amplitude * torch.from_numpy(found.alpha_).view(len(points), -1)).to(x))
 
 
+def _start(scale: float, dimension: int) -> torch.Tensor:
+    """Logarithms of amplitude, scales and noise."""
+    return torch.tensor([1.0, *[scale] * dimension, 1e-3], dtype=torch.float64).log()
+
+
 def _fitted(
-    kernel: Any, x: Float[np.ndarray, "points dimension"], y: Float[np.ndarray, "points outputs"], steps: int
+    kernel: Any,
+    starts: list[Any],
+    x: Float[np.ndarray, "points dimension"],
+    y: Float[np.ndarray, "points outputs"],
+    steps: int,
 ) -> Any:
     """With ten times the noise for as long as the matrix of the points has no Cholesky factors."""
+    kernel = kernel.clone_with_theta(starts[0])
     for _ in range(12):
-        process = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=_steps(steps) if steps else None)
+        process = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=_steps(steps, starts) if steps else None)
         try:
             return process.fit(x, y)
         except np.linalg.LinAlgError:
@@ -67,13 +76,23 @@ def _fitted(
     raise FloatingPointError("the covariance of the training points has no Cholesky factors, whatever the noise")
 
 
-def _steps(most: int) -> Callable[..., tuple[Any, float]]:
-    """So many iterations of L-BFGS-B at most, as scikit-learn asks for them."""
+def _steps(most: int, starts: list[Any]) -> Callable[..., tuple[Any, float]]:
+    """So many iterations of L-BFGS-B at most from each start, as scikit-learn asks for them; the best end."""
 
     def optimizer(objective: Any, start: Any, bounds: Any) -> tuple[Any, float]:
-        limits = {"maxiter": most, "maxfun": most + 2}
-        found = minimize(objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options=limits)
-        return found.x, found.fun
+        return min((descend(objective, each, bounds) for each in starts), key=lambda end: end[1])
+
+    def descend(objective: Any, start: Any, bounds: Any) -> tuple[Any, float]:
+        # Its first step is the gradient; one that is longer than a factor of e leads to where there are no Cholesky factors.
+        unit = max(1.0, float(np.linalg.norm(objective(start)[1])))
+
+        def scaled(theta: Any) -> tuple[Any, Any]:
+            value, slope = objective(theta)
+            return value / unit, slope / unit
+
+        limits = {"maxiter": most, "maxfun": most + 2, "ftol": 1e-7 / unit}
+        found = minimize(scaled, start, method="L-BFGS-B", jac=True, bounds=bounds, options=limits)
+        return found.x, found.fun * unit
 
     return optimizer
 

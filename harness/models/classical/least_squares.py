@@ -87,6 +87,8 @@ def gauss_newton(
     for solved in range(1, STEPS + 1):
         start, before = read(), least
         step, expected = least_squares(jacobian())
+        if before - expected <= ENOUGH * before:
+            return solved, linear
         for halved in range(HALVINGS):
             write(start + step.view_as(start).to(start.device) / 2**halved)
             least = residuals().square().sum().item()

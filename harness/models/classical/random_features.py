@@ -73,4 +73,4 @@ def random_features(
     config: RandomFeaturesConfig, dimension: int, generator: torch.Generator, outputs: int = 1
 ) -> RandomFeatures:
     """The function 0."""
-    return RandomFeatures(dimension, outputs, max(config.named or config.rungs), config.activation == "sine", generator)
+    return RandomFeatures(dimension, outputs, max(config.named or config.rungs), config.function == "sine", generator)

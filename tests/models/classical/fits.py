@@ -22,7 +22,7 @@ FAMILIES: list[dict[str, Any]] = [
     {"model": "gp"},
     {"model": "kernel_ridge"},
     {"model": "random_features"},
-    {"model": "random_features", "activation": "tanh"},
+    {"model": "random_features", "function": "tanh"},
 ]
 
 

