@@ -34,7 +34,8 @@ def configuration() -> str:
         family = FAMILIES.get(name)
         parent = family.config.__mro__[1]
         inherits = [n for n in FAMILIES.names() if FAMILIES.get(n).config is parent]
-        shared = () if inherits or parent is RunConfig else parent.__annotations__
+        parents = [each for each in family.config.__mro__[1:] if issubclass(each, RunConfig) and each is not RunConfig]
+        shared = set() if inherits else {field for each in parents for field in each.__annotations__}
         own = {
             field: info
             for field, info in family.config.model_fields.items()

@@ -11,17 +11,24 @@ from pkgutil import resolve_name
 from typing import Any, Literal, get_args
 
 from harness.config import (
+    ChebyshevConfig,
     FinerConfig,
     FiniteDifferenceConfig,
     FourierMLPConfig,
     GaussConfig,
+    GPConfig,
     KANConfig,
+    KernelRidgeConfig,
+    LinearConfig,
     MLPBSplineConfig,
     MLPConfig,
     PrunedKANConfig,
+    RandomFeaturesConfig,
+    RBFConfig,
     RunConfig,
     SirenConfig,
     SpectralConfig,
+    SplineConfig,
     WireConfig,
 )
 from harness.errors import BadInput, quoted
@@ -35,6 +42,8 @@ fields in space and time (an implicit representation); edges with a function eac
 trains nothing. Tables and charts of many families are grouped by it.
 """
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Takes = Literal["fits", "equations", "both"]
+"""Which problems a family can take on: values to fit, equations to solve, or both."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,9 @@ class Family:
     this family has, by the name of their file: ``figure(network, inputs, title)`` draws the trained network, and
     ``inputs`` are the training points as it sees them; one with the parameter ``problem`` gets that too. ``after`` are the steps
     that follow a completed training, in their order (:mod:`harness.after`). ``check(config, problem)`` raises BadInput for a
-    problem that the family can't take on; ``equations_only`` says that it can't take on a fit. ``kind`` says what it is one of:
-    a ``classical`` one counts as no network where a report asks whether a network is needed.
+    problem that the family can't take on; ``takes`` says whether it can take on fits, equations or both. ``kind`` says what it is
+    one of: a ``classical`` one counts as no network where a report asks whether a network is needed. A suite that names no
+    families computes the ``usual`` ones.
     """
 
     name: str
@@ -60,15 +70,24 @@ class Family:
     figures: Mapping[str, Place] = field(default_factory=dict)
     after: tuple[Place, ...] = ()
     check: Place | None = None
-    equations_only: bool = False
+    takes: Takes = "both"
     kind: Kind = "other"
+    usual: bool = True
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
         if self.kind not in KINDS:
             raise BadInput(f"kind = {quoted(self.kind)} of model {self.name!r} should be one of {', '.join(KINDS)}.")
+        if self.takes not in get_args(Takes):
+            raise BadInput(
+                f"takes = {quoted(self.takes)} of model {self.name!r} should be one of {', '.join(get_args(Takes))}."
+            )
         for name in self.figures:
             check_name("figure", name)
+
+    def can_take(self, equation: bool) -> bool:
+        """Whether it can take on an equation, or a fit."""
+        return self.takes in ("both", "equations" if equation else "fits")
 
 
 def resolve(place: Place) -> Callable[..., Any]:
@@ -88,7 +107,7 @@ def register(family: Family) -> Family:
 def fitting() -> list[str]:
     """The families that can fit, by name; of those that can't be loaded nobody knows that they can't."""
     usable = FAMILIES.usable()
-    return [name for name in FAMILIES.names() if name not in usable or not usable[name].equations_only]
+    return [name for name in FAMILIES.names() if name not in usable or usable[name].can_take(equation=False)]
 
 
 def figures_of(model: str) -> list[str]:
@@ -117,6 +136,7 @@ register(
         "harness.models.mlp_bspline:mlp_bspline",
         "MLP whose activations are trained B-splines (Yu et al. 2024).",
         kind="perceptron",
+        usual=False,
     )
 )
 register(
@@ -135,6 +155,7 @@ register(
         "harness.models.wire:wire",
         "Network of Gabor wavelets (Saragadam et al. 2023).",
         kind="implicit",
+        usual=False,
     )
 )
 register(
@@ -144,6 +165,7 @@ register(
         "harness.models.finer:finer",
         "Network of sines whose frequency grows with their argument (Liu et al. 2024).",
         kind="implicit",
+        usual=False,
     )
 )
 register(
@@ -153,6 +175,7 @@ register(
         "harness.models.gauss:gauss",
         "Network of Gaussian bumps (Ramasinghe and Lucey 2022).",
         kind="implicit",
+        usual=False,
     )
 )
 register(
@@ -186,7 +209,7 @@ register(
         "Chebyshev collocation: solves an equation, degree by degree, and trains nothing (Trefethen 2000).",
         "harness.training.plans:coarse_to_fine",
         check="harness.models.classical.sizes:check",
-        equations_only=True,
+        takes="equations",
         kind="classical",
     )
 )
@@ -198,7 +221,90 @@ register(
         "Differences of second order: solves an equation, grid by grid, and trains nothing (LeVeque 2007).",
         "harness.training.plans:coarse_to_fine",
         check="harness.models.classical.sizes:check",
-        equations_only=True,
+        takes="equations",
+        kind="classical",
+    )
+)
+register(
+    Family(
+        "linear",
+        LinearConfig,
+        "harness.models.classical.linear:linear",
+        "Affine function by least squares: the floor.",
+        "harness.training.plans:size_by_size",
+        check="harness.models.classical.sizes:check_fit",
+        takes="fits",
+        kind="classical",
+    )
+)
+register(
+    Family(
+        "chebyshev",
+        ChebyshevConfig,
+        "harness.models.classical.chebyshev:chebyshev",
+        "Polynomials by least squares, of a tensor or of a total degree (Trefethen 2019).",
+        "harness.training.plans:size_by_size",
+        check="harness.models.classical.sizes:check_fit",
+        takes="fits",
+        kind="classical",
+    )
+)
+register(
+    Family(
+        "spline",
+        SplineConfig,
+        "harness.models.classical.spline:spline",
+        "B-splines by least squares, with interactions of one input, two, three or all (de Boor 1978).",
+        "harness.training.plans:size_by_size",
+        check="harness.models.classical.sizes:check_fit",
+        takes="fits",
+        kind="classical",
+    )
+)
+register(
+    Family(
+        "rbf",
+        RBFConfig,
+        "harness.models.classical.rbf:rbf",
+        "Polyharmonic splines with a polynomial, interpolating or smoothing (Wendland 2005).",
+        "harness.training.plans:size_by_size",
+        check="harness.models.classical.sizes:check_fit",
+        takes="fits",
+        kind="classical",
+    )
+)
+register(
+    Family(
+        "gp",
+        GPConfig,
+        "harness.models.classical.gp:gp",
+        "Gaussian process with a scale for each input and noise, by likelihood (Rasmussen and Williams 2006).",
+        "harness.training.plans:size_by_size",
+        check="harness.models.classical.sizes:check_fit",
+        takes="fits",
+        kind="classical",
+    )
+)
+register(
+    Family(
+        "kernel_ridge",
+        KernelRidgeConfig,
+        "harness.models.classical.kernel_ridge:kernel_ridge",
+        "Kernel ridge regression with Gaussians (Saunders et al. 1998).",
+        "harness.training.plans:size_by_size",
+        check="harness.models.classical.sizes:check_fit",
+        takes="fits",
+        kind="classical",
+    )
+)
+register(
+    Family(
+        "random_features",
+        RandomFeaturesConfig,
+        "harness.models.classical.random_features:random_features",
+        "Random sines or tanhs and least squares, for fits and equations (Rahimi and Recht 2007; Chen et al. 2022).",
+        "harness.training.plans:size_by_size",
+        check="harness.models.classical.sizes:check_fit",
         kind="classical",
     )
 )

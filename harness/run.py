@@ -33,7 +33,7 @@ from harness.outcome import Additions, Ending, Outcome
 from harness.problems import Problem
 from harness.tracking.recorder import Recorder
 from harness.tracking.store import lost_in_one_sentence, run_page
-from harness.training import Diverged, Epoch, Event, Kept, Taken, train
+from harness.training import CutShort, Diverged, Epoch, Event, Kept, Taken, train
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -144,11 +144,14 @@ def check(config: RunConfig, room: int) -> None:
         raise BadInput(f"{sentence}.")
     refuse_what_can_not_fit(config, problem.shape, room, on_gpu=device.type == "cuda")
     family = FAMILIES.get(config.model)
-    if family.equations_only and problem.equation is None:
-        raise BadInput(
-            f"problem = {config.problem!r} is fitted, and model {config.model!r} solves equations; see `harness list problems` "
-            "for those of section solve_1d and solve_2d."
+    if not family.can_take(problem.equation is not None):
+        does = (
+            f"is fitted, and model {config.model!r} solves equations; see `harness list problems` for those of section solve_1d "
+            "and solve_2d."
+            if problem.equation is None
+            else f"is an equation, and model {config.model!r} fits values; take spectral, random_features or a network."
         )
+        raise BadInput(f"problem = {config.problem!r} {does}")
     if family.check is not None:
         resolve(family.check)(config, problem)
 
@@ -183,7 +186,7 @@ def refuse_what_does_not_suit(config: RunConfig, problem: Problem) -> None:
 
 def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop) -> Ending:
     """Listen to a training until it ends, or until it has to, and say how it ended."""
-    last_epoch, taken = 0, ""
+    last_epoch, taken, cut = 0, "", ""
     try:
         for event in events:
             listen(event)
@@ -191,6 +194,8 @@ def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop)
                 return Ending(Outcome.DIVERGED, event.reason)
             if isinstance(event, Taken):
                 taken = f" Epoch {event.epoch} is taken, whose validation error is the least."
+            if isinstance(event, CutShort):
+                cut = f" {event}"
             if isinstance(event, Epoch):
                 last_epoch = event.epoch
                 if stop.reason is not None:
@@ -199,7 +204,7 @@ def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop)
                     return Ending(Outcome.TIMEOUT, f"The deadline passed during epoch {last_epoch}.")
     except Exception as error:
         return Ending(Outcome.ERROR, f"{type(error).__name__} in epoch {last_epoch + 1}: {error}", error)
-    return Ending(Outcome.COMPLETED, f"{'' if taken else 'All '}{last_epoch} epochs were done.{taken}")
+    return Ending(Outcome.COMPLETED, f"{'' if taken else 'All '}{last_epoch} epochs were done.{cut}{taken}")
 
 
 def judge(ending: Ending, model: Regressor, problem: Problem, data: Data) -> tuple[Ending, dict[str, float]]:

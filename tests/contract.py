@@ -52,7 +52,7 @@ class _Check:
         self.outcome = self.tags.get("outcome", "none")
         self.completed = self.outcome == "completed"
         self.kan = config.model.startswith("kan")
-        self.solver = FAMILIES.get(config.model).equations_only
+        self.solver = FAMILIES.get(config.model).kind == "classical"
         self.problem = problems.of(config)
         self.rows = self.problem.table is not None
         self.files = set(self._files())
@@ -133,7 +133,7 @@ class _Check:
             steps = [step for step, value in self.curve(name) if not math.isnan(value)]
             if steps != list(range(1, reached + 1)):
                 yield f"{name} has the steps {steps[:3]}...{steps[-1:]} for {reached} epochs"
-        if self.completed and reached != self.config.epochs and self.config.patience is None:
+        if self.completed and reached != self.config.epochs and not self.config.takes_best:
             yield f"{reached} epochs of {self.config.epochs}"
         rates = [step for step, _ in self.curve("lr")]
         missing = 1 if self.config.model == "kan_pruned" and reached else 0  # the cut has no rate

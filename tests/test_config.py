@@ -22,7 +22,8 @@ BAD: list[tuple[dict[str, str], str, str, str]] = [
         {"model": "transformer"},
         "model",
         "'transformer'",
-        "allowed: finite_difference, kan, kan_pruned, mlp, mlp_fourier, siren, spectral",
+        "allowed: chebyshev, finite_difference, gp, kan, kan_pruned, kernel_ridge, linear, mlp, mlp_fourier, random_features, "
+        "rbf, siren, spectral, spline",
     ),
     ({"preset": "tunde"}, "preset", "'tunde'", "did you mean 'tuned'?"),
     ({"preset": "best"}, "preset", "'best'", "allowed: lm, lm_plain, paper, seed, seed_default, tuned"),

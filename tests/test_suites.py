@@ -33,12 +33,16 @@ def test_every_suite_that_comes_with_the_project_can_be_computed_and_repeats_not
     assert suites.load(name).summary.endswith(".")
 
 
+def usual() -> set[str]:
+    return {name for name in fitting() if FAMILIES.get(name).usual}
+
+
 def test_section_1_is_every_model_on_every_one_of_its_fifteen_problems() -> None:
     found = Counter((config.model, config.problem) for config in cells("section1", seeds=2))
     assert set(found.values()) == {2}
-    assert len(found) == len(fitting()) * 15
+    assert len(found) == len(usual()) * 15
     parts = [config for part in ("section1_1", "section1_2", "section1_3") for config in cells(part)]
-    assert len(parts) == len(fitting()) * 16, "poisson_1d_highfreq belongs to two"
+    assert len(parts) == len(usual()) * 16, "poisson_1d_highfreq belongs to two"
 
 
 def test_the_original_s_matrix_has_15_mlps_5_sirens_a_kan_and_a_pruned_one_on_each_of_seven_problems() -> None:
@@ -181,7 +185,7 @@ def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
 
 
 def test_every_family_is_in_every_suite_unless_it_says_otherwise() -> None:
-    assert {config.model for config in cells("smoke")} == set(fitting())
+    assert {config.model for config in cells("smoke")} == usual()
 
 
 def test_solvers_stand_beside_networks_on_equations_as_they_are(tmp_path: Path) -> None:
@@ -196,7 +200,9 @@ def test_solvers_stand_beside_networks_on_equations_as_they_are(tmp_path: Path) 
         assert problem == "solve_1d_sin"
         assert values["n_train"] == 50
         assert "optimizer" not in values
-    assert len(found) == 2 * 2 * len(fitting()) + 2
+    networks = {name for name in FAMILIES.names() if FAMILIES.get(name).kind != "classical"}
+    for problem, of_all in (("sin_freq1", usual()), ("solve_1d_sin", networks | solvers | {"random_features"})):
+        assert Counter(each[0] for each in found if each[1] == problem) == Counter([*of_all, *networks])
     path.write_text(f"{head}variants:\n  - models: [spectral]\n    fields: {{lr: 0.5}}\n")
     with pytest.raises(BadInput, match=r"lr = 0\.5 is not a field of model 'spectral'"):
         cells(str(path))

@@ -6,7 +6,21 @@ not belong to the chosen model is an unknown field. Values come from a preset, t
 documentation use.
 """
 
-from harness.config.classical import FiniteDifferenceConfig, SolverConfig, SpectralConfig
+from harness.config.classical import (
+    ChebyshevConfig,
+    FiniteDifferenceConfig,
+    FitConfig,
+    GPConfig,
+    KernelRidgeConfig,
+    LadderConfig,
+    LinearConfig,
+    RandomFeaturesConfig,
+    RBFConfig,
+    Size,
+    SolverConfig,
+    SpectralConfig,
+    SplineConfig,
+)
 from harness.config.implicit import FinerConfig, GaussConfig, WireConfig
 from harness.config.kans import KANConfig, PrunedKANConfig
 from harness.config.perceptrons import FourierMLPConfig, MLPBSplineConfig, MLPConfig, SirenConfig
@@ -14,18 +28,28 @@ from harness.config.run import RunConfig, fields_of, had_by
 from harness.fields import field
 
 __all__ = [
+    "ChebyshevConfig",
     "FinerConfig",
     "FiniteDifferenceConfig",
+    "FitConfig",
     "FourierMLPConfig",
+    "GPConfig",
     "GaussConfig",
     "KANConfig",
+    "KernelRidgeConfig",
+    "LadderConfig",
+    "LinearConfig",
     "MLPBSplineConfig",
     "MLPConfig",
     "PrunedKANConfig",
+    "RBFConfig",
+    "RandomFeaturesConfig",
     "RunConfig",
     "SirenConfig",
+    "Size",
     "SolverConfig",
     "SpectralConfig",
+    "SplineConfig",
     "WireConfig",
     "field",
     "fields_of",

@@ -224,6 +224,11 @@ class RunConfig(BaseModel):
         """:meth:`values` for others to read: of the file its name alone, since a path says where somebody keeps it."""
         return {**self.values(), "data": PurePath(self.data).name}
 
+    @property
+    def takes_best(self) -> bool:
+        """Whether the epoch with the least validation error is taken, and not the last one."""
+        return self.patience is not None
+
     def twin(self) -> RunConfig | None:
         """The run that this one's result is held against, where the family has such a thing."""
         return None

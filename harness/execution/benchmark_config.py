@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from harness import presets
+from harness import presets, suites
 from harness.config import RunConfig, fields_of
 from harness.errors import BadInput, quoted, refusal
 from harness.execution.executors import ExecutorConfig, every_field, take
@@ -16,8 +16,8 @@ from harness.fields import Names, OrNone, field
 from harness.registry import load_plugins, nearest
 
 
-def _all(value: object) -> object:
-    return () if value == "all" else value
+def _usual(value: object) -> object:
+    return () if value == "usual" else value
 
 
 class BenchmarkConfig(BaseModel):
@@ -28,8 +28,10 @@ class BenchmarkConfig(BaseModel):
     suite: str = field("section1", "Suite, see `harness list suites`, or the path of a .yaml file with one.")
     seeds: int = field(5, "Number of seeds.", ge=1, le=1_000_000)
     first_seed: int = field(0, "The first of the seeds, which follow one another.", ge=0, lt=2**31 - 1_000_000)
-    models: Annotated[Names, BeforeValidator(_all)] = field(
-        (), "Only these model families of the suite, comma-separated, or `all`."
+    models: Annotated[Names, BeforeValidator(_usual)] = field(
+        (),
+        "Only these model families of the suite, comma-separated. `usual`, the default: those that the suite names, else those "
+        "of the document, classical methods and plug-ins; `all`: where the suite names none, every family.",
     )
     preset: Names = field((), "Presets, comma-separated. Default: the one that the suite names.")
     timeout: Annotated[float | None, OrNone] = field(
@@ -69,7 +71,8 @@ def configure(given: Mapping[str, str]) -> BenchmarkConfig:
     for name, value in fields.items():
         _refuse_what_is_no_field_of_all_cells(name, value)
     for model in config.models:
-        FAMILIES.get(model)
+        if model != suites.ALL:
+            FAMILIES.get(model)
     for preset in config.preset:
         presets.check(preset)
     return config.model_copy(update={"where": where, "fields": fields})

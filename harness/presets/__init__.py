@@ -242,9 +242,10 @@ def _plugins(value: object) -> Iterable[str]:
 
 
 def _refuse_what_it_is_without(given: Mapping[str, Any], config: type[RunConfig], model: str) -> None:
+    what = "its equation" if FAMILIES.get(model).takes == "equations" else "for its coefficients"
     for name in given.keys() - had_by(config, given).keys():
         raise BadInput(
-            f"{name} = {quoted(given[name])} is not a field of model {model!r}: it solves its equation, in float64, and has "
+            f"{name} = {quoted(given[name])} is not a field of model {model!r}: it solves {what}, in float64, and has "
             "no optimizer; leave it out."
         )
 

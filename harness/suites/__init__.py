@@ -23,6 +23,8 @@ from harness.problems.file import name_of
 from harness.registry import check_name, load_plugins, nearest
 from harness.suites.reading import Document, Place, read
 
+ALL = "all"
+"""In the place of the names of models: every family, and not the usual ones alone."""
 MOST_CELLS = 100_000
 """Cells that are planned at once (docs/scaling.md); planning takes about a millisecond a cell."""
 DECIDED = {
@@ -46,7 +48,7 @@ class Variant(BaseModel):
         description="Names of problems of the suite, or of sections of them; all of the suite's unless given.",
         default=(),
     )
-    models: tuple[str, ...] = Field(description="Model families; all of them unless given.", default=())
+    models: tuple[str, ...] = Field(description="Model families; the usual ones unless given.", default=())
     kinds: tuple[Kind, ...] = Field(description="Kinds of model families, in the place of their names.", default=())
     fields: dict[str, Any] = Field(description="Fields of the run configuration.", default_factory=dict)
     sweep: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
@@ -62,13 +64,20 @@ class Variant(BaseModel):
     def chosen(self, models: Sequence[str], equations: bool) -> list[str]:
         """Its model families, of ``models`` only if there are any, for problems that are equations, or for those that are not.
 
-        All means those that can be loaded. A family that solves equations is not meant by it where there is none, nor by a
-        group that has fields of its own, which are those of networks.
+        Where the group names none these are the usual ones that can be loaded and can take on such problems, and with ``all``
+        every one. A classical family is not meant by a group that has fields of its own, which are those of networks; one
+        that ``models`` name is meant by a group that names none.
         """
-        meant = equations and not (self.fields or self.sweep or self.sizes)
-        every = [name for name, each in FAMILIES.usable().items() if meant or not each.equations_only or name in models]
-        of_kinds = [name for name, each in FAMILIES.usable().items() if each.kind in self.kinds]
-        return [model for model in self.models or of_kinds or every if not models or model in models]
+        usable, own = FAMILIES.usable(), bool(self.fields or self.sweep or self.sizes)
+        able = {name: each for name, each in usable.items() if each.can_take(equations) or name in models}
+        if self.kinds:
+            found = [name for name, each in able.items() if each.kind in self.kinds]
+        else:
+            meant = [name for name, each in able.items() if not (own and each.kind == "classical")]
+            found = [name for name in meant if able[name].usual or ALL in models]
+        named = [name for name in models if name != ALL]
+        others = [name for name in able if name in named and name not in found] if not self.kinds else []
+        return [name for name in self.models or [*found, *others] if not named or name in named]
 
     @property
     def sizes(self) -> list[tuple[str, int]]:

@@ -46,7 +46,7 @@ from harness.tracking.description import describe, facts
 from harness.tracking.liveness import Heartbeat, owner_tag
 from harness.tracking.naming import model_name, run_name
 from harness.tracking.store import BATCH, experiment_of, open_store
-from harness.training import BaseStarted, Epoch, Event, Kept, NonFinite, Pruned, StageStarted, Taken
+from harness.training import BaseStarted, CutShort, Epoch, Event, Kept, NonFinite, Pruned, StageStarted, Taken
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,6 +94,7 @@ class Recorder:
         self._rows: list[dict[str, Any]] = []
         self._events: list[NonFinite] = []
         self._stages: list[str] = []
+        self._cut_short: CutShort | None = None
         self._of_base = False
         self._concluded = False
         self._model_id: str | None = None
@@ -180,6 +181,8 @@ class Recorder:
                 self._put({"val/best_epoch": event.epoch, "val/best_mse": event.val_mse, **residual}, 0)
             case StageStarted() if not self._of_base:
                 self._stages.append(event.name)
+            case CutShort():
+                self._cut_short = event
             case Pruned():
                 self._put(
                     {
@@ -395,6 +398,8 @@ class Recorder:
             tags["nan.kind"] = self._events[0].what
         if self._stages and self._stages != ["train"]:
             tags["stages"] = ",".join(self._stages)
+        if self._cut_short is not None:
+            tags["search.cut_short"] = str(self._cut_short)
         if ending.error is not None:
             tags |= {"error.type": type(ending.error).__name__, "error.message": str(ending.error)}
         return tags

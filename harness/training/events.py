@@ -110,6 +110,19 @@ class Taken:
 
 
 @dataclass(frozen=True)
+class CutShort:
+    """The search among sizes ends before its plan does, since its seconds of the processor are over."""
+
+    seconds: float
+    """Those that it had."""
+    sizes: int
+    """Sizes that were tried until then."""
+
+    def __str__(self) -> str:
+        return f"The search ended after {self.sizes} sizes, since its {self.seconds:g} s of the processor were over."
+
+
+@dataclass(frozen=True)
 class Diverged:
     """The training ends here because a number is not finite; the model is back in its last finite state."""
 
@@ -121,4 +134,4 @@ class BaseStarted:
     """The run itself is trained; the events from here on are those of its unpruned twin."""
 
 
-Event = BaseStarted | StageStarted | Epoch | NonFinite | Pruned | Kept | Taken | Diverged
+Event = BaseStarted | StageStarted | Epoch | NonFinite | Pruned | Kept | Taken | CutShort | Diverged

@@ -170,13 +170,13 @@ class Training:
             self._grad_norm = take_step()
             self.train_s += time.perf_counter() - started
             yield self._epoch_done(None if make else self._rate())
-            if self.config.patience is None:
+            if not self.config.takes_best:
                 continue
             if self.val_error < least:
                 least, at = self.val_error, self.epoch
                 if last_word and (self._best is None or least < self._best.val_error):
                     self._best = _Best(least, self._last_val_mse, self.epoch, self.last_finite)
-            elif self.epoch - at >= self.config.patience:
+            elif self.config.patience is not None and self.epoch - at >= self.config.patience:
                 break
 
     def forget_best(self) -> None:
@@ -184,7 +184,7 @@ class Training:
         self._best = None
 
     def take_best(self) -> Iterator[Event]:
-        """Go back to the epoch with the least validation error, where the run has ``patience``."""
+        """Go back to the epoch with the least validation error, where the run takes that one."""
         if self._best is not None:
             self.model.load_state_dict(self._best.state)
             residual = self._best.val_error if self._held_out else None

@@ -27,7 +27,7 @@ problems: [by_slopes, poisson_1d_sin]
 plugins: [printed.py]
 fields: {epochs: 6, n_train: 60, n_val: 30, n_test: 30, optimizer: %s}
 variants:
-  - models: [linear]
+  - models: [affine]
   - models: [siren]
     fields: {width: 6, depth: 1}
   - models: [kan]
@@ -60,15 +60,15 @@ def test_what_is_printed_goes_through_a_suite_and_the_report(
     for run in cells:
         assert run.data.tags["outcome"] == "completed", run.data.tags
         assert run.data.params["cfg/optimizer"] == optimizer
-    (linear,) = (
-        r for r in cells if r.data.params["cfg/model"] == "linear" and r.data.params["cfg/problem"] == "by_slopes"
+    (affine,) = (
+        r for r in cells if r.data.params["cfg/model"] == "affine" and r.data.params["cfg/problem"] == "by_slopes"
     )
-    assert linear.data.metrics["linear/norm"] > 0
-    assert linear.data.metrics["model/active_params"] == 1
-    assert linear.data.metrics["model/params"] == 2
-    assert "figures/weights.png" in {each.path for each in store.list_artifacts(linear.info.run_id, "figures")}
+    assert affine.data.metrics["affine/norm"] > 0
+    assert affine.data.metrics["model/active_params"] == 1
+    assert affine.data.metrics["model/params"] == 2
+    assert "figures/weights.png" in {each.path for each in store.list_artifacts(affine.info.run_id, "figures")}
     if optimizer == "sgd":
-        assert linear.data.params["cfg/momentum"] == "0.9"
+        assert affine.data.params["cfg/momentum"] == "0.9"
     done = harness("report", "--out", "written", "--plugins", "printed.py", timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.dumps(json.loads((printed.parent / "written" / "report.json").read_text()))

@@ -1,5 +1,7 @@
-"""Families that solve an equation instead of training for it: what networks are held against.
+"""Families that solve for their unknowns instead of training for them: what networks are held against.
 
-Each finds the values of the unknown function at the nodes of a tensor grid (:mod:`harness.models.classical.collocation`),
-and gives what lies between the nodes as a tensor product (:mod:`harness.models.classical.product`).
+Solvers of equations find the values of the unknown function at the nodes of a tensor grid
+(:mod:`harness.models.classical.collocation`), and give what lies between the nodes as a tensor product
+(:mod:`harness.models.classical.product`). Families that fit are sums of known functions
+(:mod:`harness.models.classical.expansion`), whose coefficients least squares or a kernel's matrix find, size by size.
 """

@@ -92,13 +92,13 @@ class Product(nn.Module, abc.ABC):
         """
         if which is not None:
             block = self.coefficients.flatten()[self._columns(which)]
-            return _along_axes((block, [], []), _contract, weights)
+            return along_axes((block, [], []), _contract, weights)
         half = max(1, self.coefficients.ndim // 2)
         ones = torch.ones_like(weights[0][:, 0, :1])
         matrix = self.coefficients.reshape(self.size**half, -1)
-        value, slopes, curvatures = _along_axes((ones, [], []), _outer, [each[:, :half] for each in weights])
+        value, slopes, curvatures = along_axes((ones, [], []), _outer, [each[:, :half] for each in weights])
         summed = value @ matrix, [each @ matrix for each in slopes], [each @ matrix for each in curvatures]
-        return _along_axes(summed, _contract, [each[:, half:] for each in weights])
+        return along_axes(summed, _contract, [each[:, half:] for each in weights])
 
     def _columns(self, which: Int[Tensor, "points dimension functions"]) -> Int[Tensor, "points coefficients"]:
         """The numbers of the coefficients that belong to each point."""
@@ -127,7 +127,7 @@ class Product(nn.Module, abc.ABC):
     def jet_jacobian(self, x: Inputs, seeds: Seeds) -> Jacobian:
         """Derivative at each point in each coefficient of the combination of the jet that ``seeds`` say."""
         which, weights = self.basis(x, seeds.order())
-        found = _along_axes((x.new_ones(len(x), 1), [], []), _outer, weights)
+        found = along_axes((x.new_ones(len(x), 1), [], []), _outer, weights)
         total = seeds.a * found[0]
         for factors, parts in zip(seeds[1:], found[1:], strict=True):
             for axis, part in enumerate(parts):
@@ -159,7 +159,7 @@ class _Exported(nn.Module):
         return self.product._value(x)
 
 
-def _along_axes(start: Channels, times: Times, weights: Sequence[Weights]) -> Channels:
+def along_axes(start: Channels, times: Times, weights: Sequence[Weights]) -> Channels:
     """The product of ``start`` with the basis along each axis; what is common to several derivatives is computed once."""
     value, slopes, curvatures = start
     for axis in range(weights[0].shape[1]):

@@ -1,23 +1,29 @@
-"""How fine a grid a classical solver may take."""
+"""How fine a grid a classical solver may take, and how large a fit may get."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
 from harness.errors import BadInput
+from harness.families import FAMILIES
 from harness.machine import gib, memory
 from harness.models import network
 from harness.models.classical.collocation import refuse_conditions_without_room
 from harness.models.classical.product import Product
 
 if TYPE_CHECKING:
-    from harness.config import SolverConfig
+    from harness.config import FitConfig, SolverConfig
     from harness.problems import Problem
 
 SHARE, CEILING = 0.5, 2**30
 """What a solve may take: this part of the available memory, and never more bytes than that. At the ceiling elimination takes
 ten seconds, and a matrix that has no zeros 6,000 unknowns.
 """
+
+
+def room() -> float:
+    """Bytes that a solve may take."""
+    return min(SHARE * memory(), CEILING)
 
 
 def check(config: SolverConfig, problem: Problem) -> None:
@@ -31,7 +37,7 @@ def fitting(solver: Product, config: SolverConfig, problem: Problem) -> tuple[in
     Raises BadInput for an equation whose conditions the grid has no room for, and where one that is named can't fit, or not
     even the coarsest of its own.
     """
-    equation, limit = problem.equation, min(SHARE * memory(), CEILING)
+    equation, limit = problem.equation, room()
     assert equation is not None
     refuse_conditions_without_room(equation, problem.dimension)
     found: list[int] = []
@@ -47,3 +53,27 @@ def fitting(solver: Product, config: SolverConfig, problem: Problem) -> tuple[in
             break
         found.append(intervals)
     return tuple(found)
+
+
+def check_fit(config: FitConfig, problem: Problem) -> None:
+    """Raise BadInput for a problem that a classical fit can't take on, and for a size that it can't have."""
+    network(config, *problem.shape)
+    if problem.rows and FAMILIES.get(config.model).takes == "fits":
+        raise BadInput(
+            f"problem = {problem.name!r} has rows of its own, and model {config.model!r} fits values; take random_features or a "
+            "network."
+        )
+    limit = room()
+    sizes = config.sizes(problem.dimension, limit)
+    if not sizes:
+        raise BadInput(
+            f"n_train = {config.n_train} is too few for model {config.model!r} as it is set on the {problem.dimension} inputs of "
+            f"problem {problem.name!r}: its polynomial alone has more than half as many coefficients."
+        )
+    for size in sizes if config.named else ():
+        named = ",".join(map(str, config.named or ()))
+        what = f"{config.ladder} = {named} can't be fitted on problem {problem.name!r}: {size.name}"
+        if size.unknowns > config.n_train and not config.more_than_points:
+            raise BadInput(f"{what} has {size.unknowns:,} unknowns, and there are {config.n_train:,} training points.")
+        if (needed := config.bytes_of(size.unknowns, problem.dimension)) > limit:
+            raise BadInput(f"{what} needs {gib(needed)} of memory, and may take {gib(limit)}.")

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from harness.models.classical.chebyshev import polynomials
 from harness.models.classical.collocation import ANY, Coefficients, Grid, Values, at_some, look, newton, parts
 from harness.models.classical.product import Product, Weights
 from harness.models.interface import Inputs
@@ -62,21 +63,8 @@ class Chebyshev(Product):
         return of_vectors + of_matrix
 
     def basis(self, x: Inputs, order: int) -> tuple[None, list[Weights]]:
-        """T_0 to T_degree, by ``T_(m+j) = 2 T_m T_j - T_(m-j)``, which doubles their number in each step."""
-        one, zero = torch.ones_like(x), torch.zeros_like(x)
-        known = [torch.stack([start, then]) for start, then in ((one, x), (zero, one), (zero, zero))[: order + 1]]
-        while len(known[0]) < self.size:
-            more = min(len(known[0]) - 1, self.size - len(known[0]))
-            last, factor = [each[-1] for each in known], [each[1 : more + 1] for each in known]
-            before = [each[-1 - more : -1].flip(0) for each in known]
-            found = [2 * last[0] * factor[0] - before[0]]
-            if order > 0:
-                found.append(2 * (last[1] * factor[0] + last[0] * factor[1]) - before[1])
-            if order > 1:
-                second = last[2] * factor[0] + 2 * last[1] * factor[1] + last[0] * factor[2]
-                found.append(2 * second - before[2])
-            known = [torch.cat(pair) for pair in zip(known, found, strict=True)]
-        return None, [each.permute(1, 2, 0) for each in known]
+        """T_0 to T_degree."""
+        return None, polynomials(x, self.size, order)
 
     def measures(self) -> dict[str, float]:
         """Of each epoch: the degree."""
