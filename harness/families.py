@@ -19,6 +19,7 @@ from harness.config import (
     RunConfig,
     SirenConfig,
     SpectralConfig,
+    bases,
 )
 from harness.errors import BadInput, quoted
 from harness.registry import Registry, check_name
@@ -138,6 +139,39 @@ register(
         after=("harness.after.twin:compare_with_twin", "harness.after.formula:look_for_formula"),
     )
 )
+for _config, _pruned, _what in (
+    (bases.ChebyshevKANConfig, bases.PrunedChebyshevKANConfig, "Chebyshev polynomials (Sidharth and Gokul 2024)"),
+    (bases.LegendreKANConfig, bases.PrunedLegendreKANConfig, "Legendre polynomials (Seydi 2024)"),
+    (bases.FourierKANConfig, bases.PrunedFourierKANConfig, "sines and cosines (Xu et al. 2024)"),
+    (bases.RBFKANConfig, bases.PrunedRBFKANConfig, "Gaussians, FastKAN (Li 2024)"),
+    (bases.ReLUKANConfig, bases.PrunedReLUKANConfig, "squared products of ReLU (Qiu et al. 2024)"),
+    (bases.WaveletKANConfig, bases.PrunedWaveletKANConfig, "wavelets, Wav-KAN (Bozorgasl and Chen 2024)"),
+    (bases.RationalKANConfig, bases.PrunedRationalKANConfig, "rational functions (Yang and Wang 2024)"),
+):
+    _basis = _config.family.removeprefix("kan_")
+    register(
+        Family(
+            _config.family,
+            _config,
+            f"harness.models.bases.{_basis}:{_basis}",
+            f"KAN of {_what}.",
+            f"harness.training.plans:{'grid_stages' if _config.ladder else 'single_stage'}",
+            figures={"kan.png": "harness.figures:kan_figure"},
+            kind="kan",
+        )
+    )
+    register(
+        Family(
+            f"{_config.family}_pruned",
+            _pruned,
+            f"harness.models.bases.{_basis}:{_basis}",
+            f"KAN of {_what}: sparsify, prune, retrain.",
+            "harness.training.plans:sparsify_prune_retrain",
+            figures={"kan.png": "harness.figures:kan_figure"},
+            kind="kan",
+            after=("harness.after.twin:compare_with_twin", "harness.after.formula:look_for_formula"),
+        )
+    )
 register(
     Family(
         "spectral",

@@ -7,17 +7,19 @@ documentation use.
 """
 
 from harness.config.classical import FiniteDifferenceConfig, SolverConfig, SpectralConfig
-from harness.config.kans import KANConfig, PrunedKANConfig
+from harness.config.kans import EdgesConfig, KANConfig, PrunedKANConfig, Pruning
 from harness.config.perceptrons import FourierMLPConfig, MLPConfig, SirenConfig
 from harness.config.run import RunConfig, fields_of, had_by
 from harness.fields import field
 
 __all__ = [
+    "EdgesConfig",
     "FiniteDifferenceConfig",
     "FourierMLPConfig",
     "KANConfig",
     "MLPConfig",
     "PrunedKANConfig",
+    "Pruning",
     "RunConfig",
     "SirenConfig",
     "SolverConfig",
