@@ -2,8 +2,8 @@
 
 A cut is a list of masks, one a layer, of the shape ``(inputs, outputs)``; nothing changes until the network gets them
 (:meth:`harness.models.edges.EdgeNetwork.set_masks`). Whatever is asked for, a path from an input to each output stays, so no
-layer is ever emptied, and what no longer leads from an input to an output goes too: a node without live inputs would otherwise live on
-as a constant, whose grid has no extent.
+layer is ever emptied, and what no longer leads from an input to an output goes too: a node without live inputs would otherwise
+live on as a constant, whose grid has no extent.
 """
 
 from __future__ import annotations
