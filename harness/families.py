@@ -88,6 +88,12 @@ def fitting() -> list[str]:
     return [name for name in FAMILIES.names() if name not in usable or not usable[name].equations_only]
 
 
+def has_twin(model: str) -> bool:
+    """Whether runs of the family are held against another one, as pruned ones are; False for a family that is not known here."""
+    family = FAMILIES.usable().get(model)
+    return family is not None and family.config.twin is not RunConfig.twin
+
+
 def figures_of(model: str) -> list[str]:
     """The files of the figures that only this family draws; none for a family that is not known here."""
     return list(FAMILIES.get(model).figures) if model in FAMILIES.names() else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from harness.config.grids import Degrees, Intervals
 from harness.config.kans import EdgesConfig, Pruning
@@ -28,15 +28,13 @@ class BasisConfig(EdgesConfig):
         return (dimension + self.width) * self.per_edge(self.stages()[-1])
 
 
-def _degrees(default: tuple[int, ...], meaning: str, source: str) -> Degrees:
-    found: Degrees = field(default, f"{meaning}, stage by stage, each higher than the one before.", source=source)
-    return found
+def _degrees(default: tuple[int, ...], meaning: str, source: str) -> Any:
+    return field(default, f"{meaning}, stage by stage, each higher than the one before.", source=source)
 
 
-def _grids(default: tuple[int, ...], source: str) -> Intervals:
+def _grids(default: tuple[int, ...], source: str) -> Any:
     meaning = "Grid intervals, stage by stage, each finer than the one before."
-    found: Intervals = field(default, meaning, unit="intervals", source=source)
-    return found
+    return field(default, meaning, unit="intervals", source=source)
 
 
 class ChebyshevKANConfig(BasisConfig):

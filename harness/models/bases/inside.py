@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.models.bases.network import BasisLayer, Factors, NodeMajor
+from harness.models.bases.network import BasisLayer, Factors, NodeMajor, Sums
 from harness.models.edges import OfEdges
 
 
@@ -42,7 +42,7 @@ class InsideLayer(BasisLayer):
         """Its numbers."""
         return sum(parameter.shape[2] for parameter in self.parameters())
 
-    def evaluate(self, prepared: NodeMajor, order: int) -> tuple[NodeMajor, list[OfEdges], list[list[Tensor]]]:
+    def evaluate(self, prepared: NodeMajor, order: int) -> tuple[Sums, list[OfEdges], list[list[Tensor]]]:
         """All of it at once; the mask is in."""
         looked = self.look(prepared, order, numbers=True)
         mask = self.mask.unsqueeze(-1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -18,21 +18,27 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from harness.models.activations import silu_derivative
-from harness.models.bases.network import BasisKAN, BasisLayer, Factors, NodeMajor
+from harness.models.bases.network import BasisKAN, BasisLayer, Factors, NodeMajor, Sums
 from harness.models.edges import OfEdges, take_shapes
 
 Features = Float[Tensor, "inputs functions points"]
 
 
+@runtime_checkable
 class Basis(Protocol):
     """Fixed functions of one variable."""
 
-    squash: bool
-    """Whether hidden layers bring their inputs into [-1, 1]."""
-    base: bool
-    """Whether silu of the input, as it is, comes last among the functions."""
-    nested: bool
-    """Whether a finer basis begins with the functions of a coarser one."""
+    @property
+    def squash(self) -> bool:
+        """Whether hidden layers bring their inputs into [-1, 1]."""
+
+    @property
+    def base(self) -> bool:
+        """Whether silu of the input, as it is, comes last among the functions."""
+
+    @property
+    def nested(self) -> bool:
+        """Whether a finer basis begins with the functions of a coarser one."""
 
     def functions(self, grid: int) -> int:
         """How many there are, without silu."""
@@ -86,7 +92,7 @@ class FixedLayer(BasisLayer):
             ]
         return found
 
-    def evaluate(self, prepared: list[Features], order: int) -> tuple[NodeMajor, list[OfEdges], list[Features]]:
+    def evaluate(self, prepared: list[Features], order: int) -> tuple[Sums, list[OfEdges], list[Features]]:
         """The sums in one product of matrices; of the derivatives each edge."""
         weights = self.weights()
         value = weights.transpose(0, 1).flatten(1) @ prepared[0].flatten(0, 1)

@@ -20,6 +20,7 @@ from harness.models.sparsity import sparsity
 from harness.models.sweep import Kept, Sweep
 
 NodeMajor = Float[Tensor, "nodes points"]
+Sums = Float[Tensor, "outputs points"]
 Factors = Sequence[Float[Tensor, "_one_or_inputs outputs points"]]
 """What the value of each edge counts, then its first derivative, and so on; those of all inputs may be one."""
 
@@ -40,7 +41,7 @@ class BasisLayer(EdgeLayer):
         """What can be known of the inputs without the parameters, with derivatives up to ``order``."""
         return x
 
-    def evaluate(self, prepared: Any, order: int) -> tuple[NodeMajor, list[OfEdges], Any]:
+    def evaluate(self, prepared: Any, order: int) -> tuple[Sums, list[OfEdges], Any]:
         """The sums of the edges, the derivatives of the edges from the first up to ``order``, and ``known``."""
         raise NotImplementedError
 
