@@ -31,12 +31,12 @@ def explain(given: Mapping[str, Any]) -> list[Origin]:
     """The origin of every field that is in force. Raises BadInput as :func:`harness.presets.resolve` does."""
     given = stated(given)
     config = resolve(given)
-    of_equation = is_equation(config.problem)
-    preset = load(config.preset, of_equation)
+    file = is_equation(config.problem), config.model
+    preset = load(config.preset, *file)
     chosen = chosen_values(preset, config.model, config.problem, given)
-    remarks = comments(text_of(config.preset, of_equation))
+    remarks = comments(text_of(config.preset, *file))
     if "extends" in preset:
-        remarks = {**comments(text_of(preset["extends"], of_equation)), **remarks}
+        remarks = {**comments(text_of(preset["extends"], *file)), **remarks}
     places = sections(preset, config.model, config.problem)
     found = []
     for name, value in config.values().items():

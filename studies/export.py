@@ -26,7 +26,7 @@ from harness.explanation import comments
 from harness.fingerprint import COMPARABILITY
 from harness.machine import refuse_unwritable
 from harness.outcome import Outcome
-from harness.presets import load, text_of
+from harness.presets import is_equation, load, text_of
 from harness.run import Stop, stop_on_signals
 from harness.tracking.claims import close_if_gone
 from harness.tracking.liveness import Watch
@@ -160,8 +160,9 @@ def preset_text(plan: Plan, confirmation: Confirmation, base: str, today: dateti
 
     The other values stay, with the comments that they had on their line or above it, and so does what stood on top.
     """
-    content, remarks = _copied(load(base)), dict(comments(text_of(base)))
     model = plan.study.model
+    file = base, is_equation(plan.problems[0]), model
+    content, remarks = _copied(load(*file)), dict(comments(text_of(*file)))
 
     def put(place: tuple[str, ...], trial: FrozenTrial, problem: str) -> None:
         section = content
@@ -187,7 +188,7 @@ def preset_text(plan: Plan, confirmation: Confirmation, base: str, today: dateti
     )
     content["summary"] = f"Preset {base} with the values of {model} from study {plan.name}."
     head = textwrap.wrap(said, 120, initial_indent="# ", subsequent_indent="# ")
-    head += ["#", *takewhile(lambda line: line.startswith("#"), text_of(base).splitlines())]
+    head += ["#", *takewhile(lambda line: line.startswith("#"), text_of(*file).splitlines())]
     return "\n".join([*head, *_written({k: v for k, v in content.items() if v}, remarks, (), 0)]) + "\n"
 
 

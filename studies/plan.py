@@ -15,7 +15,7 @@ from harness.errors import BadInput, quoted
 from harness.fingerprint import COMPARABILITY, fingerprint_of
 from harness.machine import memory
 from harness.models import try_networks
-from harness.presets import resolve
+from harness.presets import is_equation, resolve
 from harness.problems.file import name_of
 from harness.registry import check_name
 from harness.run import check
@@ -140,6 +140,7 @@ def make_plan(config: StudyConfig) -> Plan:
         check_name("name", name)
         plan = Plan(name, study, problems, config.seed_range(), {**suites.of_every_cell(suite, given), **given})
         _refuse_too_many(plan)
+        _refuse_fits_beside_equations(plan)
         _refuse_what_can_not_be(plan, config)
     except BadInput as error:
         raise suite.located(error, given) from error
@@ -152,6 +153,16 @@ def _refuse_too_many(plan: Plan) -> None:
         raise BadInput(
             f"seeds = {len(plan.seeds)} on {len(plan.problems)} problems makes {runs:,} runs a trial; at most "
             f"{suites.MOST_CELLS:,} are planned."
+        )
+
+
+def _refuse_fits_beside_equations(plan: Plan) -> None:
+    """A preset has values of their own for both, and their errors are in other units."""
+    kinds = {is_equation(problem): problem for problem in reversed(plan.problems)}
+    if len(kinds) > 1:
+        raise BadInput(
+            f"problem = {quoted(','.join(plan.problems))} has an equation, {kinds[True]!r}, and a fit, {kinds[False]!r}; a "
+            "study is of one or of the other."
         )
 
 

@@ -93,7 +93,7 @@ class _Check:
         }
         if params != expected:
             yield f"params differ from the configuration: {set(params.items()) ^ set(expected.items())}"
-        if self.tags.get("preset.digest") != digest(config.preset, self.problem.equation is not None):
+        if self.tags.get("preset.digest") != digest(config.preset, self.problem.equation is not None, config.model):
             yield f"tag preset.digest is {self.tags.get('preset.digest')}"
         if STATUS.get(self.outcome) != info.status:
             yield f"status {info.status} with outcome {self.outcome}"

@@ -178,8 +178,38 @@ def test_the_default_problem_is_a_fit_so_that_nothing_is_loaded_to_find_out() ->
 def test_values_for_equations_leave_those_for_fits_and_their_digest_alone() -> None:
     assert load("lm")["models"] != load("lm", of_equation=True)["models"]
     assert load("seed") == load("seed", of_equation=True)
-    assert presets.digests("lm") == {presets.digest("lm"), presets.digest("lm", of_equation=True)}
-    assert len(presets.digests("lm")) == 2
+    assert presets.digest("lm") != presets.digest("lm", of_equation=True)
+    assert {presets.digest("lm"), presets.digest("lm", of_equation=True)} < presets.digests("lm")
+
+
+def test_values_for_competitors_stand_in_a_file_of_their_own_with_its_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("", "competitors", "equations", "equations/competitors"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+    first, beside = "all: {epochs: 9}\nmodels: {mlp: {width: 3}}\n", "all: {epochs: 7}\nmodels: {siren: {width: 4}}\n"
+    (tmp_path / "tuned.yaml").write_text(first)
+    (tmp_path / "competitors" / "tuned.yaml").write_text(beside)
+    monkeypatch.setattr(presets, "files", lambda package: tmp_path)
+    presets._files.cache_clear()
+    presets._load.cache_clear()
+    try:
+        found = {model: resolve({"model": model}) for model in ("mlp", "siren", "kan")}
+        digests = {model: presets.digest("tuned", model=model) for model in found}
+    finally:
+        presets._files.cache_clear()
+        presets._load.cache_clear()
+    assert [config.epochs for config in found.values()] == [9, 7, 9]
+    assert (found["mlp"].values()["width"], found["siren"].values()["width"]) == (3, 4)
+    assert digests["mlp"] == digests["kan"] != digests["siren"]
+
+
+def test_no_family_has_values_in_two_files_of_a_preset() -> None:
+    for preset in names():
+        for of_equation, folder in ((False, ""), (True, "equations/")):
+            if preset in presets._files(f"{folder}competitors"):
+                beside = presets._load(preset, f"{folder}competitors")["models"]
+                assert not {*beside} & {*load(preset, of_equation)["models"]}
 
 
 def test_a_digest_is_of_the_values_whatever_their_order_comments_and_summary(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,5 +218,5 @@ def test_a_digest_is_of_the_values_whatever_their_order_comments_and_summary(mon
         "b": "# why\nall:\n  width: 3  # because\n  lr: 0.1\nsummary: two\n",
         "c": "summary: one\nall: {lr: 0.1, width: 4}\n",
     }
-    monkeypatch.setattr(presets, "load", lambda name, of_equation: yaml.safe_load(texts[name]))
+    monkeypatch.setattr(presets, "load", lambda name, *file: yaml.safe_load(texts[name]))
     assert presets.digest("a") == presets.digest("b") != presets.digest("c")

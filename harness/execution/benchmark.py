@@ -26,7 +26,7 @@ from harness.fingerprint import fingerprint_of
 from harness.machine import memory
 from harness.models import try_networks
 from harness.outcome import Outcome
-from harness.presets import DAGGER, KNOWS_TARGET, digest, is_equation, knows_target
+from harness.presets import DAGGER, KNOWS_TARGET, digest, folder_of, is_equation, knows_target
 from harness.run import Stop, check, stop_on_signals
 from harness.tracking.claims import close_if_gone
 from harness.tracking.liveness import Watch
@@ -270,10 +270,12 @@ def _compute_what_is_missing(
 
 def _begin(client: MlflowClient, parent: str, config: BenchmarkConfig, state: BenchmarkState) -> None:
     """Write the plan to the parent run, and take the results that the store has into the state."""
-    used = {(cell.config.preset, is_equation(cell.config.problem)) for cell in state.cells.values()}
-    for preset, of_equation in sorted(used):
-        kind = ".equations" if of_equation else ""
-        client.set_tag(parent, f"preset.digest.{preset}{kind}", digest(preset, of_equation))
+    used = {
+        (each.preset, is_equation(each.problem), each.model) for each in (cell.config for cell in state.cells.values())
+    }
+    digests = {(file[0], *folder_of(*file).split("/")): digest(*file) for file in used}
+    for place, of_file in sorted(digests.items()):
+        client.set_tag(parent, ".".join(filter(None, ["preset.digest", *place])), of_file)
     write_table(client, parent, "plan.json", [_row(cell) for cell in state.cells.values()])
     if not config.force:
         found = (each for each in results(client).values() if each.fingerprint in state.cells)

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from harness import presets
 from harness.config import RunConfig, fields_of
 from harness.errors import BadInput, quoted, refusal
 from harness.execution.executors import ExecutorConfig, every_field, take
 from harness.families import FAMILIES
 from harness.fields import Names, OrNone, field
-from harness.presets import load
 from harness.registry import load_plugins, nearest
 
 
@@ -71,7 +71,7 @@ def configure(given: Mapping[str, str]) -> BenchmarkConfig:
     for model in config.models:
         FAMILIES.get(model)
     for preset in config.preset:
-        load(preset)
+        presets.check(preset)
     return config.model_copy(update={"where": where, "fields": fields})
 
 

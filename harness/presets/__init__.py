@@ -6,7 +6,8 @@ A preset has a ``summary``, a sentence, and up to three sections, each over the 
 the target's formula: their numbers are marked wherever they stand.
 
 What a preset has for problems that are equations stands in a file of its own, in ``equations/``; where there is none it has the
-same for both. So its digest for fits stays what it is when a value for equations changes, and the other way round.
+same for both. What it has for families beside the first five stands in ``competitors/``, in either folder. So the digest of a run
+stays what it is when a value changes that is about another kind of problem, or about families of the other file.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from harness.registry import check_name, load_plugins, nearest
 DECIDING = ("optimizer", "grids")
 """Fields that decide which of a preset's other values make sense, see :func:`chosen_values`."""
 
+COMPETITORS = "competitors"
+"""Folder of what presets have for families beside the first five."""
+
 DAGGER = "†"
 """Stands at each number of a run whose preset knows its target (:func:`knows_target`)."""
 KNOWS_TARGET = f"{DAGGER} shape chosen with knowledge of the target; lm_plain stands beside it"
@@ -38,23 +42,50 @@ KNOWS_TARGET = f"{DAGGER} shape chosen with knowledge of the target; lm_plain st
 
 def names() -> list[str]:
     """The presets that come with the project."""
-    return sorted({*_files(), *_files("equations")})
+    return sorted({*_files(""), *_files("equations")})
 
 
 @cache
-def _files(folder: str = "") -> Mapping[str, Traversable]:
-    """The presets for fits, or those in a folder beside them, by name."""
+def _files(folder: str) -> Mapping[str, Traversable]:
+    """The files of presets in a folder, by the name of the preset."""
     entries = files(__package__).joinpath(folder).iterdir()
     return {entry.name.removesuffix(".yaml"): entry for entry in entries if entry.name.endswith(".yaml")}
 
 
+def check(preset: str) -> None:
+    """Raise BadInput where there is no preset of that name, or it can't be a name."""
+    if preset not in names():
+        raise BadInput(f"preset = {quoted(preset)} is not known; {nearest(preset, names())}")
+    check_name("preset", preset)
+
+
+def folder_of(preset: str, of_equation: bool, model: str) -> str:
+    """Where the file lies that a preset has for such a problem and such a model. Raises BadInput where it has none."""
+    check(preset)
+    for folder in ("equations", "") if of_equation else ("",):
+        beside = f"{folder}/{COMPETITORS}".lstrip("/")
+        if preset in _files(beside) and model in _load(preset, beside)["models"]:
+            return beside
+        if preset in _files(folder):
+            return folder
+    raise BadInput(
+        f"preset = {quoted(preset)} is about equations, and the problem is none; allowed: {', '.join(sorted(_files('')))}."
+    )
+
+
+def load(preset: str, of_equation: bool = False, model: str = "") -> Mapping[str, Any]:
+    """What a preset has for fits, or for equations, with what it extends: the file that has values for the model, where it is
+    one of the competitors, else that of the first families. Raises BadInput when there is none of that name.
+    """
+    return _load(preset, folder_of(preset, of_equation, model))
+
+
 @cache
-def load(preset: str, of_equation: bool = False) -> Mapping[str, Any]:
-    """What a preset has for fits, or for equations, with what it extends. Raises BadInput when there is none of that name."""
-    content: dict[str, Any] = yaml.safe_load(text_of(preset, of_equation))
+def _load(preset: str, folder: str) -> Mapping[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(_files(folder)[preset].read_text())
     if "extends" not in content:
         return content
-    base, own = load(content["extends"], of_equation), content.get("models") or {}
+    base, own = _load(content["extends"], folder), content.get("models") or {}
     models = {
         model: {**(base["models"].get(model) or {}), **(own.get(model) or {})} for model in {**base["models"], **own}
     }
@@ -63,33 +94,29 @@ def load(preset: str, of_equation: bool = False) -> Mapping[str, Any]:
 
 def summary(preset: str) -> str:
     """What a preset is, in a sentence. Raises BadInput when there is none of that name."""
-    return str(load(preset, of_equation=preset not in _files())["summary"])
+    return str(load(preset, of_equation=preset not in _files(""))["summary"])
 
 
-def digest(preset: str, of_equation: bool = False) -> str:
-    """Hash of a preset's values, whatever their order and comments. Raises BadInput when there is none of that name."""
-    values = {name: section for name, section in load(preset, of_equation).items() if name != "summary"}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+def digest(preset: str, of_equation: bool = False, model: str = "") -> str:
+    """Hash of the values in a preset's file, whatever their order and comments. Raises BadInput as :func:`load` does."""
+    return _hash(load(preset, of_equation, model))
 
 
 def digests(preset: str) -> set[str]:
-    """What the digest of a run of this preset may be: that for fits, and that for equations."""
-    of_fits = {digest(preset)} if preset in _files() else set()
-    return of_fits | {digest(preset, of_equation=True)}
+    """What the digest of a run of this preset may be: that of each of its files. Raises BadInput for no preset's name."""
+    check(preset)
+    folders = [name for name in ("", COMPETITORS, "equations", f"equations/{COMPETITORS}") if preset in _files(name)]
+    return {_hash(_load(preset, folder)) for folder in folders}
 
 
-def text_of(preset: str, of_equation: bool = False) -> str:
-    """A preset as it is written, comments included. Raises BadInput when there is none of that name, or it can't be a name, and
-    for a fit where it is about equations only.
-    """
-    if preset not in names():
-        raise BadInput(f"preset = {quoted(preset)} is not known; {nearest(preset, names())}")
-    check_name("preset", preset)
-    if not of_equation and preset not in _files():
-        raise BadInput(
-            f"preset = {quoted(preset)} is about equations, and the problem is none; allowed: {', '.join(sorted(_files()))}."
-        )
-    return {**_files(), **(_files("equations") if of_equation else {})}[preset].read_text()
+def _hash(content: Mapping[str, Any]) -> str:
+    values = {name: section for name, section in content.items() if name != "summary"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def text_of(preset: str, of_equation: bool = False, model: str = "") -> str:
+    """The file of a preset as it is written, comments included. Raises BadInput as :func:`load` does."""
+    return _files(folder_of(preset, of_equation, model))[preset].read_text()
 
 
 def is_equation(problem: str) -> bool:
@@ -117,7 +144,7 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
         given = named(given)
     family = FAMILIES.get(str(given.get("model", RunConfig.model_fields["model"].default)))
     problem = str(given.get("problem", RunConfig.model_fields["problem"].default))
-    preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)), is_equation(problem))
+    preset = load(str(given.get("preset", RunConfig.model_fields["preset"].default)), is_equation(problem), family.name)
     _refuse_what_it_is_without(given, family.config, family.name)
     _refuse_unknown(given, family.config, family.name)
     chosen = chosen_values(preset, family.name, problem, given)
@@ -152,7 +179,7 @@ def stated(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def knows_target(config: RunConfig) -> bool:
     """Whether a value of the run was chosen for its problem with knowledge of the target's formula."""
-    preset = load(config.preset, is_equation(config.problem))
+    preset = load(config.preset, is_equation(config.problem), config.model)
     if config.model not in preset.get("knows_target", ()):
         return False
     section = sections(preset, config.model, config.problem)["problems", config.model, config.problem]

@@ -13,13 +13,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from harness import problems
+from harness import presets, problems
 from harness.config import RunConfig, had_by
 from harness.errors import BadInput, complaint, quoted
 from harness.families import FAMILIES
 from harness.machine import Memory, gib, memory
 from harness.presets import is_equation, resolve
-from harness.presets import load as load_preset
 from harness.problems.file import name_of
 from harness.registry import check_name, load_plugins, nearest
 from harness.suites.reading import Document, Place, read
@@ -161,7 +160,7 @@ def _complaint(error: Mapping[str, Any]) -> str:
 
 def _refuse_what_a_suite_does_not_decide(suite: Suite, document: Document) -> None:
     try:
-        load_preset(suite.preset)
+        presets.check(suite.preset)
     except BadInput as error:
         raise document.fault(("preset",), str(error)) from error
     places: list[tuple[Place, Mapping[str, Any]]] = [(("fields",), suite.fields)]

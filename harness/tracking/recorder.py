@@ -114,7 +114,7 @@ class Recorder:
         note = {
             "problem.facts": facts(self._problem, data.dense),
             "mlflow.note.content": describe(config, self._problem),
-            "preset.digest": digest(config.preset, self._problem.equation is not None),
+            "preset.digest": digest(config.preset, self._problem.equation is not None, config.model),
             **({"preset.knows_target": "true"} if knows_target(config) else {}),
         }
         self.client.log_batch(

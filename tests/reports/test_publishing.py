@@ -202,11 +202,9 @@ def test_whatever_changes_after_it_was_published_is_told(
 
 def test_a_preset_that_changes_makes_old_what_speaks_of_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(report(checkout / "report"), "s", [COMMAND], checkout)
-    now = presets.digest
-    monkeypatch.setattr(
-        presets, "digest", lambda name, of_equation=False: "1" * 12 if name == "lm" else now(name, of_equation)
-    )
-    assert check(checkout) == [f"s: preset lm was {now('lm')} and is 111111111111 now."]
+    now = presets.digests
+    monkeypatch.setattr(presets, "digests", lambda name: {"1" * 12} if name == "lm" else now(name))
+    assert check(checkout) == [f"s: preset lm was {presets.digest('lm')} and is 111111111111 now."]
 
 
 def test_rules_over_presets_stand_once_and_below() -> None:

@@ -77,6 +77,10 @@ def test_bad_input_is_refused_in_one_sentence(given: dict[str, str], sentence: s
         ({"study": "sirne"}, r"study = 'sirne' is not known; did you mean 'siren'\?"),
         ({"suite": "poison"}, r"suite = 'poison' is not known.*did you mean 'poisson'\?"),
         ({"problem": "poisson_1d_sni"}, r"problems = 'poisson_1d_sni' is not known; did you mean"),
+        (
+            {"problem": "poisson_2d_sin,solve_2d_sin"},
+            r"has an equation, 'solve_2d_sin', and a fit, 'poisson_2d_sin'; a study",
+        ),
         ({"preset": "tunde"}, r"preset = 'tunde' is not known; did you mean 'tuned'\?"),
         ({"lr": "0.1"}, r"lr = '0.1' is searched by study 'siren'; leave it out\."),
         ({"grids": "5"}, r"grids = '5' is not a field of model 'siren'"),
