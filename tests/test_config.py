@@ -19,10 +19,10 @@ BAD: list[tuple[dict[str, str], str, str, str]] = [
     # given, then what the sentence must name: the field, the value, and what is allowed
     ({"model": "sirne"}, "model", "'sirne'", "did you mean 'siren'?"),
     (
-        {"model": "transformer"},
+        {"model": "zzz"},
         "model",
-        "'transformer'",
-        "allowed: finite_difference, kan, kan_pruned, mlp, mlp_fourier, siren, spectral",
+        "'zzz'",
+        "allowed: finite_difference, kan, kan_chebyshev, kan_chebyshev_pruned, ",
     ),
     ({"preset": "tunde"}, "preset", "'tunde'", "did you mean 'tuned'?"),
     ({"preset": "best"}, "preset", "'best'", "allowed: lm, lm_plain, paper, seed, seed_default, tuned"),
