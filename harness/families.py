@@ -161,7 +161,7 @@ for _config, _pruned, _what in (
             _config,
             f"harness.models.bases.{_basis}:{_basis}",
             f"KAN of {_what}.",
-            f"harness.training.plans:{'grid_stages' if _config.ladder else 'single_stage'}",
+            "harness.training.plans:grid_stages",
             figures={"kan.png": "harness.figures:kan_figure"},
             kind="kan",
         )

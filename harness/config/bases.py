@@ -69,7 +69,7 @@ class FourierKANConfig(BasisConfig):
     family: ClassVar[str] = "kan_fourier"
     ladder: ClassVar[str] = "degrees"
 
-    degrees: Degrees = _degrees((4, 8, 16), "Highest multiples of the base frequency", "chosen on validation errors")
+    degrees: Degrees = _degrees((4, 8), "Highest multiples of the base frequency", "chosen on validation errors")
 
     def per_edge(self, grid: int) -> int:
         """A constant, and a cosine and a sine of each frequency."""
@@ -82,7 +82,7 @@ class RBFKANConfig(BasisConfig):
     family: ClassVar[str] = "kan_rbf"
     ladder: ClassVar[str] = "grids"
 
-    grids: Intervals = _grids((5, 10, 20), "chosen on validation errors; Li 2024, arXiv:2405.06721: 7")
+    grids: Intervals = _grids((10, 20), "chosen on validation errors; Li 2024, arXiv:2405.06721: 7")
 
     def per_edge(self, grid: int) -> int:
         """A coefficient of each Gaussian, and of silu."""

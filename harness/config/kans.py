@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import model_validator
@@ -21,6 +22,10 @@ class EdgesConfig(RunConfig):
 
     width: int = field(5, "Nodes of a hidden layer.", unit="nodes", source="original benchmark", ge=1, le=10_000)
     depth: int = field(1, "Hidden layers.", unit="layers", source="original benchmark", ge=1, le=100)
+
+    def sizes(self, dimension: int, outputs: int = 1) -> list[int]:
+        """The nodes of all layers."""
+        return [dimension, *[self.width] * self.depth, outputs]
 
     def rungs(self) -> tuple[int, ...]:
         """The grids, or degrees, before any cut; 1 where there are none."""
@@ -52,7 +57,8 @@ class EdgesConfig(RunConfig):
         return self._edges(dimension, outputs) * self.per_edge(self.rungs()[0])
 
     def _edges(self, dimension: int, outputs: int) -> int:
-        return (dimension + outputs) * self.width + (self.depth - 1) * self.width**2
+        sizes = self.sizes(dimension, outputs)
+        return sum(n_in * n_out for n_in, n_out in itertools.pairwise(sizes))
 
     @model_validator(mode="after")
     def _grids_increase(self) -> EdgesConfig:

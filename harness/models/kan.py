@@ -453,5 +453,5 @@ class FixedPoints:
 
 def kan(config: KANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> KAN:
     """The network of a configuration, on its first grid."""
-    sizes = [dimension, *[config.width] * config.depth, outputs]
+    sizes = config.sizes(dimension, outputs)
     return KAN(sizes, config.grids[0], config.k, config.noise, generator, config.initialisation)

@@ -31,7 +31,8 @@ def single_stage(training: Training) -> Iterator[Event]:
 
 
 def grid_stages(training: Training) -> Iterator[Event]:
-    """A KAN on grids of increasing fineness, or degrees, within the budget (Liu et al. 2024, section 2.4).
+    """A KAN on grids of increasing fineness, or degrees, within the budget (Liu et al. 2024, section 2.4); a basis that is as
+    fine as it is has one of them.
 
     A grid that is finished is kept when a later one fails (seed document, Problem 3).
     """

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.config.bases import ChebyshevKANConfig
-from harness.models.bases.layer import by_recurrence, network, sizes_of
+from harness.models.bases.layer import by_recurrence, network
 from harness.models.bases.network import BasisKAN
 
 
@@ -32,4 +32,4 @@ class Chebyshev:
 
 def chebyshev(config: ChebyshevKANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> BasisKAN:
     """The network of a configuration, at its first degree."""
-    return network(Chebyshev(), sizes_of(config.width, config.depth, dimension, outputs), config.degrees[0], generator)
+    return network(Chebyshev(), config.sizes(dimension, outputs), config.degrees[0], generator)

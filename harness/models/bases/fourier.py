@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.config.bases import FourierKANConfig
-from harness.models.bases.layer import network, sizes_of
+from harness.models.bases.layer import network
 from harness.models.bases.network import BasisKAN
 
 FREQUENCY = math.pi / 2
@@ -52,4 +52,4 @@ class Fourier:
 
 def fourier(config: FourierKANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> BasisKAN:
     """The network of a configuration, with its first frequencies."""
-    return network(Fourier(), sizes_of(config.width, config.depth, dimension, outputs), config.degrees[0], generator)
+    return network(Fourier(), config.sizes(dimension, outputs), config.degrees[0], generator)

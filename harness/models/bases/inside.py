@@ -22,8 +22,8 @@ class Looked(NamedTuple):
     edges: list[OfEdges]
     """Value and derivatives in the input."""
     numbers: list[list[Float[Tensor, "inputs outputs own points"]]]
-    """The same once more in the numbers of an edge: for each parameter a list of these, of which the first is that of the value.
-    A number of its own in each parameter, in the order of these."""
+    """For each parameter of the layer, the derivative of the value in each of its numbers, then that of the first derivative,
+    and of the second."""
 
 
 class InsideLayer(BasisLayer):

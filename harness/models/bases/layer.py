@@ -186,8 +186,3 @@ def hermite(v: Tensor, count: int) -> list[Tensor]:
     for n in range(1, count - 1):
         found.append(v * found[n] - n * found[n - 1])
     return found[:count]
-
-
-def sizes_of(width: int, depth: int, dimension: int, outputs: int) -> list[int]:
-    """The nodes of all layers."""
-    return [dimension, *[width] * depth, outputs]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.config.bases import LegendreKANConfig
-from harness.models.bases.layer import by_recurrence, network, sizes_of
+from harness.models.bases.layer import by_recurrence, network
 from harness.models.bases.network import BasisKAN
 
 
@@ -36,4 +36,4 @@ class Legendre:
 
 def legendre(config: LegendreKANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> BasisKAN:
     """The network of a configuration, at its first degree."""
-    return network(Legendre(), sizes_of(config.width, config.depth, dimension, outputs), config.degrees[0], generator)
+    return network(Legendre(), config.sizes(dimension, outputs), config.degrees[0], generator)

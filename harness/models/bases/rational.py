@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from harness.config.bases import RationalKANConfig
 from harness.models.bases.inside import InsideLayer, Looked
-from harness.models.bases.layer import sizes_of
 from harness.models.bases.network import BasisKAN
 
 Series = list[Tensor]
@@ -90,7 +89,7 @@ def _quotient(f: Sequence[Tensor], g: Sequence[Tensor]) -> Series:
 
 def rational(config: RationalKANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> BasisKAN:
     """The network of a configuration."""
-    sizes = sizes_of(config.width, config.depth, dimension, outputs)
+    sizes = config.sizes(dimension, outputs)
     layers = [
         RationalLayer(n_in, n_out, config.numerator, config.denominator, generator)
         for n_in, n_out in itertools.pairwise(sizes)

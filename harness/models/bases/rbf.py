@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.config.bases import RBFKANConfig
-from harness.models.bases.layer import hermite, network, sizes_of
+from harness.models.bases.layer import hermite, network
 from harness.models.bases.network import BasisKAN
 
 
@@ -40,5 +40,5 @@ class Gaussians:
 
 def rbf(config: RBFKANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> BasisKAN:
     """The network of a configuration, on its first grid."""
-    sizes = sizes_of(config.width, config.depth, dimension, outputs)
+    sizes = config.sizes(dimension, outputs)
     return network(Gaussians(), sizes, config.grids[0], generator, "G")

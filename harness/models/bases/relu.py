@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from harness.config.bases import ReLUKANConfig
-from harness.models.bases.layer import network, sizes_of
+from harness.models.bases.layer import network
 from harness.models.bases.network import BasisKAN
 
 
@@ -49,5 +49,5 @@ class Bumps(NamedTuple):
 
 def relu(config: ReLUKANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> BasisKAN:
     """The network of a configuration, on its first grid."""
-    sizes = sizes_of(config.width, config.depth, dimension, outputs)
+    sizes = config.sizes(dimension, outputs)
     return network(Bumps(config.k), sizes, config.grids[0], generator, "G")

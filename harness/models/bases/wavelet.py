@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from harness.config.bases import WaveletKANConfig
 from harness.models.bases.inside import InsideLayer, Looked
-from harness.models.bases.layer import hermite, sizes_of
+from harness.models.bases.layer import hermite
 from harness.models.bases.network import BasisKAN
 
 WAVELETS = {"mexican_hat": (2, -2 / (math.sqrt(3) * math.pi**0.25)), "dog": (1, -1.0)}
@@ -60,5 +60,5 @@ class WaveletLayer(InsideLayer):
 
 def wavelet(config: WaveletKANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> BasisKAN:
     """The network of a configuration."""
-    sizes = sizes_of(config.width, config.depth, dimension, outputs)
+    sizes = config.sizes(dimension, outputs)
     return BasisKAN([WaveletLayer(a, b, config.wavelet, generator) for a, b in itertools.pairwise(sizes)])

@@ -141,8 +141,8 @@ def test_a_rational_edge_is_its_formula() -> None:
     a, b = layer.numerator[0, 0].tolist(), layer.denominator[0, 0].tolist()
 
     def formula(x: Tensor) -> Tensor:
-        p = sum(c * x**k for k, c in enumerate(a))
-        q = sum(c * x ** (k + 1) for k, c in enumerate(b))
+        p = torch.stack([c * x**k for k, c in enumerate(a)]).sum(dim=0)
+        q = torch.stack([c * x ** (k + 1) for k, c in enumerate(b)]).sum(dim=0)
         return (p / (1 + q**2)).unsqueeze(0)
 
     for order, each in enumerate(layer.look(U, 3, numbers=True).edges):
