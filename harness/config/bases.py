@@ -8,6 +8,8 @@ from harness.config.grids import Degrees, Intervals
 from harness.config.kans import EdgesConfig, Pruning
 from harness.fields import OrNone, field
 
+CHOSEN = "validation errors of seeds 0 to 2 on sin_freq5 and poisson_2d_spec, see presets/competitors/lm.yaml"
+
 
 class BasisConfig(EdgesConfig):
     """A network of edges that goes from coarse to fine; its grid stays where it is."""
@@ -43,7 +45,7 @@ class ChebyshevKANConfig(BasisConfig):
     family: ClassVar[str] = "kan_chebyshev"
     ladder: ClassVar[str] = "degrees"
 
-    degrees: Degrees = _degrees((4, 8, 16), "Degrees of the polynomials", "chosen on validation errors")
+    degrees: Degrees = _degrees((4, 8, 16), "Degrees of the polynomials", CHOSEN)
 
     def per_edge(self, grid: int) -> int:
         """A coefficient of each polynomial."""
@@ -56,7 +58,7 @@ class LegendreKANConfig(BasisConfig):
     family: ClassVar[str] = "kan_legendre"
     ladder: ClassVar[str] = "degrees"
 
-    degrees: Degrees = _degrees((4, 8, 16), "Degrees of the polynomials", "chosen on validation errors")
+    degrees: Degrees = _degrees((4, 8, 16), "Degrees of the polynomials", CHOSEN)
 
     def per_edge(self, grid: int) -> int:
         """A coefficient of each polynomial."""
@@ -69,7 +71,7 @@ class FourierKANConfig(BasisConfig):
     family: ClassVar[str] = "kan_fourier"
     ladder: ClassVar[str] = "degrees"
 
-    degrees: Degrees = _degrees((4, 8), "Highest multiples of the base frequency", "chosen on validation errors")
+    degrees: Degrees = _degrees((4, 8), "Highest multiples of the base frequency", CHOSEN)
 
     def per_edge(self, grid: int) -> int:
         """A constant, and a cosine and a sine of each frequency."""
@@ -82,7 +84,7 @@ class RBFKANConfig(BasisConfig):
     family: ClassVar[str] = "kan_rbf"
     ladder: ClassVar[str] = "grids"
 
-    grids: Intervals = _grids((10, 20), "chosen on validation errors; Li 2024, arXiv:2405.06721: 7")
+    grids: Intervals = _grids((10, 20), f"{CHOSEN}; Li 2024, arXiv:2405.06721: 7")
 
     def per_edge(self, grid: int) -> int:
         """A coefficient of each Gaussian, and of silu."""
@@ -96,9 +98,9 @@ class ReLUKANConfig(BasisConfig):
     ladder: ClassVar[str] = "grids"
 
     k: int = field(
-        3, "Intervals beyond the first that a bump covers.", source="Qiu et al. 2024, arXiv:2406.02075", ge=1, le=10
+        5, "Intervals beyond the first that a bump covers.", source=f"{CHOSEN}; Qiu et al. 2024: 3", ge=1, le=10
     )
-    grids: Intervals = _grids((5, 10, 20), "chosen on validation errors; Qiu et al. 2024, arXiv:2406.02075: 5")
+    grids: Intervals = _grids((10, 20), f"{CHOSEN}; Qiu et al. 2024, arXiv:2406.02075: 5")
 
     def per_edge(self, grid: int) -> int:
         """A coefficient of each bump."""
@@ -114,9 +116,8 @@ class WaveletKANConfig(EdgesConfig):
 
     family: ClassVar[str] = "kan_wavelet"
 
-    width: int = field(
-        10, "Nodes of a hidden layer.", unit="nodes", source="chosen on validation errors", ge=1, le=10_000
-    )
+    width: int = field(7, "Nodes of a hidden layer.", unit="nodes", source=CHOSEN, ge=1, le=10_000)
+    depth: int = field(2, "Hidden layers.", unit="layers", source=CHOSEN, ge=1, le=100)
     wavelet: Literal["mexican_hat", "dog"] = field(
         "mexican_hat",
         "The mother wavelet: `mexican_hat`, the second derivative of a Gaussian, or `dog`, its first.",
@@ -137,6 +138,7 @@ class RationalKANConfig(EdgesConfig):
 
     family: ClassVar[str] = "kan_rational"
 
+    width: int = field(8, "Nodes of a hidden layer.", unit="nodes", source=CHOSEN, ge=1, le=10_000)
     numerator: int = field(
         5, "Degree of the numerator.", source="Yang and Wang 2024, arXiv:2409.10594, section 4.2", ge=1, le=20
     )
