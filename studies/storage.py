@@ -35,6 +35,8 @@ _JOURNAL = b'{"op_code":'
 """How each line of Optuna's journal begins."""
 DRIVER = "driver "
 """Prefix of a study's attributes that say when each driver last gave a sign (Unix time)."""
+MOST_OF_A_PROCESS = 250
+"""Trials up to which ``auto`` takes a Gaussian process: a choice takes time with the cube of the trials so far."""
 AGAIN = "again"
 """Attribute of a trial: the number of the trial that it repeats."""
 
@@ -238,6 +240,8 @@ def _sampler(config: StudyConfig, drivers: int) -> optuna.samplers.BaseSampler:
     seed = generator(config.sampler_seed, f"sampler/{drivers}").initial_seed() % 2**32
     if config.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
+    if config.sampler == "gp" or (config.sampler == "auto" and config.trials <= MOST_OF_A_PROCESS):
+        return optuna.samplers.GPSampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed)
 
 

@@ -49,7 +49,12 @@ class StudyConfig(BaseModel):
     run_timeout: Annotated[float | None, OrNone] = field(
         None, "Deadline of a run, which then counts with the penalty. None: no deadline.", unit="s", gt=0
     )
-    sampler: Literal["tpe", "random"] = field("tpe", "How the next trial is chosen.", source="Optuna's default")
+    sampler: Literal["tpe", "gp", "auto", "random"] = field(
+        "tpe",
+        "How the next trial is chosen: tree-structured Parzen estimator; Gaussian process, which takes longer for a choice; "
+        "`auto`, the latter for up to 250 trials; or at random.",
+        source="Optuna's default",
+    )
     sampler_seed: int = field(0, "Seed of the sampler.", ge=0, lt=2**31)
     pruning: bool = field(
         True, "Whether runs and trials that are worse than earlier ones end early; with one objective only."

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.protocol import FLOOR
-from reports.comparing.classical import Classical, costs_of_solvers, solvers_of
+from reports.comparing.classical import Classical, classical_of, costs_of_solvers
 from reports.comparing.curves import equal_budget, errors_at
 from reports.comparing.groups import Group, chosen, dagger, final_errors, groups_of
 from reports.comparing.recommendations import Cost, Recommendation, recommend
@@ -16,7 +16,9 @@ from reports.comparing.statistics import Estimate, estimate
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence
+from reports.reading.kinds import is_network
 from reports.reading.targets import in_order, target_of
+from reports.verdicts.need import Need, need_of
 from reports.verdicts.verdict import median_figure
 
 CLOCK = "time/train_s"
@@ -35,7 +37,9 @@ class Advice:
     final_on_test: Estimate | None
     """What ``quick`` is to be held against: the error of the model of ``final`` at its end, on the test points too."""
     classical: tuple[Classical, ...] | None = None
-    """What classical solvers take to the error of the model of ``final``, on the test points; None where nothing is solved."""
+    """What solvers on a grid take to the error of the best network, on the test points; None where nothing is solved."""
+    need: Need | None = None
+    """Whether a network is needed; None where no classical method, or no network, was run."""
 
     @property
     def beside(self) -> str:
@@ -45,47 +49,60 @@ class Advice:
         return "; ".join(map(str, self.classical)) or "no classical solver was run on this equation"
 
 
-def advice_on(groups: Mapping[str, Group], solvers: Mapping[str, Group], artifacts: Artifacts) -> tuple[Advice, ...]:
-    """On each problem on which a run has ended; models are named as they are in its group. ``solvers`` are the classical ones."""
-    found = (_advice(problem, group, solvers.get(problem, {}), artifacts) for problem, group in groups.items())
+def advice_on(groups: Mapping[str, Group], classical: Mapping[str, Group], artifacts: Artifacts) -> tuple[Advice, ...]:
+    """On each problem on which a run has ended; models are named as they are in its group, and classical methods stand beside
+    them.
+    """
+    found = (_advice(problem, group, classical.get(problem, {}), artifacts) for problem, group in groups.items())
     return tuple(each for each in found if each is not None)
 
 
 def advice_over_presets(evidence: Evidence, artifacts: Artifacts) -> tuple[Advice, ...]:
-    """The same over all presets; a model's name has its preset behind it where there are several."""
+    """The same over all presets; a network's name has its preset behind it where there are several."""
     together: dict[str, Group] = {}
     for preset in evidence.presets:
         for problem, group in groups_of(evidence, preset).items():
             for model, cells in chosen(group).items():
                 name = f"{model}, {preset}" if len(evidence.presets) > 1 else model
                 together.setdefault(problem, {})[name + dagger(cells)] = cells
-    ordered = {problem: together[problem] for problem in in_order(set(together))}
-    return advice_on(ordered, solvers_of(evidence), artifacts)
+    classical = classical_of(evidence)
+    ordered = {problem: together.get(problem, {}) for problem in in_order({*together, *classical})}
+    return advice_on(ordered, classical, artifacts)
 
 
-def _advice(problem: str, group: Group, solvers: Group, artifacts: Artifacts) -> Advice | None:
-    known = target_of(itertools.chain(*group.values()))
+def _advice(problem: str, group: Group, classical: Group, artifacts: Artifacts) -> Advice | None:
+    both = {**group, **classical}
+    known = target_of(itertools.chain(*both.values()))
     solved = known is not None and known.is_equation
     floor = FLOOR if known is None else known.resolution
-    errors = {model: final_errors(cells) for model, cells in group.items()}
-    final = recommend(problem, errors, _costs(group, "model/active_params"), floor)
+    final = recommend(problem, _final(both), _costs(both, "model/active_params"), floor)
     if final is None:
         return None
-    at_the_end = estimate(errors_at(group[final.model], artifacts, CLOCK, math.inf))
-    classical = None
+    at_the_end = estimate(errors_at(both[final.model], artifacts, CLOCK, math.inf))
+    solvers = None
     if solved:
-        classical = costs_of_solvers(solvers, artifacts, at_the_end.median) if at_the_end else ()
+        network = recommend(problem, _final(group), _costs(group, "model/active_params"), floor)
+        of_network = estimate(errors_at(group[network.model], artifacts, CLOCK, math.inf)) if network else None
+        solvers = costs_of_solvers(classical, artifacts, of_network.median) if of_network else ()
+    need = need_of([cell for cells in both.values() for cell in cells])
     seconds = equal_budget(group.values(), CLOCK)
     if seconds is None:
-        return Advice(final, None, None, None, classical)
-    early = {m: [e for e in errors_at(c, artifacts, CLOCK, seconds) if e is not None] for m, c in group.items()}
+        return Advice(final, None, None, None, solvers, need)
+    early = {m: [e for e in errors_at(c, artifacts, CLOCK, seconds) if e is not None] for m, c in both.items()}
     # What is cut at the end is there on the way.
-    quick = recommend(problem, early, _costs(group, "model/params"), floor)
-    return Advice(final, quick if quick and quick.usable else None, seconds, at_the_end, classical)
+    quick = recommend(problem, early, _costs(both, "model/params"), floor)
+    return Advice(final, quick if quick and quick.usable else None, seconds, at_the_end, solvers, need)
+
+
+def _final(group: Group) -> dict[str, list[float]]:
+    return {model: final_errors(cells) for model, cells in group.items()}
 
 
 def _costs(group: Group, parameters: str) -> dict[str, Cost]:
-    return {model: Cost(_median(cells, parameters), _median(cells, CLOCK)) for model, cells in group.items()}
+    return {
+        model: Cost(_median(cells, parameters), _median(cells, CLOCK), any(is_network(cell.model) for cell in cells))
+        for model, cells in group.items()
+    }
 
 
 def _median(cells: Sequence[Cell], metric: str) -> float:

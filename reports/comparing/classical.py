@@ -14,7 +14,8 @@ from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence
 from reports.reading.gone import Gone
-from reports.reading.solvers import SOLVERS, is_network, levels
+from reports.reading.kinds import is_network
+from reports.reading.solvers import SOLVERS, levels
 from reports.reading.targets import target
 from reports.verdicts.numbers import number
 
@@ -44,8 +45,8 @@ def duration(seconds: float) -> str:
     return f"{number(1000 * seconds)} ms" if seconds < 1 else f"{number(seconds)} s"
 
 
-def solvers_of(evidence: Evidence) -> dict[str, Group]:
-    """The cells of classical solvers by problem and model, of the first preset that has some: a preset changes nothing in them.
+def classical_of(evidence: Evidence) -> dict[str, Group]:
+    """The cells of classical methods by problem and model, of the first preset that has some: a preset changes nothing in them.
 
     Empty where there is no network that they could stand beside.
     """

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reports.comparing.advice import Advice, advice_on
-from reports.comparing.classical import solvers_of
+from reports.comparing.classical import classical_of
+from reports.comparing.competitors import competitor_tables
 from reports.comparing.cuts import pruning_table
 from reports.comparing.equations import equation_tables
 from reports.comparing.groups import chosen, dagger, final_errors, floors_of, groups_of
@@ -30,7 +31,7 @@ class Comparison:
 
 def comparison_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> Comparison:
     """That of a preset. A model that knows its target on one problem has the dagger in the statistics over all of them."""
-    all_cells, solvers = groups_of(evidence, preset), solvers_of(evidence)
+    all_cells, classical = groups_of(evidence, preset), classical_of(evidence)
     floors = floors_of(all_cells)
     groups = {problem: chosen(group) for problem, group in all_cells.items()}
     named = {p: {model + dagger(cells): cells for model, cells in group.items()} for p, group in groups.items()}
@@ -45,12 +46,13 @@ def comparison_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> Comp
     }
     return Comparison(
         preset,
-        advice_on(named, solvers, artifacts),
+        advice_on(named, classical, artifacts),
         win_matrix(errors, floors),
         performance_profile(medians, floors),
         (
             *tables(evidence, artifacts, preset),
-            *equation_tables(preset, all_cells, solvers),
+            *equation_tables(preset, all_cells, classical),
+            *competitor_tables(preset, all_cells, classical),
             pruning_table(preset, all_cells),
             *(sweep_table(preset, all_cells, axis) for axis in AXES),
         ),

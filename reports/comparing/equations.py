@@ -10,7 +10,7 @@ from reports.comparing.groups import Group, chosen
 from reports.comparing.statistics import estimate
 from reports.comparing.tables import Entry, Table, marked, noted, without_dashes
 from reports.reading.cells import Cell
-from reports.reading.solvers import is_network
+from reports.reading.kinds import is_network
 from reports.reading.targets import target_of
 
 

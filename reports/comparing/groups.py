@@ -9,18 +9,22 @@ from collections.abc import Iterable, Mapping
 from harness.presets import DAGGER
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence
-from reports.reading.solvers import is_network
+from reports.reading.kinds import by_kind, is_network
 from reports.reading.targets import in_order, target_of
-from reports.verdicts.problem_verdicts import chosen_variant
+from reports.verdicts.problem_verdicts import chosen_variant, validation
 
 Group = dict[str, list[Cell]]
 """The cells of a problem, by model."""
+MOST = 8
+"""Models that a picture shows by name."""
+FOLDED = "Of each kind of model the one of least validation error; the others are in the tables."
+"""What a picture says that shows fewer than there are."""
 
 
 def groups_of(evidence: Evidence, preset: str) -> dict[str, Group]:
     """All cells of a preset by problem, in the order of declaration, and model.
 
-    Networks are held against each other: classical solvers are left out, unless there is nothing else.
+    Networks are held against each other: classical methods are left out, unless there is nothing else.
     """
     found: dict[str, Group] = defaultdict(lambda: defaultdict(list))
     alone = not any(is_network(cell.model) for cell in evidence.cells)
@@ -49,3 +53,13 @@ def final_errors(cells: Iterable[Cell]) -> list[float]:
 def dagger(cells: Iterable[Cell]) -> str:
     """The mark of a model whose shape was chosen with knowledge of the target; nothing for any other."""
     return DAGGER if any(cell.knows_target for cell in cells) else ""
+
+
+def in_front(group: Group) -> Group:
+    """What a picture shows of a problem: all models, or where these are more than ``MOST`` of each kind the one of least
+    validation error.
+    """
+    if len(group) <= MOST:
+        return group
+    best = {min(some, key=lambda model: validation(group[model])) for some in by_kind(group).values()}
+    return {model: cells for model, cells in group.items() if model in best}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.presets import DAGGER, KNOWS_TARGET
 from harness.protocol import FLOOR
+from reports.comparing.classical import classical_of
 from reports.comparing.groups import chosen, final_errors, groups_of
 from reports.comparing.intervals import (
     Band,
@@ -21,12 +22,17 @@ from reports.comparing.intervals import (
 from reports.comparing.recommendations import USABLE
 from reports.comparing.statistics import better
 from reports.reading.evidence import Evidence
+from reports.reading.kinds import kind_of
 from reports.reading.targets import Target, in_order, target_of
 from reports.verdicts.criteria import HIGH
+from reports.verdicts.need import Need, needs_of
 from reports.verdicts.verdict import median_figure
 
 GROUPS = ("smooth 1D", "smooth 2D", "high frequency", "not smooth", "3 inputs or more", "rows of files", "equations")
 """Of problems, in the order in which they are shown. The criteria name those of high frequency."""
+
+MOST_PAIRS = 12
+"""Models and presets that a picture shows by name."""
 
 
 @dataclass(frozen=True, order=True)
@@ -35,11 +41,12 @@ class Pair:
 
     model: str
     preset: str
+    """Empty for a classical method, in which a preset changes nothing."""
     knows_target: bool = False
     """Whether its shape was chosen with knowledge of a target."""
 
     def __str__(self) -> str:
-        return f"{self.model}, {self.preset}{DAGGER if self.knows_target else ''}"
+        return f"{self.model}{', ' if self.preset else ''}{self.preset}{DAGGER if self.knows_target else ''}"
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,27 @@ class Overall:
     """By group of problems, the interquartile mean of log10 NMSE."""
     sizes: dict[str, int]
     """Problems of each group."""
+    needs: tuple[Need, ...] = ()
+    """Of the problems that have networks and classical methods, whether they need a network."""
+
+    @property
+    def front(self) -> list[Pair]:
+        """The pairs that a picture shows: all, or where these are many of each kind the one that comes first."""
+        if len(self.profile) <= MOST_PAIRS:
+            return list(self.profile)
+        of_kind: dict[str, Pair] = {}
+        for pair in self.profile:
+            of_kind.setdefault(kind_of(pair.model), pair)
+        return list(of_kind.values())
+
+    @property
+    def folded(self) -> str:
+        """A sentence for a picture of the front; empty where that is all."""
+        if len(self.profile) <= MOST_PAIRS:
+            return ""
+        return (
+            f" Of each kind of model the best of {len(self.profile)} models and presets; the others are in the table."
+        )
 
     @property
     def interval(self) -> str:
@@ -100,7 +128,12 @@ def overall(evidence: Evidence) -> Overall | None:
     # Of pairs that lead on as many problems, that which is near the best on more.
     best = max(pairs, key=lambda name: (leads[name], sum(bands[name].value)))
     against = {name: improvement(errors, best, name, floors) for name in pairs if name != best}
-    order = [best, *sorted(against, key=lambda name: (math.isnan(against[name].value), against[name].value))]
+
+    def behind(name: str) -> tuple[bool, float, float]:
+        """How far a pair is behind the best; of pairs that never are better than it, how seldom they are near the best."""
+        return math.isnan(against[name].value), against[name].value, -sum(bands[name].value)
+
+    order = [best, *sorted(against, key=behind)]
     by_group = {
         group: {pairs[name]: aggregate({p: errors[p] for p in names}, name, floors) for name in order}
         for group, names in groups.items()
@@ -115,6 +148,7 @@ def overall(evidence: Evidence) -> Overall | None:
         {pairs[name]: against[name] for name in order[1:]},
         by_group,
         {group: len(names) for group, names in groups.items()},
+        needs_of(evidence.cells),
     )
 
 
@@ -127,8 +161,9 @@ def _errors(
     pairs: dict[str, Pair] = {}
     groups: dict[str, list[str]] = {}
     floors: dict[str, float] = {}
-    for preset in evidence.presets:
-        for problem, group in groups_of(evidence, preset).items():
+    under = {preset: groups_of(evidence, preset) for preset in evidence.presets}
+    for preset, of_problems in [*under.items(), ("", classical_of(evidence))]:
+        for problem, group in of_problems.items():
             for model, cells in chosen(group).items():
                 found = final_errors(cells)
                 if found:
@@ -167,10 +202,13 @@ def title(
         first = f"{on}, no model has reached NMSE {USABLE:g}" + (" on any" if found.problems > 1 else "")
     else:
         tied = "best or as good as the best"
-        first = (
-            f"{on}, {found.best.model} under {found.best.preset}{DAGGER if found.best.knows_target else ''} is {tied}"
-        )
+        under = f" under {found.best.preset}" if found.best.preset else ""
+        first = f"{on}, {found.best.model}{under}{DAGGER if found.best.knows_target else ''} is {tied}"
         first += f" on {found.leads}" if found.problems > 1 else ""
+    if found.needs:
+        needed = sum(each.answer == "yes" for each in found.needs)
+        of = f"{needed} of {len(found.needs)}" if len(found.needs) > 1 else "it" if needed else "none"
+        first += f"; a network is needed on {of}"
     if failed:
         rest = f"{_listed(failed)} {'do' if len(failed) > 1 else 'does'} not hold under {preset}"
     elif unsure or undecided:

@@ -23,8 +23,8 @@ class Recommendation:
     equals: tuple[str, ...]
     """The other models whose median is the least one but for the floor, the simplest first."""
     chosen_for: str
-    """What set it apart: ``least error``, or from its equals ``fewest parameters``, ``shortest training`` or, where all
-    that is the same or not known, the ``first name``.
+    """What set it apart: ``least error``, or from its equals that it is ``no network``, the ``fewest parameters``, the ``shortest
+    training`` or, where all that is the same or not known, the ``first name``.
     """
     runner_up: str
     chance: float
@@ -56,6 +56,8 @@ class Cost:
     parameters: float = math.inf
     seconds: float = math.inf
     """Of training."""
+    network: bool = True
+    """Whether it is a network, which is less simple than any classical method."""
 
 
 def recommend(
@@ -63,8 +65,8 @@ def recommend(
 ) -> Recommendation | None:
     """The model with the least median; None when no model has a run.
 
-    Of those that differ from the least by no more than the floor, which is noise, the simplest: that with the fewest
-    parameters, then the shortest training, then by name.
+    Of those that differ from the least by no more than the floor, which is noise, the simplest: a classical method before a
+    network, then that with the fewest parameters, then the shortest training, then by name.
     """
     found = {model: each for model, values in errors.items() if (each := estimate(values)) is not None}
     if not found:
@@ -72,7 +74,7 @@ def recommend(
     ordered = sorted(found, key=lambda model: found[model].median)
     least = found[ordered[0]].median
     keys = {
-        model: (cost.parameters, cost.seconds, model)
+        model: (cost.network, cost.parameters, cost.seconds, model)
         for model in ordered
         if better(found[model].median, least, floor) == 0.5
         for cost in (costs.get(model, Cost()),)
@@ -82,6 +84,6 @@ def recommend(
     chance = probability_of_improvement(errors[first], errors[others[0]], floor) if others else math.nan
     reason = "least error"
     if equals:
-        reasons = ("fewest parameters", "shortest training", "first name")
+        reasons = ("no network", "fewest parameters", "shortest training", "first name")
         reason = next(r for r, a, b in zip(reasons, keys[first], keys[equals[0]], strict=True) if a != b)
     return Recommendation(problem, first, found[first], tuple(equals), reason, others[0] if others else "", chance)

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from harness.presets import KNOWS_TARGET
 from harness.protocol import FLOOR
 from reports.comparing.curves import CLOCKS, costs_to, equal_budget, errors_at, errors_by_grid
-from reports.comparing.groups import Group, chosen, final_errors, floors_of, groups_of
+from reports.comparing.groups import MOST, Group, chosen, final_errors, floors_of, groups_of
 from reports.comparing.statistics import Estimate, estimate, on_front
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence
+from reports.reading.kinds import NAMES, by_kind
 from reports.reading.targets import target_of
 from reports.verdicts.numbers import number
 from reports.verdicts.problem_verdicts import chosen_variant, sizes
@@ -65,7 +66,19 @@ def tables(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Table]
     if others:
         found.append(_accuracy(11, "Other problems", preset, others, models, artifacts))
         found[:3] = [table for table in found[:3] if table.rows]
-    return [noted(without_dashes(table)) for table in found]
+    return [each for table in found for each in _of_kinds(noted(without_dashes(table)), models)]
+
+
+def _of_kinds(table: Table, models: Sequence[str]) -> list[Table]:
+    """The table, or where it has a column for each of more than ``MOST`` models one for each kind of model."""
+    if len(models) <= MOST or table.columns[table.heads :] != tuple(models):
+        return [table]
+    found = []
+    for kind, some in by_kind(models).items():
+        at = [*range(table.heads), *(table.heads + models.index(model) for model in some)]
+        columns, rows = tuple(table.columns[i] for i in at), tuple(tuple(row[i] for i in at) for row in table.rows)
+        found.append(replace(table, title=f"{table.title}: {NAMES[kind]}", columns=columns, rows=rows))
+    return found
 
 
 def marked(found: Estimate | None, cells: Iterable[Cell]) -> Estimate | None:

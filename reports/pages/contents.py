@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports.comparing.advice import Advice, advice_over_presets
-from reports.comparing.classical import solvers_of
+from reports.comparing.classical import classical_of
 from reports.comparing.comparison import Comparison, comparison_of
-from reports.comparing.groups import Group, chosen, groups_of
+from reports.comparing.competitors import table_of_needs
+from reports.comparing.groups import FOLDED, Group, chosen, groups_of, in_front
 from reports.comparing.overall import Overall, overall, title
 from reports.comparing.sweeps import AXES
+from reports.comparing.tables import Table
 from reports.pages.agreements import agreements
 from reports.pages.error_curves import error_curves
 from reports.pages.fits import fits
@@ -47,6 +49,8 @@ class Report:
     """All models and presets in a few figures; None where no run has ended."""
     overview: tuple[Picture, ...]
     """The pictures of the summary."""
+    needs: Table | None
+    """Whether each problem needs a network; None where no classical method was run beside one."""
     made: float
     """Unix time, in seconds."""
 
@@ -89,22 +93,29 @@ def contents_of(evidence: Evidence, artifacts: Artifacts) -> Report:
     summary = overall(evidence)
     overview = (profile_picture(summary), forest_picture(summary)) if summary else ()
     judgements = tuple(judgements_of(evidence, artifacts))
-    return Report(evidence, judgements, advice, comparisons, pictures, summary, overview, time.time())
+    needs = table_of_needs(summary.needs) if summary else None
+    return Report(evidence, judgements, advice, comparisons, pictures, summary, overview, needs, time.time())
 
 
 def _pictures_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Picture]:
     """All pictures of a preset, those over all problems first."""
-    groups, solvers = groups_of(evidence, preset), solvers_of(evidence)
-    found = [pareto_front(preset, groups), nan_timeline(preset, groups)] if groups else []
-    found += [path] if (path := pruning_path(preset, groups)) is not None else []
+    everything, classical = groups_of(evidence, preset), classical_of(evidence)
+    groups = {problem: in_front(group) for problem, group in everything.items()}
+    found = [pareto_front(preset, groups), nan_timeline(preset, everything)] if groups else []
+    found += [path] if (path := pruning_path(preset, everything)) is not None else []
     found += [each for axis in AXES if (each := sweep_picture(preset, groups, axis)) is not None]
-    for group in groups.values():
+    for problem, group in everything.items():
         known = target_of(itertools.chain(*group.values()))
         if known is None:
             continue
-        shown = {**chosen(group), **solvers.get(known.name, {})}
-        found.append((error_curves if known.is_equation else loss_curves)(known, preset, shown, artifacts))
-        found.append(_of_predictions(known)(known, preset, shown, artifacts))
+        both = {**chosen(group), **classical.get(problem, {})}
+        shown = in_front(both)
+        of_problem = [
+            (error_curves if known.is_equation else loss_curves)(known, preset, shown, artifacts),
+            _of_predictions(known)(known, preset, shown, artifacts),
+        ]
+        note = f" {FOLDED}" if len(shown) < len(both) else ""
+        found += [replace(each, description=f"{each.description}{note}") for each in of_problem]
     return found
 
 

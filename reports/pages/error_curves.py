@@ -11,11 +11,11 @@ from harness.escaping import drawn
 from reports.comparing.groups import Group
 from reports.pages.charts import Chart, Mark, Panel, Series, line
 from reports.pages.loss_curves import label, mark_stages, stages_of
-from reports.pages.pictures import DPI, LEAST, STYLES, Picture, colour, legend, noted, png, said
+from reports.pages.pictures import DPI, LEAST, Picture, colour, dashes_of, legend, noted, png, said
 from reports.reading.artifacts import Artifacts
 from reports.reading.gone import Gone
+from reports.reading.kinds import is_network
 from reports.reading.predictions import median_cell
-from reports.reading.solvers import is_network
 from reports.reading.targets import Target
 
 RESIDUAL, ERROR = "residual, held-out points", "error of u, unknown to the training"
@@ -36,7 +36,7 @@ def error_curves(known: Target, preset: str, group: Group, artifacts: Artifacts)
         except Gone as gone:
             missing.append(f"{model}: {gone}")
             continue
-        shade, dashes, name = colour(model, list(group)), STYLES.get(model, "-"), label(model, cells)
+        shade, dashes, name = colour(model, list(group)), dashes_of(model), label(model, cells)
         style: Any = {"color": shade, "linestyle": dashes, "linewidth": 1.4}
         # Each solve of a classical solver starts anew, so its points are what there is to see.
         style |= {} if is_network(model) and len(history.epoch) > 1 else {"marker": "o", "markersize": 4}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from harness.escaping import drawn
 from reports.comparing.groups import Group, dagger
 from reports.pages.charts import Chart, Panel, Series, line
-from reports.pages.pictures import DPI, STYLES, Picture, colour, legend, noted, png, said
+from reports.pages.pictures import DPI, Picture, colour, dashes_of, legend, noted, png, said
 from reports.reading.artifacts import Artifacts
 from reports.reading.histories import Floats
 from reports.reading.predictions import predictions_of
@@ -34,7 +34,7 @@ def fits(known: Target, preset: str, group: Group, artifacts: Artifacts) -> Pict
             top.plot(x, target, color="#000000", linewidth=3.5, alpha=0.3, label=truth)
             top.set_ylim(*_targets_scale(target))
             values.append(line(truth, "#8c8c8c", x[fewer], target[fewer], width=4))
-        shade, dashes = colour(model, list(group)), STYLES.get(model, "-")
+        shade, dashes = colour(model, list(group)), dashes_of(model)
         style: Any = {"color": shade, "linestyle": dashes, "linewidth": 1.2}
         name = f"{model}{dagger(group[model])} ({number(prediction.mse / known.scale2)})"
         residual = np.maximum(np.abs(fitted - target)[order], 1e-16)

@@ -20,7 +20,7 @@ LEFT, WIDTH, GAP, ROW, TOP = 170, 150, 22, 21, 26
 
 def forest_picture(found: Overall) -> Picture:
     """Of each pair, how likely the best is better than it, and how far it gets by group of problems."""
-    pairs = list(found.profile)
+    pairs = found.front
     models = list(dict.fromkeys(pair.model for pair in pairs))
     columns = _columns(found)
     figure = Figure(figsize=(2.0 + 1.75 * len(columns), 1.35 + 0.24 * max(len(pairs), 3)), dpi=DPI)
@@ -50,7 +50,7 @@ def forest_picture(found: Overall) -> Picture:
         f"How likely a run of {found.best} is better than one of each other (part of the pairs of seeds, mean over problems); "
         "and by group of problems, their number in brackets, the interquartile mean of log10 NMSE, where errors below "
         f"{found.floor} count as that, and those above 1, which is what predicting the mean has, or not reached, as 1 "
-        f"(Agarwal et al. 2021). Bars: {found.interval}.{found.noted}"
+        f"(Agarwal et al. 2021). Bars: {found.interval}.{found.folded}{found.noted}"
     )
     return Picture("overall-forest", name, sentence, png(figure, name), svg=_svg(found))
 
@@ -67,7 +67,7 @@ def _least(figures: Mapping[Pair, Interval]) -> int:
 
 def _svg(found: Overall) -> Markup:
     """The same for the page, whose colours it takes; hovering over a point tells its figures."""
-    columns, pairs = _columns(found), list(found.profile)
+    columns, pairs = _columns(found), found.front
     models = list(dict.fromkeys(pair.model for pair in pairs))
     bottom = TOP + ROW * len(pairs)
     wide, high = LEFT + (WIDTH + GAP) * len(columns), bottom + 34

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from harness.escaping import drawn
 from reports.comparing.groups import Group, dagger
 from reports.pages.charts import Chart, Mark, Panel, Series, line
-from reports.pages.pictures import DPI, LEAST, STYLES, Picture, colour, legend, noted, png, said
+from reports.pages.pictures import DPI, LEAST, Picture, colour, dashes_of, legend, noted, png, said
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.gone import Gone
@@ -69,7 +69,7 @@ def _draw(
     shown = median_cell(cells)
     assert shown.run is not None
     history = artifacts.history(shown.run)
-    shade, dashes = colour(model, models), STYLES.get(model, "-")
+    shade, dashes = colour(model, models), dashes_of(model)
     style: Any = {"color": shade, "linestyle": dashes, "linewidth": 1.4}
     curve, time = np.maximum(history["test/mse"] / known.scale2, LEAST), history["time/train_s"]
     stages = stages_of(history)

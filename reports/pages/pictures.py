@@ -12,17 +12,37 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.escaping import drawn, file_name
+from harness.families import FAMILIES, Kind
 from harness.presets import KNOWS_TARGET
 from reports.comparing.groups import Group, dagger
 from reports.pages.charts import Chart
 from reports.pages.formulas import typeset
+from reports.reading.kinds import kind_of
 
 # Okabe and Ito 2008, "Color Universal Design": told apart with any kind of colour vision.
 COLOURS = {"mlp": "#0072B2", "mlp_fourier": "#56B4E9", "siren": "#E69F00", "kan": "#009E73", "kan_pruned": "#D55E00"}
 COLOURS |= {"spectral": "#000000", "finite_difference": "#8c8c8c"}
-FURTHER = ("#CC79A7", "#8c8c8c", "#000000")
+FURTHER: dict[Kind, tuple[str, ...]] = {
+    "perceptron": ("#3D4FA8", "#8FA6DD", "#1B2A6B"),
+    "implicit": ("#B07400", "#F2C766", "#7A4B00", "#D9A441"),
+    "kan": (
+        "#66A61E",
+        "#00695C",
+        "#9CCC65",
+        "#2E7D32",
+        "#4DB6AC",
+        "#827717",
+        "#A5D6A7",
+        "#B71C1C",
+        "#E57373",
+        "#8D3B1F",
+    ),
+    "classical": ("#5E3C99", "#B2ABD2", "#4D4D4D", "#9E6EBD", "#2D004B", "#777799", "#BABABA"),
+    "other": ("#CC79A7", "#8c8c8c", "#000000"),
+}
+"""Of the families of a kind that have none of their own, in the order of their declaration: shades of the colours of the kind."""
 STYLES = {"mlp": "-", "mlp_fourier": "--", "siren": "-.", "kan": "-", "kan_pruned": "--"}
-STYLES |= {"spectral": ":", "finite_difference": ":"}
+OF_KIND: dict[Kind, str] = {"implicit": "-.", "classical": ":"}
 DPI = 100
 MOST_COLUMNS = 5
 """Small panels in a row."""
@@ -54,8 +74,17 @@ class Picture:
 
 def colour(model: str, models: Sequence[str]) -> str:
     """The colour of a model, the same in all pictures."""
-    others = [each for each in models if each not in COLOURS]
-    return COLOURS.get(model) or FURTHER[others.index(model) % len(FURTHER)]
+    if model in COLOURS:
+        return COLOURS[model]
+    kind = kind_of(model)
+    known = models if kind == "other" else FAMILIES.names()
+    others = [each for each in known if each not in COLOURS and kind_of(each) == kind]
+    return FURTHER[kind][others.index(model) % len(FURTHER[kind])]
+
+
+def dashes_of(model: str) -> str:
+    """How the lines of a model are dashed."""
+    return STYLES.get(model) or OF_KIND.get(kind_of(model), "-")
 
 
 def legend(figure: Figure, axes: Axes, missing: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from harness.families import FAMILIES
 from harness.presets import DAGGER, KNOWS_TARGET
 from harness.problems import PROBLEMS
-from reports.reading.solvers import is_network
+from reports.reading.kinds import is_network
 from reports.verdicts.criteria import CRITERIA
 from reports.verdicts.verdict import Verdict, median_figure
 

@@ -57,7 +57,8 @@ def tables_csv(report: Report) -> str:
 
 
 def _table_rows(report: Report) -> Iterator[tuple[object, ...]]:
-    for table in (table for each in report.comparisons for table in each.tables):
+    over_presets = [report.needs] if report.needs else []
+    for table in (*over_presets, *(table for each in report.comparisons for table in each.tables)):
         for row in table.rows:
             for column, entry in zip(table.columns[table.heads :], row[table.heads :], strict=True):
                 numbers = tuple(asdict(entry).values()) if isinstance(entry, Estimate) else ()

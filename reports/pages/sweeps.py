@@ -14,7 +14,7 @@ from harness.presets import KNOWS_TARGET
 from reports.comparing.groups import Group
 from reports.comparing.statistics import Estimate
 from reports.comparing.sweeps import Axis, sweeps
-from reports.pages.pictures import LEAST, STYLES, Picture, colour, label_panels, panel_grid, png
+from reports.pages.pictures import LEAST, Picture, colour, dashes_of, label_panels, panel_grid, png
 
 
 def sweep_picture(preset: str, groups: Mapping[str, Group], axis: Axis) -> Picture | None:
@@ -64,7 +64,7 @@ def _draw(axes: Axes, places: Mapping[float, float], known: Mapping[float, Estim
         [max(error, LEAST) if math.isfinite(error) else math.nan for error in errors]
         for errors in zip(*((each.median, each.low, each.high) for each in known.values()), strict=True)
     )
-    look: Any = {"color": shade, "linestyle": STYLES.get(model, "-")}
+    look: Any = {"color": shade, "linestyle": dashes_of(model)}
     axes.plot(x, middle, marker="o", markersize=3.5, linewidth=1.2, label=drawn(model), **look)
     axes.fill_between(x, low, high, color=shade, alpha=0.15, linewidth=0)
 

@@ -1,7 +1,4 @@
-"""Classical solvers, which solve an equation where a network is trained: which runs are theirs, and what each epoch of one is.
-
-They stand beside the networks in tables and pictures, apart from them. What is said of networks is not said of them.
-"""
+"""Solvers of equations on grids: what each epoch of their runs is."""
 
 from __future__ import annotations
 
@@ -35,11 +32,6 @@ SOLVERS = {
     "spectral": Solver("a spectral solver", False, "degrees", "degree {}"),
     "finite_difference": Solver("finite differences", True, "grids", "{} intervals an axis"),
 }
-
-
-def is_network(model: str) -> bool:
-    """Whether a model is a network, which every family is but the classical solvers."""
-    return model not in SOLVERS
 
 
 def levels(model: str, run: Run, history: History) -> list[int | None]:

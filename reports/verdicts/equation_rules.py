@@ -12,14 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.families import FAMILIES
 from harness.presets import DAGGER
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.gone import Gone
 from reports.reading.histories import Floats
+from reports.reading.kinds import FIRST, is_network
 from reports.reading.run import Run
-from reports.reading.solvers import is_network, levels
+from reports.reading.solvers import levels
 from reports.verdicts.numbers import number
 from reports.verdicts.problem_verdicts import Decide, median_seed, sizes
 from reports.verdicts.record_rules import at_taken_epoch
@@ -48,8 +48,8 @@ INTERVALS = 100
 
 
 def each_family(rule: Rule, larger_is_worse: bool = True, absent_too: bool = False) -> Decide:
-    """It holds when it does, by the median seed, for each family of networks that was run; ``absent_too`` is whether a family
-    without a run leaves it open.
+    """It holds when it does, by the median seed, for each family of networks that was run; ``absent_too`` is whether one of
+    the first families without a run leaves it open.
     """
 
     def decide(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
@@ -58,8 +58,7 @@ def each_family(rule: Rule, larger_is_worse: bool = True, absent_too: bool = Fal
             by_model[cell.model].append(cell)
         judge = median_seed(rule, larger_is_worse)
         found = {_named(some): judge(some, artifacts) for some in by_model.values()}
-        wanted = filter(is_network, FAMILIES.names()) if absent_too else ()
-        absent = [name for name in wanted if name not in by_model]
+        absent = [name for name in FIRST if absent_too and name not in by_model]
         verdicts = [each.verdict for each in found.values()] + [Verdict.NO_DATA] * len(absent)
         figures = [each.figure for each in found.values() if each.figure is not None]
         return ProblemVerdict(

@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.families import fitting
 from harness.presets import DAGGER
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
+from reports.reading.kinds import FIRST
 from reports.reading.targets import target_of
 from reports.verdicts.numbers import number
 from reports.verdicts.problem_verdicts import chosen_variant
@@ -91,7 +91,7 @@ def standings(cells: Iterable[Cell], threshold: float, asked: int = SEEDS) -> li
 def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
     """B1. Of each family, the best preset's median NMSE is within 1e-4; the figure is that of the worst family."""
     best = {each.model: each for each in reversed(standings(cells, 1e-4))}
-    families = dict.fromkeys([*fitting(), *(cell.model for cell in cells)])
+    families = dict.fromkeys([*FIRST, *(cell.model for cell in cells)])
     verdicts = [best[name].verdict if name in best else Verdict.NO_DATA for name in families]
     figures = [each.figure for each in best.values() if each.figure is not None]
     notes = [

@@ -96,7 +96,7 @@ def chosen_variant(cells: Sequence[Cell]) -> tuple[list[Cell], str]:
         variants[cell.variant].append(cell)
     if len(variants) == 1:
         return list(cells), ""
-    best = min(variants, key=lambda name: (_validation(variants[name]), name))
+    best = min(variants, key=lambda name: (validation(variants[name]), name))
     return variants[best], f"{best} (least validation error of {len(variants)} variants)"
 
 
@@ -110,6 +110,7 @@ def sizes(cells: Iterable[Cell]) -> dict[str, float]:
     return {variant: size for variant, values in numbers.items() if (size := median_figure(values)) is not None}
 
 
-def _validation(cells: Iterable[Cell]) -> float:
+def validation(cells: Iterable[Cell]) -> float:
+    """The median error of cells that a choice may go by; infinite where none has one."""
     median = median_figure(error for cell in cells if (error := cell.validation_error()) is not None)
     return float("inf") if median is None else median

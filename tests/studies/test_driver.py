@@ -183,12 +183,20 @@ def test_after_the_deadline_no_trial_begins(outside: Path) -> None:
     assert drive(at) == []
 
 
-def test_tpe_goes_where_the_errors_are_small(outside: Path) -> None:
-    at = desk(quick(trials=40, sampler_seed=1))
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_sampler_goes_where_the_errors_are_small(sampler: str, outside: Path) -> None:
+    at = desk(quick(trials={"tpe": 40, "gp": 24}[sampler], sampler=sampler, sampler_seed=1))
     drive(at, by_value("omega0", 12.0))
-    late = [abs(trial.params["omega0"] - 12.0) for trial in at.study.trials[20:]]
+    late = [abs(trial.params["omega0"] - 12.0) for trial in at.study.trials[-20:]]
     early = [abs(trial.params["omega0"] - 12.0) for trial in at.study.trials[:10]]
     assert sorted(late)[10] < sorted(early)[5]
+
+
+@pytest.mark.parametrize(("trials", "sampler"), [(250, "GPSampler"), (251, "TPESampler")])
+def test_auto_takes_a_gaussian_process_for_as_many_trials_as_it_can_bear(
+    trials: int, sampler: str, outside: Path
+) -> None:
+    assert type(desk(quick(trials=trials, sampler="auto")).study.sampler).__name__ == sampler
 
 
 @pytest.mark.parametrize(("any_storage", "any_store"), [("journal", "sqlite"), ("sqlite", "postgresql")], indirect=True)

@@ -86,15 +86,28 @@ def test_a_time_is_told_in_milliseconds_below_a_second_and_a_level_where_it_is_k
     assert str(Classical("spectral", math.inf, None)) == "a spectral solver does not reach this error"
 
 
-def test_a_classical_solver_is_never_the_recommended_model_nor_the_best(tmp_path: Path, classical: list[Cell]) -> None:
+def test_a_classical_solver_that_is_better_is_the_recommended_model_and_the_best(
+    tmp_path: Path, classical: list[Cell]
+) -> None:
     cells = [network(tmp_path, 1e-3), network(tmp_path, 1e-2, "kan"), *classical]
     found = advised(*cells)
-    assert (found.final.model, found.final.runner_up) == ("siren", "kan")
+    assert (found.final.model, found.final.runner_up, found.final.chosen_for) == ("spectral", "siren", "least error")
     assert found.seconds == 5.0, "the short time is that of networks"
+    assert found.beside.startswith("a spectral solver needs 0.4 ms for this error"), "which is that of the best network"
+    assert found.need is not None
+    assert found.need.answer == "no"
     summary = overall(evidence_of(*cells))
     assert summary is not None
-    assert {pair.model for pair in summary.profile} == {"siren", "kan"}
+    assert str(summary.best) == "spectral"
+    assert {pair.model for pair in summary.profile} == {"siren", "kan", "spectral", "finite_difference"}
     assert summary.groups.keys() == {"equations"}
+
+
+def test_of_equals_a_classical_method_is_named_before_a_network_however_small(
+    tmp_path: Path, classical: list[Cell]
+) -> None:
+    found = advised(network(tmp_path, 1e-12, size=1), *classical)
+    assert (found.final.model, found.final.equals, found.final.chosen_for) == ("spectral", ("siren",), "no network")
 
 
 def test_where_there_is_nothing_else_classical_solvers_are_held_against_each_other(classical: list[Cell]) -> None:

@@ -21,7 +21,7 @@ def test_a_table_with_one_head_leaves_the_second_empty(heads: int, row_detail: s
     names = (*("problem", "model")[:heads], "ratio")
     table = Table(8, "a table", "lm", "a note", names, ((*about, estimate([2.0, 3.0])),), heads=heads)
     evidence = Evidence(Selection(), (), True, "1", {})
-    report = Report(evidence, (), (), (Comparison("lm", (), {}, {}, (table,)),), (), None, (), 0.0)
+    report = Report(evidence, (), (), (Comparison("lm", (), {}, {}, (table,)),), (), None, (), None, 0.0)
     (found,) = csv.DictReader(io.StringIO(tables_csv(report)))
     assert (found["row"], found["row_detail"], found["column"]) == ("p", row_detail, "ratio")
     assert (float(found["median"]), float(found["least"]), float(found["largest"])) == (3, 2, 3)

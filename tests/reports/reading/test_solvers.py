@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.reading.solvers import is_network, levels
+from reports.reading.kinds import is_network
+from reports.reading.solvers import levels
 from tests.reports.support import NOTHING, facts, made, write_history
 
 

@@ -12,7 +12,7 @@ import pytest
 from harness.families import FAMILIES
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence, Selection
-from reports.reading.solvers import is_network
+from reports.reading.kinds import is_network
 from reports.verdicts.criteria import CRITERIA
 from reports.verdicts.equation_rules import correlation
 from reports.verdicts.judgements import Judgement, judgement_of

@@ -1,0 +1,97 @@
+"""Whether a problem needs a network is decided seed by seed, from models that a user could have chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from reports.reading.cells import Cell
+from reports.verdicts.need import Need, need_of, network_wins_by_a_decade
+from reports.verdicts.verdict import Verdict
+from tests.reports.support import NOTHING, facts, made
+
+FIT = facts("x")
+
+
+def runs(model: str, errors: Sequence[float], val: float = 1e-3, preset: str = "lm", **tags: str) -> list[Cell]:
+    metrics = {"val/mse": val, "time/train_s": 2.0, "model/active_params": 50.0}
+    return [
+        replace(made(FIT, {**metrics, "final/dense_nmse": e}, model=model, seed=seed, tags=tags), preset=preset)
+        for seed, e in enumerate(errors)
+    ]
+
+
+def found(*groups: list[Cell]) -> Need:
+    need = need_of([cell for group in groups for cell in group])
+    assert need is not None
+    return need
+
+
+@pytest.mark.parametrize(
+    ("network", "classical", "answer", "better"),
+    [
+        ([1e-6, 2e-6, 3e-6], [1e-4, 1e-4, 1e-4], "yes", 3),
+        ([1e-4, 1e-4, 1e-4], [1e-6, 2e-6, 3e-6], "no", 0),
+        ([1e-6, 1e-4, 1e-6], [1e-5, 1e-5, 1e-5], "toss-up", 2),
+        ([1e-12, 1e-13, 1e-14], [1e-9, 1e-9, 1e-9], "no", 0),  # below the floor nothing is better
+        ([1e-5, float("nan"), 1e-5], [1e-2, 1e-2, 1e-2], "toss-up", 2),
+    ],
+)
+def test_it_is_needed_where_the_seeds_agree_that_it_is_better_by_more_than_the_floor(
+    network: list[float], classical: list[float], answer: str, better: int
+) -> None:
+    need = found(runs("mlp", network), runs("spectral", classical))
+    assert (need.answer, need.better, need.seeds) == (answer, better, 3)
+
+
+def test_both_are_chosen_by_their_error_at_held_out_points_and_not_by_the_one_that_is_told() -> None:
+    need = found(
+        runs("mlp", [1e-4] * 3, val=1e-5),
+        runs("kan", [1e-9] * 3, val=1e-3),
+        runs("spectral", [1e-2] * 3, val=1e-5),
+        runs("finite_difference", [1e-9] * 3, val=1e-3),
+    )
+    assert (need.network.model, need.classical.model) == ("mlp", "spectral")
+    assert need.ratio == pytest.approx(100, rel=1e-3)
+
+
+def test_a_network_that_knows_its_target_is_left_out_where_another_was_run() -> None:
+    knowing = runs("siren", [1e-9] * 3, val=1e-9, **{"preset.knows_target": "true"})
+    assert str(found(knowing, runs("mlp", [1e-3] * 3), runs("spectral", [1e-4] * 3)).network) == "mlp, lm"
+    assert str(found(knowing, runs("spectral", [1e-4] * 3)).network) == "siren, lm†"
+
+
+def test_a_classical_method_stands_once_and_without_a_preset() -> None:
+    need = found(
+        runs("mlp", [1e-3]), runs("spectral", [1e-4]), runs("spectral", [1e-5], preset="tuned"),
+    )  # fmt: skip
+    assert (str(need.classical), need.classical.nmse, need.classical.seconds, need.classical.parameters) == (
+        "spectral", 1e-4, 2.0, 50.0,
+    )  # fmt: skip
+
+
+def test_only_seeds_that_both_have_are_compared() -> None:
+    need = found(runs("mlp", [1e-3, 1e-3, 1e-3]), runs("spectral", [1e-4]))
+    assert need.seeds == 1
+    assert need_of(runs("mlp", [1e-3])) is None
+    assert need_of(runs("spectral", [1e-3])) is None
+
+
+@pytest.mark.parametrize(
+    ("network", "verdict", "figure"),
+    [([1e-5] * 3, Verdict.EXPECTED, 99.9), ([5e-4] * 3, Verdict.NOT_OBSERVED, 2.0)],
+)
+def test_c1_is_shown_with_both_sides_and_not_judged(network: list[float], verdict: Verdict, figure: float) -> None:
+    cells = [*runs("mlp", network), *runs("spectral", [1e-3] * 3)]
+    said = network_wins_by_a_decade(cells, NOTHING)
+    assert said.verdict is verdict
+    assert said.figure == pytest.approx(figure, rel=1e-2)
+    assert said.note.startswith("network needed: yes (3 of 3 seeds); mlp, lm ")
+    assert "spectral 1e-3 in 2 s, 50 parameters" in said.note
+
+
+def test_c1_does_not_apply_where_one_side_is_missing() -> None:
+    said = network_wins_by_a_decade(runs("mlp", [1e-3]), NOTHING)
+    assert (said.verdict, said.note) == (Verdict.NOT_APPLICABLE, "no classical method has a result here")
