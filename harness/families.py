@@ -11,14 +11,18 @@ from pkgutil import resolve_name
 from typing import Any, Literal, get_args
 
 from harness.config import (
+    FinerConfig,
     FiniteDifferenceConfig,
     FourierMLPConfig,
+    GaussConfig,
     KANConfig,
+    MLPBSplineConfig,
     MLPConfig,
     PrunedKANConfig,
     RunConfig,
     SirenConfig,
     SpectralConfig,
+    WireConfig,
     bases,
 )
 from harness.errors import BadInput, quoted
@@ -115,10 +119,46 @@ register(
 )
 register(
     Family(
+        "mlp_bspline",
+        MLPBSplineConfig,
+        "harness.models.mlp_bspline:mlp_bspline",
+        "MLP whose activations are trained B-splines (Yu et al. 2024).",
+        kind="perceptron",
+    )
+)
+register(
+    Family(
         "siren",
         SirenConfig,
         "harness.models.siren:siren",
         "Network with sine activations (Sitzmann et al. 2020).",
+        kind="implicit",
+    )
+)
+register(
+    Family(
+        "wire",
+        WireConfig,
+        "harness.models.wire:wire",
+        "Network of Gabor wavelets (Saragadam et al. 2023).",
+        kind="implicit",
+    )
+)
+register(
+    Family(
+        "finer",
+        FinerConfig,
+        "harness.models.finer:finer",
+        "Network of sines whose frequency grows with their argument (Liu et al. 2024).",
+        kind="implicit",
+    )
+)
+register(
+    Family(
+        "gauss",
+        GaussConfig,
+        "harness.models.gauss:gauss",
+        "Network of Gaussian bumps (Ramasinghe and Lucey 2022).",
         kind="implicit",
     )
 )

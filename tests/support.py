@@ -36,6 +36,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "mlp_fourier": {"width": 6, "depth": 1, "features": 4, "iterations": 5},
     "siren": {"width": 8, "depth": 2},
     "kan": {"width": 3, "grids": (3, 6), "iterations": 5},
+    "wire": {"width": 6, "depth": 2},
+    "finer": {"width": 6, "depth": 2},
+    "gauss": {"width": 6, "depth": 2},
+    "mlp_bspline": {"width": 4, "depth": 2, "grid": 4},
     "kan_pruned": {"width": 3, "grids": (3, 6), "iterations": 5, "prune_mode": "threshold", "sparsify_fraction": 0.5},
 }
 

@@ -514,6 +514,10 @@ def test_a_problem_that_can_not_be_learned_is_refused_by_every_command_before_an
             "n_boundary = 100 is about an equation, which problem 'poisson_2d_sin' has not; leave it out, or take a problem of "
             "section solve_1d, solve_2d or equations.",
         ),
+        (
+            {"problem": "sawtooth", "resample": 5},
+            "resample = 5 is about an equation, which problem 'sawtooth' has not;",
+        ),
         ({"problem": "sawtooth", "boundary_weight": 1}, "boundary_weight = 1.0 is about an equation, which problem"),
         (
             {"target_noise": 0.1},

@@ -11,8 +11,11 @@ import pytest
 from harness import problems, suites
 from harness.config import RunConfig
 from harness.errors import BadInput
-from harness.families import fitting
-from tests.support import ROOT
+from harness.families import FAMILIES, fitting
+from harness.models import network
+from harness.models.flops import flops as count_flops
+from harness.suites import problem_names
+from tests.support import MODELS, ROOT
 
 
 def cells(suite: str, seeds: int = 1, **given: str) -> list[RunConfig]:
@@ -54,19 +57,49 @@ def test_the_suite_of_the_kan_paper_has_just_the_problems_with_a_published_figur
 
 
 def test_widths_of_equal_params_come_as_near_to_the_target_as_widths_can() -> None:
-    declared = suites.load("equal_params").variants[0].parameters
-    found = cells("equal_params")
-    assert len(found) == 15 * 5 * len(declared)
-    for config, target in zip(found, declared * (len(found) // len(declared)), strict=True):
-        dimension = problems.get(config.problem).dimension
+    of_parameters, of_flops = suites.load("equal_params").variants
+    targets = [*of_parameters.parameters, *of_flops.flops]
+    sizes = [parameters] * len(of_parameters.parameters) + [flops] * len(of_flops.flops)
+    networks = [name for name, family in FAMILIES.usable().items() if family.kind in of_parameters.kinds]
+    found = [config for config in cells("equal_params") if config.problem in ("sin_freq5", "poisson_2d_spec")]
+    by_model: dict[tuple[str, str], list[RunConfig]] = {}
+    for config in found:
+        by_model.setdefault((config.problem, config.model), []).append(config)
+    assert {model for _, model in by_model} == {*networks}
+    for (problem, model), each in by_model.items():
+        if model not in MODELS:
+            continue
+        widths = {config.width for config in each}  # type: ignore[attr-defined]  # each of these families has one
+        assert len(widths) == len(each)
+        for target, size in zip(targets, sizes, strict=True):
+            off = {width: abs(size(each[0], width, problem) - target) for width in range(1, max(widths) + 2)}
+            assert min(off, key=lambda width: (off[width], width)) in widths
 
-        def size(width: int, config: RunConfig = config, dimension: int = dimension) -> int:
-            wide = config.model_copy(update={"width": width})
-            return wide.parameters(dimension)
 
-        width = config.width  # type: ignore[attr-defined]  # each of these families has one
-        distances = {w: abs(size(w) - target) for w in (width - 1, width, width + 1) if w >= 1}
-        assert distances[width] == min(distances.values())
+def parameters(config: RunConfig, width: int, problem: str) -> int:
+    return config.model_copy(update={"width": width}).parameters(problems.get(problem).dimension)
+
+
+def flops(config: RunConfig, width: int, problem: str) -> int:
+    dimension = problems.get(problem).dimension
+    return count_flops(network(config.model_copy(update={"width": width}), dimension), dimension)
+
+
+def test_a_variant_may_be_about_some_of_the_problems(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "summary: Mine.\nproblems: [section1_2]\nvariants:\n  - models: [mlp]\n"
+        "  - models: [kan]\n    problems: [poisson_1d_sin]\n"
+    )
+    found = [(config.model, config.problem) for config in cells(str(file))]
+    assert found.count(("kan", "poisson_1d_sin")) == 1
+    assert [problem for model, problem in found if model == "mlp"] == problem_names(["section1_2"])
+    assert len(found) == 4
+    file.write_text(file.read_text().replace("[poisson_1d_sin]", "[sin_freq1]"))
+    with pytest.raises(
+        BadInput, match=r"line 6.*problems = 'sin_freq1' of a variant is not among the problems of the suite"
+    ):
+        cells(str(file))
 
 
 def test_seeds_come_one_after_the_other_so_that_a_benchmark_cut_short_has_whole_ones() -> None:

@@ -7,16 +7,20 @@ documentation use.
 """
 
 from harness.config.classical import FiniteDifferenceConfig, SolverConfig, SpectralConfig
+from harness.config.implicit import FinerConfig, GaussConfig, WireConfig
 from harness.config.kans import EdgesConfig, KANConfig, PrunedKANConfig, Pruning
-from harness.config.perceptrons import FourierMLPConfig, MLPConfig, SirenConfig
+from harness.config.perceptrons import FourierMLPConfig, MLPBSplineConfig, MLPConfig, SirenConfig
 from harness.config.run import RunConfig, fields_of, had_by
 from harness.fields import field
 
 __all__ = [
     "EdgesConfig",
+    "FinerConfig",
     "FiniteDifferenceConfig",
     "FourierMLPConfig",
+    "GaussConfig",
     "KANConfig",
+    "MLPBSplineConfig",
     "MLPConfig",
     "PrunedKANConfig",
     "Pruning",
@@ -24,6 +28,7 @@ __all__ = [
     "SirenConfig",
     "SolverConfig",
     "SpectralConfig",
+    "WireConfig",
     "field",
     "fields_of",
     "had_by",

@@ -15,7 +15,7 @@ from harness.fields import OrNone, field
 class SolverConfig(RunConfig):
     """A family that solves an equation on one grid after the other, and trains nothing (:mod:`harness.models.classical`)."""
 
-    without: ClassVar[frozenset[str]] = frozenset({"optimizer", "dtype", "standardise"})
+    without: ClassVar[frozenset[str]] = frozenset({"optimizer", "dtype", "standardise", "resample"})
     ladder: ClassVar[str]
     """The field that names the grids."""
     rungs: ClassVar[tuple[int, ...]]

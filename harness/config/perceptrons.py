@@ -9,7 +9,7 @@ from harness.config.run import RunConfig
 from harness.fields import DOCUMENT, field
 
 
-def _linear(inputs: int, width: int, depth: int, outputs: int) -> int:
+def linear(inputs: int, width: int, depth: int, outputs: int) -> int:
     """Weights and biases of ``depth`` hidden layers and the outputs."""
     return (inputs + 1) * width + (depth - 1) * (width + 1) * width + (width + 1) * outputs
 
@@ -32,7 +32,7 @@ class MLPConfig(RunConfig):
 
     def parameters(self, dimension: int, outputs: int = 1) -> int:
         """Weights and biases."""
-        return _linear(dimension, self.width, self.depth, outputs)
+        return linear(dimension, self.width, self.depth, outputs)
 
     def kept(self, dimension: int) -> int:
         """The units of the hidden layers."""
@@ -55,7 +55,7 @@ class FourierMLPConfig(MLPConfig):
 
     def parameters(self, dimension: int, outputs: int = 1) -> int:
         """Weights and biases; the frequencies are not trained."""
-        return _linear(2 * self.features, self.width, self.depth, outputs)
+        return linear(2 * self.features, self.width, self.depth, outputs)
 
     def kept(self, dimension: int) -> int:
         """The features and the units of the hidden layers."""
@@ -74,8 +74,39 @@ class SirenConfig(RunConfig):
 
     def parameters(self, dimension: int, outputs: int = 1) -> int:
         """Weights and biases."""
-        return _linear(dimension, self.width, self.depth, outputs)
+        return linear(dimension, self.width, self.depth, outputs)
 
     def kept(self, dimension: int) -> int:
         """The units of the hidden layers."""
         return self.width * self.depth
+
+
+class MLPBSplineConfig(RunConfig):
+    """Fully connected network whose activations are trained splines (:mod:`harness.models.mlp_bspline`)."""
+
+    width: int = field(8, "Units of a hidden layer.", unit="units", ge=1, le=100_000)
+    depth: int = field(2, "Hidden layers.", unit="layers", ge=1, le=100)
+    k: int = field(3, "Degree of the splines.", source="KANbeFair's code, default", ge=1, le=10)
+    grid: int = field(
+        5, "Grid intervals of each spline.", unit="intervals", source="KANbeFair's code, default", ge=1, le=10_000
+    )
+    grid_range: float = field(
+        1.0,
+        "The grid spans [-grid_range, grid_range]; beyond it and k intervals more an activation is zero.",
+        source="KANbeFair's code, default",
+        gt=0,
+        le=1e6,
+    )
+    noise: float = field(0.1, "Scale of the random splines at initialisation.", source="KANbeFair's code", ge=0)
+
+    def smoothness(self) -> float:
+        """Splines of degree k have k - 1 derivatives without jumps, and one more with jumps."""
+        return self.k
+
+    def parameters(self, dimension: int, outputs: int = 1) -> int:
+        """Weights and biases, and the coefficients of each unit's spline."""
+        return linear(dimension, self.width, self.depth, outputs) + self.width * self.depth * (self.grid + self.k)
+
+    def kept(self, dimension: int) -> int:
+        """The units of the hidden layers, before and after their splines, and the slopes of these."""
+        return 3 * self.width * self.depth

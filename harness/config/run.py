@@ -45,7 +45,7 @@ class RunConfig(BaseModel):
     """Fields that decide where and how long a run computes, not what: they are left out of its fingerprint."""
     of_file: ClassVar[tuple[str, ...]] = ("inputs", "outputs", "split", "split_column", "group_column", "missing")
     """Fields that say how the file ``data`` is read."""
-    of_equation: ClassVar[tuple[str, ...]] = ("n_boundary", "boundary_weight")
+    of_equation: ClassVar[tuple[str, ...]] = ("n_boundary", "boundary_weight", "resample")
     """Fields that only a problem with an equation has a use for."""
     without: ClassVar[frozenset[str]] = frozenset()
     """Fields of every run that runs of this class have not: presets pass over them, and a user's value is refused."""
@@ -107,6 +107,15 @@ class RunConfig(BaseModel):
         source="Liu et al. 2024, section 3.4",
         gt=0,
         le=1e6,
+    )
+    resample: int = field(
+        0,
+        "equation: epochs between two draws of the points inside, each from 10 n_train uniform ones with a density of 1 plus the "
+        "residual over its mean; held-out points stay. 0: the first ones to the end.",
+        unit="epochs",
+        source="Wu et al. 2023, RAD",
+        ge=0,
+        le=1_000_000,
     )
     target_noise: float = field(
         0.0,

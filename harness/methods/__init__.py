@@ -48,6 +48,8 @@ class Objective(Protocol):
     parameters: list[nn.Parameter]
     extra: dict[str, float]
     """What a method measures in a step besides, by metric name; it goes into the event of the epoch."""
+    draws: int
+    """How often the rows have got new points: F is another function since, and what a method knows of the old one is void."""
 
     @property
     def rows(self) -> int:

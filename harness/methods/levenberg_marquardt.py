@@ -96,11 +96,12 @@ def levenberg_marquardt(objective: Objective, config: LMConfig, rate: Rate) -> S
     parameters = objective.parameters
     damping = config.damping
     here: Point | None = None
+    draws = objective.draws
 
     def step() -> float:
-        nonlocal damping, here
-        if here is None:
-            here = look(objective)
+        nonlocal damping, here, draws
+        if here is None or draws != objective.draws:
+            here, draws = look(objective), objective.draws
         values: list[float] = []
         for _ in range(TRIES):
             if damping > LARGEST:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 from torch import nn
@@ -19,6 +20,14 @@ def linear(n_in: int, n_out: int) -> nn.Linear:
     # Not by nn.utils.skip_init: its to_empty loads sympy, for half a second, to find out the strides of a matrix.
     layer.weight = nn.Parameter(torch.empty(n_out, n_in, dtype=torch.float64))
     layer.bias = nn.Parameter(torch.zeros(n_out, dtype=torch.float64))
+    return layer
+
+
+def initialised_by_torch(layer: nn.Linear, generator: torch.Generator) -> nn.Linear:
+    """The layer, with weights and biases U(-1/sqrt(n_in), 1/sqrt(n_in)): the start of ``nn.Linear``."""
+    bound = 1 / math.sqrt(layer.in_features)
+    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
     return layer
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from harness.models.activations import Sine, are_known, derivatives, tanh_
+from harness.models.activations import are_fast, are_known, back, derivatives, forth
 from harness.models.channels import Along, Channels, Units
 from harness.models.jets import jet
 from harness.models.sweep import Kept, Sweep
@@ -39,7 +39,7 @@ class Perceptron(nn.Sequential):
     def at(self, x: Float[Tensor, "points inputs"]) -> Callable[[], Float[Tensor, "points outputs"]]:
         """The network at points that stay the same, differentiable once and in the parameters only."""
         before, linear, activations = self.parts()
-        if not all(isinstance(each, nn.Tanh | Sine) for each in activations):
+        if not are_fast(activations):
             return partial(self, x)
         with torch.no_grad():
             inputs = nn.Sequential(*before)(x).T.contiguous()
@@ -58,7 +58,7 @@ class Perceptron(nn.Sequential):
             return None
         module = before[0] if len(before) == 1 else nn.Sequential(*before)
         inputs = Kept(lambda: list(module.buffers()), lambda: _inputs(module, x, order))
-        layers = [_Dense(*each) for each in zip(linear, [None, *activations], strict=True)]
+        layers = [Dense(*each) for each in zip(linear, [None, *activations], strict=True)]
         return Sweep(self, layers, inputs, order)
 
 
@@ -68,7 +68,7 @@ def _inputs(before: nn.Module, x: Float[Tensor, "points inputs"], order: int) ->
     return Channels.of_inputs(x, order) if nothing else Channels.of_jet(jet(before, x, order))
 
 
-class _Dense(NamedTuple):
+class Dense(NamedTuple):
     """A linear layer, after the activation before it: a layer of :class:`harness.models.sweep.Sweep`."""
 
     linear: nn.Linear
@@ -81,7 +81,7 @@ class _Dense(NamedTuple):
     def through(self, z: Channels, order: int) -> tuple[Channels, _Known]:
         """``W f(z) + b``; the derivatives know no bias."""
         f = [] if self.activation is None else derivatives(self.activation, z.value, order)
-        h = z if self.activation is None else _activated(f, z)
+        h = z if self.activation is None else activated(f, z)
         weight, bias = self.linear.weight, self.linear.bias
         value = torch.addmm(bias.unsqueeze(1), weight, h.value)
         return Channels(value, *(_times(weight, part) for part in h[1:])), (f, z, h)
@@ -91,7 +91,7 @@ class _Dense(NamedTuple):
         f, z, _ = known
         weight = self.linear.weight.T
         h = Channels(weight @ adjoint.value, *(_times(weight, part) for part in adjoint[1:]))
-        return h if self.activation is None else _back(f, z, h)
+        return h if self.activation is None else through_activation(f, z, h)
 
     def gradient(self, known: _Known, adjoint: Channels) -> Float[Tensor, " parameters"]:
         """Adjoint times input, summed over channels and points."""
@@ -122,7 +122,7 @@ def _times(weight: Float[Tensor, "outputs units"], h: Along | None) -> Float[Ten
     return None if h is None else torch.bmm(weight.expand(len(h), -1, -1), h)
 
 
-def _activated(f: list[Units], z: Channels) -> Channels:
+def activated(f: list[Units], z: Channels) -> Channels:
     """An activation of the units z; ``f`` are its value and its derivatives there."""
     if z.slopes is None:
         return Channels(f[0])
@@ -134,8 +134,8 @@ def _activated(f: list[Units], z: Channels) -> Channels:
     )
 
 
-def _back(f: list[Units], z: Channels, adjoint: Channels) -> Channels:
-    """From the adjoints of ``_activated(f, z)`` to those of z; ``f`` goes one derivative further."""
+def through_activation(f: list[Units], z: Channels, adjoint: Channels) -> Channels:
+    """From the adjoints of ``activated(f, z)`` to those of z; ``f`` goes one derivative further."""
     value, b, c = adjoint
     value = value * f[1]
     if b is None or z.slopes is None:
@@ -156,14 +156,9 @@ class _Layers(torch.autograd.Function):
         weights, biases = parameters[::2], parameters[1::2]
         inputs, known = [x], []
         for weight, bias, activation in zip(weights, biases, activations, strict=False):
-            z = torch.addmm(bias.unsqueeze(1), weight, inputs[-1])
-            if isinstance(activation, Sine):
-                z.mul_(activation.omega0)
-                known.append(z)
-                inputs.append(z.sin())
-            else:
-                inputs.append(tanh_(z))
-                known.append(inputs[-1])
+            value, kept = forth(activation, torch.addmm(bias.unsqueeze(1), weight, inputs[-1]))
+            inputs.append(value)
+            known.append(kept)
         ctx.save_for_backward(*weights)
         ctx.rest = inputs, known, activations
         return torch.addmm(biases[-1].unsqueeze(1), weights[-1], inputs[-1])
@@ -177,9 +172,5 @@ class _Layers(torch.autograd.Function):
         for layer in range(len(weights) - 1, -1, -1):
             gradients += [grad.sum(dim=1), grad @ inputs[layer].T]
             if layer > 0:
-                grad, activation, value = weights[layer].T @ grad, activations[layer - 1], known[layer - 1]
-                if isinstance(activation, Sine):
-                    grad = grad.mul_(value.cos()).mul_(activation.omega0)
-                else:
-                    grad = torch.ops.aten.tanh_backward(grad, value)
+                grad = back(activations[layer - 1], weights[layer].T @ grad, known[layer - 1])
         return (None, None, *reversed(gradients))

@@ -64,6 +64,10 @@ class Regressor(nn.Module):
         """The inputs as the network sees them."""
         return (x.to(self.mean.dtype) - self.centre) / self.half_width
 
+    def unscaled(self, z: Inputs) -> Inputs:
+        """The points that the network sees as ``z``; those of the domain it sees in [-1, 1]."""
+        return self.centre + self.half_width * z
+
     def at(self, x: Inputs) -> Callable[[], Outputs]:
         """The model at points that stay the same, see :func:`harness.models.interface.at`."""
         outputs = interface.at(self.network, self.scaled(x))

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from harness import presets, problems
 from harness.config import RunConfig, had_by
 from harness.errors import BadInput, complaint, quoted
-from harness.families import FAMILIES
+from harness.families import FAMILIES, Kind
 from harness.machine import Memory, gib, memory
 from harness.presets import is_equation, resolve
 from harness.problems.file import name_of
@@ -32,18 +32,31 @@ DECIDED = {
 """Fields of a run that a suite can't set, and what decides them instead."""
 
 
+Sizes = tuple[Annotated[int, Field(ge=1, strict=True)], ...]
+
+
 class Variant(BaseModel):
-    """A group of cells: each of ``models``, with ``fields``, for every combination of the values in ``sweep``."""
+    """A group of cells: each of ``models`` on each of ``problems``, with ``fields``, for every combination of the values in
+    ``sweep``.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    problems: tuple[str, ...] = Field(
+        description="Names of problems of the suite, or of sections of them; all of the suite's unless given.",
+        default=(),
+    )
     models: tuple[str, ...] = Field(description="Model families; all of them unless given.", default=())
+    kinds: tuple[Kind, ...] = Field(description="Kinds of model families, in the place of their names.", default=())
     fields: dict[str, Any] = Field(description="Fields of the run configuration.", default_factory=dict)
     sweep: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
         description="Fields with the values to combine.", default_factory=dict
     )
-    parameters: tuple[Annotated[int, Field(ge=1, strict=True)], ...] = Field(
+    parameters: Sizes = Field(
         description="Numbers of parameters; for each, the width that comes nearest is computed.", default=()
+    )
+    flops: Sizes = Field(
+        description="Numbers of floating-point operations of an evaluation at a point; likewise.", default=()
     )
 
     def chosen(self, models: Sequence[str], equations: bool) -> list[str]:
@@ -52,17 +65,19 @@ class Variant(BaseModel):
         All means those that can be loaded. A family that solves equations is not meant by it where there is none, nor by a
         group that has fields of its own, which are those of networks.
         """
-        meant = equations and not (self.fields or self.sweep or self.parameters)
+        meant = equations and not (self.fields or self.sweep or self.sizes)
         every = [name for name, each in FAMILIES.usable().items() if meant or not each.equations_only or name in models]
-        return [model for model in self.models or every if not models or model in models]
+        of_kinds = [name for name, each in FAMILIES.usable().items() if each.kind in self.kinds]
+        return [model for model in self.models or of_kinds or every if not models or model in models]
+
+    @property
+    def sizes(self) -> list[tuple[str, int]]:
+        """What widths are to meet: numbers of parameters, then of operations."""
+        return [("parameters", count) for count in self.parameters] + [("flops", count) for count in self.flops]
 
     def cells(self, models: Sequence[str], equations: bool) -> int:
         """Its cells for one seed, preset and problem."""
-        return (
-            len(self.chosen(models, equations))
-            * math.prod(map(len, self.sweep.values()))
-            * max(1, len(self.parameters))
-        )
+        return len(self.chosen(models, equations)) * math.prod(map(len, self.sweep.values())) * max(1, len(self.sizes))
 
 
 class Suite(BaseModel):
@@ -168,8 +183,9 @@ def _refuse_what_a_suite_does_not_decide(suite: Suite, document: Document) -> No
         here: Place = ("variants", index)
         places += [((*here, "fields"), variant.fields), ((*here, "sweep"), variant.sweep)]
         for place, fields in places[-2:]:
-            if variant.parameters and "width" in fields:
-                raise document.fault((*place, "width"), "width is decided by parameters; leave one of the two out")
+            if variant.sizes and "width" in fields:
+                sized = variant.sizes[0][0]
+                raise document.fault((*place, "width"), f"width is decided by {sized}; leave one of the two out")
     for place, fields in places:
         for name in (name for name in fields if name in DECIDED):
             raise document.fault((*place, name), f"{name} is decided by {DECIDED[name]}; leave it out here")
@@ -187,7 +203,8 @@ def configurations(
 
     ``given`` are fields from the user, over those of the suite; ``models`` keeps only these families. The suite's plug-ins are
     imported first. Raises BadInput for what can't be used, for what ``check`` refuses, and for more than ``MOST_CELLS`` cells
-    before the first is made; with the line where the suite's file is at fault. A problem that several sections have comes once.
+    before the first is made; with the line where the suite's file is at fault. A problem that several sections have comes once,
+    and so does a width that meets several sizes.
     """
     try:
         load_plugins(suite.plugins)
@@ -197,26 +214,49 @@ def configurations(
     _refuse_too_many(suite, chosen, seeds, presets, models)
     of_suite = of_every_cell(suite, given)
     families = {those: [each.chosen(models, those) for each in suite.variants] for those in (True, False)}
+    about = [_about(suite, index, chosen) for index in range(len(suite.variants))]
     for seed, preset, problem in itertools.product(seeds, presets, chosen):
+        sized: set[str] = set()  # a number of parameters and one of operations may be met by the same width
         for index, variant in enumerate(suite.variants):
-            for model in families[is_equation(problem)][index]:
+            for model in families[is_equation(problem)][index] if problem in about[index] else ():
                 try:
                     config_of = FAMILIES.get(model).config
                     fields = {**had_by(config_of, of_suite), **variant.fields, **had_by(config_of, given)}
                     fields |= {"model": model, "problem": problem, "preset": preset, "seed": seed}
                     for config in _of_variant(variant, fields):
+                        if variant.sizes:
+                            known = config.model_dump_json()
+                            if known in sized:
+                                continue
+                            sized.add(known)
                         check(config)
                         yield config
                 except BadInput as error:
                     raise suite.located(error, given, index) from error
 
 
+def _about(suite: Suite, index: int, chosen: Sequence[str]) -> list[str]:
+    """The problems of a variant. Raises BadInput, with its line, for one that is not the suite's."""
+    wanted = suite.variants[index].problems
+    if not wanted:
+        return list(chosen)
+    try:
+        found = problem_names(wanted)
+        if others := [name for name in found if name not in chosen]:
+            raise BadInput(f"problems = {quoted(others[0])} of a variant is not among the problems of the suite.")
+    except BadInput as error:
+        raise suite.located(error, variant=index) from error
+    return found
+
+
 def _refuse_too_many(
     suite: Suite, chosen: Sequence[str], seeds: Sequence[int], presets: Sequence[str], models: Sequence[str]
 ) -> None:
-    a_seed, equations = 0, sum(map(is_equation, chosen))
+    a_seed = 0
     for index, variant in enumerate(suite.variants):
-        of_all = variant.cells(models, True) * equations + variant.cells(models, False) * (len(chosen) - equations)
+        about = _about(suite, index, chosen)
+        equations = sum(map(is_equation, about))
+        of_all = variant.cells(models, True) * equations + variant.cells(models, False) * (len(about) - equations)
         a_seed += of_all * len(presets)
         if a_seed > MOST_CELLS:
             text = f"sweep = {quoted(list(variant.sweep))} makes {a_seed:,} cells a seed; at most {MOST_CELLS:,} are planned"
@@ -232,14 +272,14 @@ def _of_variant(variant: Variant, fields: Mapping[str, Any]) -> Iterator[RunConf
     for values in itertools.product(*variant.sweep.values()):
         swept = {**fields, **dict(zip(variant.sweep, values, strict=True))}
         config = resolve(swept)
-        if not variant.parameters:
+        if not variant.sizes:
             yield config
-        for count in variant.parameters:
-            width = _width(config, count)
+        for what, count in variant.sizes:
+            width = _width(config, what, count)
             try:
                 wide = resolve({**swept, "width": width})
             except BadInput as error:
-                raise BadInput(f"parameters = {count} can't be met: {error}") from error
+                raise BadInput(f"{what} = {count} can't be met: {error}") from error
             yield wide
 
 
@@ -272,28 +312,30 @@ def problem_names(wanted: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _width(config: RunConfig, count: int) -> int:
-    """The width whose number of parameters is nearest to ``count``."""
+def _width(config: RunConfig, what: str, count: int) -> int:
+    """The width whose number of parameters, or of operations, is nearest to ``count``."""
     if "width" not in type(config).model_fields:
-        raise BadInput(f"parameters = {count} can't be met: model {config.model!r} has no width.")
+        raise BadInput(f"{what} = {count} can't be met: model {config.model!r} has no width.")
     if 2 * 8 * count > (room := memory()):
         raise BadInput(
-            f"parameters = {count} can't fit: they and their gradient take {gib(2 * 8 * count)}, and there is {gib(room)} "
-            "of memory."
+            f"{what} = {count} can't fit: they and their gradient take {gib(2 * 8 * count)}, and there is {gib(room)} of memory."
         )
     # Neither decides a size; so a width is sought once for all seeds and for all problems of a dimension.
     alike = config.model_copy(update={"seed": 0, "problem": ""})
-    return _nearest_width(alike, problems.of(config).shape, count)
+    return _nearest_width(alike, problems.of(config).shape, what, count)
 
 
 @cache
-def _nearest_width(config: RunConfig, shape: tuple[int, ...], count: int) -> int:
-    """By bisection: the number of parameters grows with the width."""
+def _nearest_width(config: RunConfig, shape: tuple[int, ...], what: str, count: int) -> int:
+    """By bisection: both numbers grow with the width."""
     from harness.models import network
+    from harness.models.flops import flops
     from harness.models.interface import parameters
 
     def size(width: int) -> int:
         wide = config.model_copy(update={"width": width})
+        if what == "flops":
+            return flops(network(wide, *shape), shape[0])
         return wide.parameters(*shape) or parameters(network(wide, *shape))
 
     low, high = 1, 2

@@ -24,7 +24,7 @@ from harness.problems.rows import Jet
 from harness.protocol import FLOOR, RESIDUAL_FLOOR
 from harness.seeds import generator
 from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted, Taken
-from harness.training.rows import Block, Fit, Objective, at_held_out, declared
+from harness.training.rows import POOL, Block, Declared, Fit, Objective, at_held_out, declared
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite. For
@@ -103,6 +103,7 @@ class Training:
         """What a plan may base its decisions on: the MSE on the validation points after the last epoch, where each of several
         outputs counts in units of its own scale; for an equation the objective at the held-out points."""
         self._order = generator(config.seed, "batches")
+        self._draw = generator(config.seed, "resample")
         self._val_weights = _of_equal_weight(data.val.y)
         self._best: _Best | None = None
         self._held_out = at_held_out(model, data)
@@ -164,6 +165,8 @@ class Training:
                 objective = self._objective(penalised)
                 take_step = make(objective) if make else method.make(objective, self.config.method, self._rate)
                 self._extra = objective.extra
+            if make is None and self._is_to_redraw():
+                self._redraw(objective)
             self._grad_norm = take_step()
             self.train_s += time.perf_counter() - started
             yield self._epoch_done(None if make else self._rate())
@@ -209,6 +212,19 @@ class Training:
         first = self._blocks[0]
         return (Jet(predictions) if isinstance(first, Fit) else first.look()), penalty
 
+    def _is_to_redraw(self) -> bool:
+        """Whether the points inside are due for another draw before this epoch."""
+        every = self.config.resample
+        return every > 0 and self.epoch > 1 and (self.epoch - 1) % every == 0
+
+    def _redraw(self, objective: Objective) -> None:
+        """Of an equation: the points inside go to where its residual is large; those on the sides and held-out ones stay."""
+        inside = self._blocks[0]
+        assert isinstance(inside, Declared)
+        self._blocks[0] = inside.where_it_fails(self._draw)
+        self.evals += POOL
+        objective.redraw(self._blocks[0])
+
     def _count(self) -> None:
         self.evals += 1
 
@@ -224,6 +240,11 @@ class Training:
         if not all(map(math.isfinite, norms)):
             self._grad_norm = norms[1]
             raise _NotFinite(self._first_non_finite(value))
+
+    @property
+    def at_declared(self) -> list[Tensor]:
+        """The points of declared rows as they are now; those inside may have been drawn anew."""
+        return [block.x for block in self._blocks if isinstance(block, Declared)]
 
     @property
     def floor(self) -> float:

@@ -23,6 +23,8 @@ from harness.models.regressor import CHUNK, JetsAt
 from harness.problems.rows import Jet, Rows, partials_by_autograd
 
 Residuals = Float[Tensor, " rows"]
+POOL = 10
+"""Points that are looked at for each one that is drawn by its residual."""
 
 
 @runtime_checkable
@@ -189,6 +191,21 @@ class Declared:
         mean: Tensor = self.residuals(jet).square().mean()
         return mean
 
+    def where_it_fails(self, generator: torch.Generator) -> Declared:
+        """The same rows at as many points of the domain, with a density of 1 plus the residual over its mean (RAD of Wu et al.
+        2023, "A comprehensive study of non-adaptive and residual-based adaptive sampling for physics-informed neural
+        networks", arXiv:2207.10289, with k = c = 1): drawn without replacement from ``POOL`` times as many uniform ones.
+        """
+        unit = torch.rand(POOL * len(self), self.x.shape[1], generator=generator, dtype=torch.float64).to(self.x)
+        pool = self.model.unscaled(2 * unit - 1)
+        with torch.no_grad():
+            parts = [replace(self, x=x, at=None) for x in pool.split(CHUNK)]
+            size = torch.cat([part.residuals(part.look()).abs() for part in parts]).double().cpu()
+        # The first to ring of exponential clocks with these rates (Efraimidis and Spirakis 2006).
+        clocks = torch.empty_like(size).exponential_(generator=generator)
+        first = ((size + size.mean()) / clocks).topk(len(self)).indices
+        return at_points(self.model, self.rows, pool[first.to(pool.device)])
+
     def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
         """By the chain rule: the residual's derivative in the jet, times that of the jet in the parameters."""
         if stop - start < len(self):
@@ -216,10 +233,12 @@ def at_held_out(model: Regressor, data: Data) -> list[Declared]:
 
 
 def _blocks(model: Regressor, declared: Sequence[Rows], places: Sequence[Tensor]) -> list[Declared]:
-    return [
-        Declared(model, rows, x, model.jets_at(x, rows.order) if len(x) <= CHUNK else None)
-        for rows, x in zip(declared, places, strict=True)
-    ]
+    return [at_points(model, rows, x) for rows, x in zip(declared, places, strict=True)]
+
+
+def at_points(model: Regressor, rows: Rows, x: Tensor) -> Declared:
+    """The block of these rows at points that stay the same, prepared for many looks where they are not too many."""
+    return Declared(model, rows, x, model.jets_at(x, rows.order) if len(x) <= CHUNK else None)
 
 
 @dataclass
@@ -237,6 +256,13 @@ class Objective:
     penalised: Callable[[], tuple[Jet, Tensor]] | None = None
     """The first block's jet and R from one pass over its points; None where there is no penalty."""
     extra: dict[str, float] = field(default_factory=dict)
+    draws: int = 0
+
+    def redraw(self, first: Block) -> None:
+        """Go on with the first block at other points, as many as before."""
+        self.blocks = [first, *self.blocks[1:]]
+        self.draws += 1
+        self.__dict__.pop("_chunks", None)
 
     @functools.cached_property
     def rows(self) -> int:

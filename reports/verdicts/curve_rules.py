@@ -21,12 +21,20 @@ LARGEST_RISE = 1.05
 """S3: of a window's median loss over that of the window before."""
 LARGEST_SPIKE = 10.0
 """K1: of a loss over the least one before it in its stage."""
+REDRAWN = Finding(
+    Verdict.NOT_APPLICABLE,
+    None,
+    "the training points were redrawn, so that the losses of its epochs are not of one function",
+)
+"""S3, K1 of a run with ``resample``."""
 
 
 @of_something_learned
 @of_a_result
 def falls_monotonically(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """S3. The largest ratio of a window's median of what the training lowers to that of the window before is at most 1.05."""
+    if run.whole("resample"):
+        return REDRAWN
     history = artifacts.history(run)
     return monotonicity(history[history.objective], known_target(cell).objective_floor)
 
@@ -89,6 +97,8 @@ class Stage:
 @of_a_result
 def has_no_spike(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """K1. No loss above 10 times the least before it in its stage, nor, once retrained, above 10 times that before the cut."""
+    if run.whole("resample"):
+        return REDRAWN
     brief = run.whole("retrain_briefly") if run.field("prune_mode") == "greedy" else None
     return spike(stages_of(artifacts.history(run), brief), known_target(cell).objective_floor)
 

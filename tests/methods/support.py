@@ -13,6 +13,7 @@ class Lowered:
     """What a method asks that knows no rows: the value with its gradient."""
 
     rows = 0
+    draws = 0
 
     def __init__(self, parameters: list[nn.Parameter], evaluate: Callable[[], Tensor]) -> None:
         self.parameters = parameters

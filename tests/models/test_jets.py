@@ -22,6 +22,11 @@ FAMILIES: list[dict[str, Any]] = [
     {"model": "mlp", "depth": 2, "activation": "relu"},
     {"model": "mlp_fourier", "features": 3},
     {"model": "siren", "depth": 2},
+    {"model": "wire", "depth": 2},
+    {"model": "finer", "depth": 2},
+    {"model": "gauss", "depth": 2},
+    {"model": "mlp_bspline", "k": 1, "grid": 4},
+    {"model": "mlp_bspline", "k": 5, "noise": 50.0},
     {"model": "kan", "k": 3, "depth": 2, "grids": (4,)},
     {"model": "kan", "k": 1, "grids": (4,)},
     {"model": "kan", "k": 5, "grids": (3,)},
@@ -109,6 +114,10 @@ WRITTEN_OUT: list[dict[str, Any]] = [
     {"model": "mlp", "activation": "silu"},
     {"model": "mlp_fourier", "features": 3},
     {"model": "siren"},
+    {"model": "wire"},
+    {"model": "finer"},
+    {"model": "gauss"},
+    {"model": "mlp_bspline", "k": 3, "noise": 20.0},
     {"model": "kan", "k": 3, "grids": (4,)},
 ]
 

@@ -1,4 +1,4 @@
-"""At points that stay the same, MLP and SIREN have an evaluation of their own: the same numbers and gradients."""
+"""At points that stay the same, perceptrons have an evaluation of their own: the same numbers and gradients."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ def gradients(model: Regressor, outputs: Tensor) -> list[Tensor]:
         ("mlp_fourier", {"depth": 2}),
         ("siren", {}),
         ("siren", {"problem": "poisson_1d_sin", "depth": 1}),
+        ("wire", {}),
+        ("finer", {"depth": 1}),
+        ("gauss", {"depth": 3}),
+        ("mlp_bspline", {"noise": 20.0}),
     ],
     ids=str,
 )
@@ -48,7 +52,7 @@ def test_outputs_and_gradients_are_autograd_s(name: str, fields: dict[str, Any])
             assert (one - other).abs().max() <= 1e-12 * other.abs().max().clamp(min=1)
 
 
-@pytest.mark.parametrize("name", ["mlp", "siren"])
+@pytest.mark.parametrize("name", ["mlp", "siren", "wire", "finer", "gauss", "mlp_bspline"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_parameter_that_is_not_finite_gives_what_the_model_gives(name: str, value: float) -> None:
     model, data = parts(small(name))

@@ -135,6 +135,7 @@ def test_presets_pass_over_what_a_solver_is_without(model: str, preset: str) -> 
     [
         ({"optimizer": "lm"}, "optimizer = 'lm' is not a field of model 'spectral': it solves its equation"),
         ({"lr": "0.1"}, "lr = '0.1' is not a field of model 'spectral': it solves its equation"),
+        ({"resample": "5"}, "resample = '5' is not a field of model 'spectral'"),
         ({"dtype": "float32"}, "dtype = 'float32' is not a field of model 'spectral'"),
         ({"standardise": "true"}, "standardise = 'true' is not a field of model 'spectral'"),
         (

@@ -506,6 +506,18 @@ def test_k1_agrees_with_the_metrics_of_the_store(filled: MlflowClient) -> None:
         assert "; the largest jump of all is " in finding.note
 
 
+def test_losses_at_points_that_are_redrawn_are_not_compared_with_each_other(filled: MlflowClient) -> None:
+    for model, rule in (("siren", curve_rules.falls_monotonically), ("kan_pruned", curve_rules.has_no_spike)):
+        for each, artifacts, _ in logged_curves(filled, model):
+            assert each.run is not None
+            redrawn = replace(
+                each.run, params={**each.run.params, "cfg/resample": "5"}, metrics={"final/dense_nmse": 0.1}
+            )
+            finding = rule(replace(each, run=redrawn), artifacts)
+            assert finding.verdict is Verdict.NOT_APPLICABLE
+            assert "were redrawn" in finding.note
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "verdict"),
     [

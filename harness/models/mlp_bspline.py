@@ -1,0 +1,145 @@
+"""Fully connected network whose activations are trained splines.
+
+Yu et al. 2024, "KAN or MLP: A Fairer Comparison", arXiv:2407.16674: what of a KAN's success is due to its splines. As in the
+paper's code each unit has a spline of its own, sum_i coef_i B_i(x), on a grid that stays; there is no silu beside it, and
+beyond the knots it is zero.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from harness.config import MLPBSplineConfig
+from harness.models import piecewise
+from harness.models.bspline import bspline_basis, extend, fit_coefficients
+from harness.models.channels import Channels, Units
+from harness.models.jets import plain
+from harness.models.mlp import initialised_by_torch, linear
+from harness.models.perceptron import Dense, Perceptron, activated, through_activation
+from harness.models.piecewise import Pieces, Weights
+from harness.models.sweep import Kept, Layer, Sweep, same
+
+
+class Splines(nn.Module):
+    """A spline of degree ``k`` for each unit. It starts as the fit of noise at the knots, U(-noise / 2G, noise / 2G)."""
+
+    grid: Tensor
+
+    def __init__(self, units: int, grid: int, span: float, k: int, noise: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.k = k
+        interior = torch.linspace(-span, span, grid + 1, dtype=torch.float64).expand(units, -1)
+        values = (torch.rand(grid + 1, units, generator=generator, dtype=torch.float64) - 0.5) * noise / grid
+        self.register_buffer("grid", extend(interior, k).contiguous())
+        self.coef = nn.Parameter(
+            fit_coefficients(interior.T, values.unsqueeze(-1), self.grid, k).squeeze(1).contiguous()
+        )
+        self._pieces: Pieces | None = None
+
+    def forward(self, x: Float[Tensor, "points units"]) -> Float[Tensor, "points units"]:
+        """Each unit's spline."""
+        if plain():
+            return piecewise.edges(x.T.contiguous(), self.weights(), self.pieces(), self.k).squeeze(0).T
+        return (bspline_basis(x, self.grid, self.k) * self.coef).sum(dim=-1)
+
+    def weights(self) -> Weights:
+        """For :mod:`harness.models.piecewise`: edges from each unit into one node, in which silu has no part."""
+        return pad(self.coef, (0, 1)).unsqueeze(0)
+
+    def pieces(self) -> Pieces:
+        """The polynomials between the knots, computed anew when the knots are not those of the last time."""
+        if self._pieces is None or not same(self._pieces.knots, self.grid):
+            self._pieces = piecewise.pieces(self.grid, self.k)
+        return self._pieces
+
+
+class _Activations(NamedTuple):
+    """Splines of the units: a layer of :class:`harness.models.sweep.Sweep`."""
+
+    splines: Splines
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The coefficients."""
+        return [self.splines.coef]
+
+    def through(self, z: Channels, order: int) -> tuple[Channels, _Known]:
+        """Each unit's spline, its derivatives by the chain rule."""
+        splines = self.splines
+        found = piecewise.edges_and_slopes(z.value, splines.weights(), splines.pieces(), splines.k, order)
+        f = [each.squeeze(0) for each in found]
+        return activated(f, z), (f, z)
+
+    def back(self, known: _Known, adjoint: Channels) -> Channels:
+        """Through the activation."""
+        return through_activation(*known, adjoint)
+
+    def gradient(self, known: _Known, adjoint: Channels) -> Float[Tensor, " parameters"]:
+        """What the adjoints put on each derivative of a spline, times that of each B-spline, summed over the points."""
+        z, splines = known[1], self.splines
+        factors = [each.unsqueeze(0) for each in _on_derivatives(z, adjoint)]
+        found = piecewise.gradient(z.value, splines.weights(), splines.pieces(), splines.k, factors)
+        return found[0, :, :-1].flatten()
+
+    def jacobian(self, known: _Known, adjoint: Channels, out: Float[Tensor, "parameters points"]) -> None:
+        """The same at each point."""
+        z, splines = known[1], self.splines
+        factors = _on_derivatives(z, adjoint)
+        features = piecewise.features(z.value, splines.pieces(), splines.k, len(factors) - 1)
+        of_coef = out.view(*splines.coef.shape, -1)
+        torch.mul(factors[0].unsqueeze(1), features[0][:, :-1], out=of_coef)
+        for factor, each in zip(factors[1:], features[1:], strict=True):
+            of_coef.addcmul_(factor.unsqueeze(1), each[:, :-1])
+
+
+_Known = tuple[list[Units], Channels]
+"""Of a layer: its splines with their derivatives, and the units that they were taken of."""
+
+
+def _on_derivatives(z: Channels, adjoint: Channels) -> list[Units]:
+    """The adjoints of f, f' and f'' in ``activated(f, z)``: a, b z_i + c z_ii, and c z_i^2, summed over the axes."""
+    value, b, c = adjoint
+    if b is None or z.slopes is None:
+        return [value]
+    first = (b * z.slopes).sum(dim=0)
+    if c is None or z.curvatures is None:
+        return [value, first]
+    return [value, first + (c * z.curvatures).sum(dim=0), (c * z.slopes.square()).sum(dim=0)]
+
+
+class SplinePerceptron(Perceptron):
+    """Linear layers with trained splines between each two."""
+
+    def at(self, x: Float[Tensor, "points inputs"]) -> Callable[[], Float[Tensor, "points outputs"]]:
+        """The network at points that stay the same, differentiable once and in the parameters only."""
+        sweep = self.jets_at(x, 0)
+        return lambda: sweep.jet().value
+
+    def jets_at(self, x: Float[Tensor, "points inputs"], order: int) -> Sweep:
+        """The jets at points that stay the same."""
+        layers: list[Layer] = []
+        for each in self:
+            if isinstance(each, nn.Linear):
+                layers.append(Dense(each, None))
+            elif isinstance(each, Splines):
+                layers.append(_Activations(each))
+        return Sweep(self, layers, Kept(list, lambda: Channels.of_inputs(x, order)), order)
+
+
+def mlp_bspline(
+    config: MLPBSplineConfig, dimension: int, generator: torch.Generator, outputs: int = 1
+) -> SplinePerceptron:
+    """``depth`` hidden layers of ``width`` units and a linear output; linear layers start as torch has them, as in the code."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise([dimension, *[config.width] * config.depth, outputs]):
+        layers += [
+            initialised_by_torch(linear(n_in, n_out), generator),
+            Splines(n_out, config.grid, config.grid_range, config.k, config.noise, generator),
+        ]
+    return SplinePerceptron(*layers[:-1])
