@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from harness.families import FAMILIES
 from reports.comparing.recommendations import recommend
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
