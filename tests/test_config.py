@@ -22,7 +22,7 @@ BAD: list[tuple[dict[str, str], str, str, str]] = [
         {"model": "zzz"},
         "model",
         "'zzz'",
-        "allowed: finite_difference, kan, kan_chebyshev, kan_chebyshev_pruned, ",
+        "kan, kan_chebyshev, kan_chebyshev_pruned, ",
     ),
     ({"preset": "tunde"}, "preset", "'tunde'", "did you mean 'tuned'?"),
     ({"preset": "best"}, "preset", "'best'", "allowed: lm, lm_plain, paper, seed, seed_default, tuned"),
