@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.config import RunConfig
+from harness.config import Pruning, RunConfig
 from harness.families import FAMILIES
 from harness.methods import METHODS
 
@@ -32,19 +32,28 @@ def configuration() -> str:
         lines += ["", f"## Optimizer `{name}`", "", method.summary, "", *_table(method.config.model_fields)]
     for name in FAMILIES.names():
         family = FAMILIES.get(name)
-        parent = family.config.__mro__[1]
-        inherits = [n for n in FAMILIES.names() if FAMILIES.get(n).config is parent]
-        parents = [each for each in family.config.__mro__[1:] if issubclass(each, RunConfig) and each is not RunConfig]
-        shared = set() if inherits else {field for each in parents for field in each.__annotations__}
+        inherits = [n for n in FAMILIES.names() if FAMILIES.get(n).config in family.config.__bases__]
+        elsewhere = {RunConfig, *(c for n in inherits for c in FAMILIES.get(n).config.__mro__)}
+        extra = f" It also has the fields of `{inherits[0]}`" if inherits else ""
+        if Pruning in family.config.__bases__ and name != "kan_pruned":
+            elsewhere.add(Pruning)
+            extra += ", and of `kan_pruned` those of pruning"
         own = {
             field: info
             for field, info in family.config.model_fields.items()
-            if field in family.config.__annotations__ or field in shared
+            if next(c for c in family.config.__mro__ if field in c.__annotations__) not in elsewhere
         }
-        extra = f" It also has the fields of `{inherits[0]}`." if inherits else ""
+        extra += "." if extra else ""
         without = ", ".join(f"`{field}`" for field in sorted(family.config.without))
         extra += f" It has no {without}, nor fields of an optimizer." if without else ""
-        lines += ["", f"## Model `{name}`", "", f"{family.summary}{extra}", "", *_table(own)]
+        lines += [
+            "",
+            f"## Model `{name}`",
+            "",
+            f"{family.summary}{extra}",
+            *([""] if own else []),
+            *(_table(own) if own else []),
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -30,6 +30,7 @@ from harness.config import (
     SpectralConfig,
     SplineConfig,
     WireConfig,
+    bases,
 )
 from harness.errors import BadInput, quoted
 from harness.registry import Registry, check_name
@@ -108,6 +109,12 @@ def fitting() -> list[str]:
     """The families that can fit, by name; of those that can't be loaded nobody knows that they can't."""
     usable = FAMILIES.usable()
     return [name for name in FAMILIES.names() if name not in usable or usable[name].can_take(equation=False)]
+
+
+def has_twin(model: str) -> bool:
+    """Whether runs of the family are held against another one, as pruned ones are; False for a family that is not known here."""
+    family = FAMILIES.usable().get(model)
+    return family is not None and family.config.twin is not RunConfig.twin
 
 
 def figures_of(model: str) -> list[str]:
@@ -201,6 +208,41 @@ register(
         after=("harness.after.twin:compare_with_twin", "harness.after.formula:look_for_formula"),
     )
 )
+for _config, _pruned, _what in (
+    (bases.ChebyshevKANConfig, bases.PrunedChebyshevKANConfig, "Chebyshev polynomials (Sidharth and Gokul 2024)"),
+    (bases.LegendreKANConfig, bases.PrunedLegendreKANConfig, "Legendre polynomials (Seydi 2024)"),
+    (bases.FourierKANConfig, bases.PrunedFourierKANConfig, "sines and cosines (Xu et al. 2024)"),
+    (bases.RBFKANConfig, bases.PrunedRBFKANConfig, "Gaussians, FastKAN (Li 2024)"),
+    (bases.ReLUKANConfig, bases.PrunedReLUKANConfig, "squared products of ReLU (Qiu et al. 2024)"),
+    (bases.WaveletKANConfig, bases.PrunedWaveletKANConfig, "wavelets, Wav-KAN (Bozorgasl and Chen 2024)"),
+    (bases.RationalKANConfig, bases.PrunedRationalKANConfig, "rational functions (Yang and Wang 2024)"),
+):
+    _basis = _config.family.removeprefix("kan_")
+    register(
+        Family(
+            _config.family,
+            _config,
+            f"harness.models.bases.{_basis}:{_basis}",
+            f"KAN of {_what}.",
+            "harness.training.plans:grid_stages",
+            figures={"kan.png": "harness.figures:kan_figure"},
+            kind="kan",
+            usual=False,
+        )
+    )
+    register(
+        Family(
+            f"{_config.family}_pruned",
+            _pruned,
+            f"harness.models.bases.{_basis}:{_basis}",
+            f"KAN of {_what}: sparsify, prune, retrain.",
+            "harness.training.plans:sparsify_prune_retrain",
+            figures={"kan.png": "harness.figures:kan_figure"},
+            kind="kan",
+            usual=False,
+            after=("harness.after.twin:compare_with_twin", "harness.after.formula:look_for_formula"),
+        )
+    )
 register(
     Family(
         "spectral",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from keyword import iskeyword
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from torch import Tensor, nn
 from harness.config import RunConfig
 from harness.data import Data, Sample, scale2
 from harness.models import KAN, Regressor
+from harness.models.bases.splines import as_splines
+from harness.models.edges import EdgeNetwork
 from harness.models.multkan import SymbolicEdge, symbolic_layers
 from harness.problems import Problem
 from harness.problems.problem import names_of_inputs
@@ -98,17 +100,20 @@ class SymbolicKAN(nn.Module):
 
 
 def find_formula(model: Regressor, problem: Problem, data: Data, go_on: Callable[[], None] = lambda: None) -> Formula:
-    """The formula that a trained KAN leads to. The model is not touched, nor is a generator of random numbers.
+    """The formula that a trained KAN leads to; where its edges are no splines, by splines through them.
+
+    The model is not touched, nor is a generator of random numbers.
 
     ``go_on`` is called before each edge and after each step of the training, and may raise to end the search. Whatever
     pykan or the training raise passes through. A training that diverges leaves the last finite numbers.
     """
     import sympy
 
-    assert isinstance(model.network, KAN)
     scaled = model.scaled(data.train.x[:POINTS])
+    network = cast(EdgeNetwork, model.network)
+    splines = network if isinstance(network, KAN) else as_splines(network, scaled)
     data = _in_double(data)
-    layers, edges = symbolic_layers(model.network, scaled, LIBRARY, WEIGHT_SIMPLE, go_on)
+    layers, edges = symbolic_layers(splines, scaled, LIBRARY, WEIGHT_SIMPLE, go_on)
     symbolic = Regressor(
         SymbolicKAN(layers),
         (model.centre - model.half_width).tolist(),

@@ -17,7 +17,7 @@ from mlflow.entities import LoggedModel, Run
 from harness import problems
 from harness.config import RunConfig
 from harness.data import of
-from harness.families import FAMILIES
+from harness.families import FAMILIES, has_twin
 from harness.figures import pictures_of
 from harness.models import load_checkpoint
 from harness.presets import digest
@@ -136,7 +136,7 @@ class _Check:
         if self.completed and reached != self.config.epochs and not self.config.takes_best:
             yield f"{reached} epochs of {self.config.epochs}"
         rates = [step for step, _ in self.curve("lr")]
-        missing = 1 if self.config.model == "kan_pruned" and reached else 0  # the cut has no rate
+        missing = 1 if has_twin(self.config.model) and reached else 0  # the cut has no rate
         if reached and not self.solver and not reached - missing <= len(rates) <= reached:
             yield f"lr has {len(rates)} steps for {reached} epochs"
         for name in ("time/train_s", "evals"):
@@ -187,7 +187,7 @@ class _Check:
         names += [] if self.problem.has_grid else ["final/dense_nmse_low", "final/dense_nmse_high"]
         names += ["final/psnr"] if self.problem.kind == "picture" else []
         names += ["final/residual_nmse"] if self.problem.equation else []
-        names += [f"prune/{name}" for name in PRUNE] if self.config.model == "kan_pruned" else []
+        names += [f"prune/{name}" for name in PRUNE] if has_twin(self.config.model) else []
         lost = {event["what"] for event in self.nan_events()}
         for name in names:
             values = [value for _, value in self.curve(name)]

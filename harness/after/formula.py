@@ -7,14 +7,14 @@ from functools import partial
 from typing import cast
 
 from harness.after import Trained
-from harness.config import PrunedKANConfig
+from harness.config import Pruning
 from harness.outcome import Additions
 from harness.symbolic import find_formula
 
 
 def look_for_formula(trained: Trained) -> tuple[None, Additions]:
     """The formula, or why there is none. The run is complete without it, so a failure here does not fail the run."""
-    if not cast(PrunedKANConfig, trained.config).symbolic:
+    if not cast(Pruning, trained.config).symbolic:
         return None, Additions()
     try:
         formula = find_formula(

@@ -22,13 +22,14 @@ from harness.config.classical import (
     SplineConfig,
 )
 from harness.config.implicit import FinerConfig, GaussConfig, WireConfig
-from harness.config.kans import KANConfig, PrunedKANConfig
+from harness.config.kans import EdgesConfig, KANConfig, PrunedKANConfig, Pruning
 from harness.config.perceptrons import FourierMLPConfig, MLPBSplineConfig, MLPConfig, SirenConfig
 from harness.config.run import RunConfig, fields_of, had_by
 from harness.fields import field
 
 __all__ = [
     "ChebyshevConfig",
+    "EdgesConfig",
     "FinerConfig",
     "FiniteDifferenceConfig",
     "FitConfig",
@@ -42,6 +43,7 @@ __all__ = [
     "MLPBSplineConfig",
     "MLPConfig",
     "PrunedKANConfig",
+    "Pruning",
     "RBFConfig",
     "RandomFeaturesConfig",
     "RunConfig",

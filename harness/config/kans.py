@@ -1,7 +1,8 @@
-"""Kolmogorov-Arnold networks, and those that are pruned."""
+"""Networks whose edges are functions of one variable: the Kolmogorov-Arnold network of splines, and what is pruned of any."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import model_validator
@@ -11,11 +12,68 @@ from harness.config.run import RunConfig
 from harness.fields import DOCUMENT, Integers, OrNone, field
 
 
-class KANConfig(RunConfig):
-    """Kolmogorov-Arnold network of B-splines (:mod:`harness.models.kan`)."""
+class EdgesConfig(RunConfig):
+    """A network of edges (:mod:`harness.models.edges`), which goes from coarse to fine where its basis has that."""
+
+    family: ClassVar[str]
+    """What the family is called."""
+    ladder: ClassVar[str] = ""
+    """The field that names the grids, or degrees; none for a basis that is as fine as it is."""
 
     width: int = field(5, "Nodes of a hidden layer.", unit="nodes", source="original benchmark", ge=1, le=10_000)
     depth: int = field(1, "Hidden layers.", unit="layers", source="original benchmark", ge=1, le=100)
+
+    def sizes(self, dimension: int, outputs: int = 1) -> list[int]:
+        """The nodes of all layers."""
+        return [dimension, *[self.width] * self.depth, outputs]
+
+    def rungs(self) -> tuple[int, ...]:
+        """The grids, or degrees, before any cut; 1 where there are none."""
+        found: tuple[int, ...] = getattr(self, self.ladder) if self.ladder else (1,)
+        return found
+
+    def stages(self) -> tuple[int, ...]:
+        """Those of all stages."""
+        return self.rungs()
+
+    def epochs_of_a_rung(self) -> int | None:
+        """Epochs of a stage, as far as the budget reaches; None for equal shares of it."""
+        return None
+
+    def adapts(self, grid: int, number: int) -> bool:
+        """Whether the grid is adapted to the activations before epoch ``number`` of its stage."""
+        return False
+
+    def per_edge(self, grid: int) -> int:
+        """Trainable numbers of an edge."""
+        raise NotImplementedError
+
+    def parameters(self, dimension: int, outputs: int = 1) -> int:
+        """Those of all edges, on the finest grid."""
+        return self._edges(dimension, outputs) * self.per_edge(self.stages()[-1])
+
+    def least_parameters(self, dimension: int, outputs: int = 1) -> int:
+        """Those on its first grid."""
+        return self._edges(dimension, outputs) * self.per_edge(self.rungs()[0])
+
+    def _edges(self, dimension: int, outputs: int) -> int:
+        sizes = self.sizes(dimension, outputs)
+        return sum(n_in * n_out for n_in, n_out in itertools.pairwise(sizes))
+
+    @model_validator(mode="after")
+    def _grids_increase(self) -> EdgesConfig:
+        if self.ladder:
+            refuse_coarser(self.ladder, self.rungs())
+        return self
+
+
+class KANConfig(EdgesConfig):
+    """Kolmogorov-Arnold network of B-splines (:mod:`harness.models.kan`)."""
+
+    family: ClassVar[str] = "kan"
+    ladder: ClassVar[str] = "grids"
+    identity_if_changed: ClassVar[frozenset[str]] = RunConfig.identity_if_changed | {"initialisation"}
+
     k: int = field(3, "Degree of the splines.", source="Liu et al. 2024, section 2.2", ge=1, le=10)
     grids: Grids = field(
         (5, 10, 20),
@@ -44,21 +102,29 @@ class KANConfig(RunConfig):
         ge=0,
     )
     noise: float = field(0.3, "Scale of the random splines at initialisation.", source="pykan 0.2.8, MultKAN", ge=0)
+    initialisation: Literal["pykan", "power_law"] = field(
+        "pykan",
+        "`pykan`: small random splines of scale `noise`; `power_law`: normal coefficients and silu, whose deviations fall with "
+        "powers of inputs and grid, and no `noise`.",
+        source="pykan 0.2.8, MultKAN; Rigas et al. 2025, arXiv:2509.03417, section 3.3",
+    )
 
-    def stages(self) -> tuple[int, ...]:
-        """The grid intervals of all stages."""
-        return self.grids
+    def epochs_of_a_rung(self) -> int | None:
+        """As the field says."""
+        return self.steps_per_grid
 
-    def parameters(self, dimension: int, outputs: int = 1) -> int:
-        """Of each edge the coefficients of its spline and two scales, on the finest grid."""
-        return self._edges(dimension, outputs) * (self.stages()[-1] + self.k + 2)
+    def adapts(self, grid: int, number: int) -> bool:
+        """Every few epochs of the first stage: early updates help, late ones undo what was learned."""
+        return (
+            grid == self.grids[0]
+            and self.grid_update_every > 0
+            and number < self.grid_update_until
+            and number % self.grid_update_every == 0
+        )
 
-    def least_parameters(self, dimension: int, outputs: int = 1) -> int:
-        """Those on its first grid."""
-        return self._edges(dimension, outputs) * (self.grids[0] + self.k + 2)
-
-    def _edges(self, dimension: int, outputs: int) -> int:
-        return (dimension + outputs) * self.width + (self.depth - 1) * self.width**2
+    def per_edge(self, grid: int) -> int:
+        """The coefficients of its spline and two scales."""
+        return grid + self.k + 2
 
     def smoothness(self) -> float:
         """Splines of degree k have k - 1 derivatives without jumps, and one more with jumps."""
@@ -69,15 +135,12 @@ class KANConfig(RunConfig):
         edges = self.width * (self.width if self.depth > 1 else 1)
         return dimension * (self.stages()[-1] + self.k + 1) + (self.k + 1) * edges
 
-    @model_validator(mode="after")
-    def _grids_increase(self) -> KANConfig:
-        refuse_coarser("grids", self.grids)
-        return self
 
+class Pruning(EdgesConfig):
+    """What a network of edges that is sparsified, pruned and retrained (:mod:`harness.training.plans`) has besides its own."""
 
-class PrunedKANConfig(KANConfig):
-    """KAN that is sparsified, pruned and retrained (:mod:`harness.training.plans`)."""
-
+    unpruned: ClassVar[type[EdgesConfig]]
+    """The class of its twin."""
     identity_if_changed: ClassVar[frozenset[str]] = RunConfig.identity_if_changed | {"symbolic"}
     """A formula is a result, so a run without one does not do for a user who asks for it. All else is the same in both."""
 
@@ -136,22 +199,34 @@ class PrunedKANConfig(KANConfig):
     )
 
     @model_validator(mode="after")
-    def _room_for_three_stages(self) -> PrunedKANConfig:
-        refuse_coarser("retrain_grids", self.retrain_grids, self.grids[-1])
+    def _room_for_three_stages(self) -> Pruning:
+        if self.retrain_grids and not self.ladder:
+            raise ValueError(
+                f"retrain_grids = '{','.join(map(str, self.retrain_grids))}' is not for {self.model}, which has no grid"
+            )
+        refuse_coarser("retrain_grids", self.retrain_grids, self.rungs()[-1], self.ladder)
         least = 3 if self.prune_mode == "threshold" else 4
         if self.epochs < least:
             raise ValueError(
-                f"epochs = {self.epochs} is too few for kan_pruned with prune_mode={self.prune_mode}; "
+                f"epochs = {self.epochs} is too few for {self.model} with prune_mode={self.prune_mode}; "
                 f"sparsify, prune and retrain need at least {least}"
             )
         return self
 
     def stages(self) -> tuple[int, ...]:
-        """The grid intervals of all stages, those while retraining included."""
-        return (*self.grids, *self.retrain_grids)
+        """The grids of all stages, those while retraining included."""
+        return (*self.rungs(), *self.retrain_grids)
 
-    def twin(self) -> KANConfig:
-        """The same KAN, neither sparsified nor cut, with the same total epochs and the same seed (criterion K2)."""
-        own = set(PrunedKANConfig.model_fields) - set(KANConfig.model_fields)
+    def twin(self) -> EdgesConfig:
+        """The same network, neither sparsified nor cut, with the same total epochs and the same seed (criterion K2)."""
+        own = set(type(self).model_fields) - set(self.unpruned.model_fields)
         shared = {name: value for name, value in self.values().items() if name not in own}
-        return KANConfig(**{**shared, "model": "kan", "grids": self.stages()})
+        rungs = {self.ladder: self.stages()} if self.ladder else {}
+        return self.unpruned(**{**shared, "model": self.unpruned.family, **rungs})
+
+
+class PrunedKANConfig(Pruning, KANConfig):
+    """KAN that is sparsified, pruned and retrained (:mod:`harness.training.plans`)."""
+
+    unpruned: ClassVar[type[EdgesConfig]] = KANConfig
+    identity_if_changed: ClassVar[frozenset[str]] = KANConfig.identity_if_changed | Pruning.identity_if_changed

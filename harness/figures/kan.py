@@ -12,7 +12,7 @@ from torch import Tensor
 
 from harness.figures.drawing import BLACK, BLUE, GREY, Float64, axes_at, blank
 from harness.figures.quantities import label
-from harness.models import KAN
+from harness.models.edges import EdgeNetwork
 from harness.problems import Problem
 from harness.problems.problem import names_of_inputs
 
@@ -24,7 +24,7 @@ MOST = 10_000
 """Points that the functions are drawn at, and that the scores are of."""
 
 
-def kan_figure(network: KAN, inputs: Tensor, title: str, problem: Problem | None = None) -> Figure:
+def kan_figure(network: EdgeNetwork, inputs: Tensor, title: str, problem: Problem | None = None) -> Figure:
     """A KAN as a diagram: each live edge with its function, the darker the higher its attribution score; cut edges dotted.
 
     Inputs and outputs have the names of the ``problem``. Of very many points some are drawn: a curve needs no more.
@@ -37,7 +37,9 @@ def kan_figure(network: KAN, inputs: Tensor, title: str, problem: Problem | None
     left, right = (max(0.25 * between, 0.3 + 0.09 * max(map(len, ends))) for ends in (names[0], names[-1]))
     width, height = left + between * (len(sizes) - 1) + right, min(2.2 + 0.55 * edges, 9.0)
     total = sum(layer.mask.numel() for layer in network)
-    figure = blank(width, height, f"{title}\nG = {network.grid}, {network.active_edges()} live edges of {total}")
+    figure = blank(
+        width, height, f"{title}\n{network.fineness} = {network.grid}, {network.active_edges()} live edges of {total}"
+    )
     axes = axes_at(figure, 0, 0, width, height - 0.5)
     axes.set(xlim=(-left / between, len(sizes) - 1 + right / between), ylim=(-0.02, 1.02))
     axes.axis("off")

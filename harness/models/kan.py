@@ -34,24 +34,31 @@ from torch.nn.functional import silu
 from harness.config import KANConfig
 from harness.models import piecewise
 from harness.models.bspline import Knots, bspline_basis, extend, fit_coefficients
-from harness.models.channels import Along, Channels
+from harness.models.channels import Channels
+from harness.models.edges import Activations, EdgeLayer, EdgeNetwork, back, in_edges, summed, take_shapes
 from harness.models.jets import plain
 from harness.models.piecewise import Edges, Features, Pieces, Weights, edges, pieces
-from harness.models.sparsity import plain_sparsity, sparsity
+from harness.models.sparsity import sparsity
 from harness.models.sweep import Kept, Sweep, same
 
-Activations = Float[Tensor, "points nodes"]
 NodeMajor = Float[Tensor, "nodes points"]
-Scores = Float[Tensor, "_outputs _inputs"]  # of any layer: a list of them holds several shapes
 
 
-class KANLayer(nn.Module):
+class KANLayer(EdgeLayer):
     """One layer: ``y_j = sum_i mask_ij phi_ij(x_i)``, with the parameters and shapes of pykan's ``KANLayer``."""
 
     grid: Tensor
-    mask: Tensor
 
-    def __init__(self, n_in: int, n_out: int, grid: int, k: int, noise: float, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        grid: int,
+        k: int,
+        noise: float,
+        generator: torch.Generator,
+        initialisation: str = "pykan",
+    ) -> None:
         super().__init__()
         self.k = k
         self._pieces: Pieces | None = None
@@ -66,11 +73,29 @@ class KANLayer(nn.Module):
         self.coef = nn.Parameter(fit_coefficients(interior.T, values, self.grid, k).contiguous())
         self.scale_base = nn.Parameter((2 * uniform(n_in, n_out) - 1) / math.sqrt(n_in))
         self.scale_sp = nn.Parameter(torch.full((n_in, n_out), 1 / math.sqrt(n_in), dtype=torch.float64))
+        if initialisation == "power_law":
+            self._by_power_law(generator)
+
+    @torch.no_grad()
+    def _by_power_law(self, generator: torch.Generator) -> None:
+        """Rigas et al. 2025, arXiv:2509.03417: normal numbers of the deviation (n_in (G + k + 1))^-p, where p is 1.75 for the
+        coefficients and 0.25 for silu, the pair that its code (github.com/srigas/KAN_Initialization_Schemes) takes for every
+        problem; all splines have the scale 1.
+        """
+        terms = self.coef.shape[0] * (self.coef.shape[2] + 1)
+        for parameter, power in ((self.coef, 1.75), (self.scale_base, 0.25)):
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) / terms**power)
+        self.scale_sp.fill_(1)
 
     @property
     def intervals(self) -> int:
         """G, the number of grid intervals."""
         return self.grid.shape[1] - 1 - 2 * self.k
+
+    @property
+    def per_edge(self) -> int:
+        """The coefficients of the spline and the two scales."""
+        return self.intervals + self.k + 2
 
     def forward(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points outputs"]:
         """Sum of the edges into each output node."""
@@ -138,13 +163,7 @@ class KANLayer(nn.Module):
         self.grid, self.coef = knots, nn.Parameter(coef)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # A grid stage changes shapes; a state of another stage is loaded by taking its shapes.
-        for name in ("grid", "coef"):
-            saved, own = state_dict.get(prefix + name), getattr(self, name)
-            if saved is not None and saved.shape != own.shape and saved.shape[:-1] == own.shape[:-1]:
-                # A new object: a graph that is still alive remembers the old shape of the old one.
-                new = own.detach().new_empty(saved.shape)
-                setattr(self, name, nn.Parameter(new) if isinstance(own, nn.Parameter) else new)
+        take_shapes(self, state_dict, prefix, ("grid", "coef"))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -171,28 +190,17 @@ class _Splines(NamedTuple):
         else:
             values, *found = piecewise.edges_and_slopes(h.value, weights, pieces, k, order)
             value, edges = values.sum(dim=1), [each.transpose(0, 1) for each in found]
-        slopes = curvatures = None
-        if h.slopes is not None:
-            slopes = _over_edges(edges[0], h.slopes)
-            if h.curvatures is not None:
-                curvatures = _over_edges(edges[0], h.curvatures) + _over_edges(edges[1], h.slopes.square())
-        return Channels(value, slopes, curvatures), (h, features, edges)
+        return summed(value, edges, h), (h, features, edges)
 
     def back(self, known: _Known, adjoint: Channels) -> Channels:
         """The same chain rule, the other way; the edges' derivatives go one further."""
         h, _, edges = known
-        value = adjoint.value * edges[0]
-        for factor, edge in zip(_in_edges(h, adjoint), edges[1:], strict=False):
-            value.addcmul_(factor, edge)
-        slopes, curvatures = ((None if p is None else (p.unsqueeze(1) * edges[0]).sum(dim=2)) for p in adjoint[1:])
-        if slopes is not None and h.slopes is not None and adjoint.curvatures is not None:
-            slopes.addcmul_((adjoint.curvatures.unsqueeze(1) * edges[1]).sum(dim=2), h.slopes, value=2)
-        return Channels(value.sum(dim=1), slopes, curvatures)
+        return back(h, edges, adjoint)
 
     def gradient(self, known: _Known, adjoint: Channels) -> Float[Tensor, " parameters"]:
         """The factors of the features, summed over the points: in products of matrices, or interval by interval."""
         h, layer = known[0], self.layer
-        factors = _in_edges(h, adjoint)
+        factors = in_edges(h, adjoint)
         if self.prepared or h.slopes is None:
             features = known[1]()
             of_weights = adjoint.value @ features[0].transpose(1, 2)  # inputs, outputs, features
@@ -212,7 +220,7 @@ class _Splines(NamedTuple):
         """The factors of the features at each point."""
         h, features = known[0], known[1]()
         of_weights = adjoint.value.unsqueeze(1) * features[0].unsqueeze(1)  # inputs, outputs, features, points
-        for factor, each in zip(_in_edges(h, adjoint), features[1:], strict=False):
+        for factor, each in zip(in_edges(h, adjoint), features[1:], strict=False):
             of_weights.addcmul_(factor.unsqueeze(2), each.unsqueeze(1))
         self._of_weights(of_weights, out)
 
@@ -230,23 +238,6 @@ class _Splines(NamedTuple):
 _Known = tuple[Channels, Callable[[], list[Features]], list[Tensor]]
 """Of a layer: its inputs, the features there with their derivatives, computed when they are asked for, and the derivatives
 of the edges ``(inputs, outputs, points)``, from the first on."""
-
-
-def _over_edges(edges: Float[Tensor, "units outputs points"], h: Along) -> Float[Tensor, "axes outputs points"]:
-    """Sums over the inputs of edge times input."""
-    return (h.unsqueeze(2) * edges).sum(dim=1)
-
-
-def _in_edges(h: Channels, adjoint: Channels) -> list[Float[Tensor, "inputs outputs points"]]:
-    """What the adjoints put on the first and the second derivative of each edge: b h_i + c h_ii, and c h_i^2."""
-    found = []
-    for ours, theirs in zip(adjoint[1:], h[1:], strict=True):
-        if ours is not None and theirs is not None:
-            found.append((ours.unsqueeze(1) * theirs.unsqueeze(2)).sum(dim=0))
-    if adjoint.curvatures is not None and h.slopes is not None:
-        squares = (adjoint.curvatures.unsqueeze(1) * h.slopes.square().unsqueeze(2)).sum(dim=0)
-        found = [found[0] + found[1], squares]
-    return found
 
 
 class _Weights(torch.autograd.Function):
@@ -270,20 +261,27 @@ class _Weights(torch.autograd.Function):
         return spline * scale_sp.unsqueeze(-1), masked[..., -1], (spline * coef).sum(-1), None
 
 
-class KAN(nn.Module):
+class KAN(EdgeNetwork):
     """Layers of B-spline edges, ``[d, width, ..., 1]``. Inputs of the first layer are expected in [-1, 1].
 
     ``grid``, ``mask`` and, after :meth:`refine`, the shape of ``coef`` belong to the state: a state dict of any stage
     can be loaded into a network of any other.
     """
 
-    layers: nn.ModuleList
-
-    def __init__(self, sizes: Sequence[int], grid: int, k: int, noise: float, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        grid: int,
+        k: int,
+        noise: float,
+        generator: torch.Generator,
+        initialisation: str = "pykan",
+    ) -> None:
         super().__init__()
         self.k = k
         self.layers = nn.ModuleList(
-            KANLayer(n_in, n_out, grid, k, noise, generator) for n_in, n_out in itertools.pairwise(sizes)
+            KANLayer(n_in, n_out, grid, k, noise, generator, initialisation)
+            for n_in, n_out in itertools.pairwise(sizes)
         )
 
     def __iter__(self) -> Iterator[KANLayer]:
@@ -356,38 +354,11 @@ class KAN(nn.Module):
         """The network at points that stay the same, for many evaluations."""
         return FixedPoints(self, x)
 
-    def measures(self) -> dict[str, float]:
-        """Of each epoch: the grid and the edges that are alive."""
-        return {"kan/grid": float(self.grid), "kan/active_edges": float(self.active_edges())}
-
     def exported(self) -> nn.Module:
         """See :func:`harness.models.frozen.frozen`."""
         from harness.models.frozen import frozen
 
         return frozen(self)
-
-    def active_edges(self) -> int:
-        """Edges that the mask leaves alive."""
-        return sum(int((layer.mask != 0).sum()) for layer in self)
-
-    def active_parameters(self) -> int:
-        """Live edges x (grid + k + 2): the coefficients of the spline and the two scales."""
-        return sum(int((layer.mask != 0).sum()) * (layer.intervals + layer.k + 2) for layer in self)
-
-    def masks(self) -> list[Tensor]:
-        """A copy of the mask of each layer, of the shape ``(inputs, outputs)``."""
-        return [layer.mask.clone() for layer in self]
-
-    @torch.no_grad()
-    def set_masks(self, masks: list[Tensor]) -> None:
-        """Keep the edges that the masks leave; see :mod:`harness.training.pruning` for masks that leave a network."""
-        for layer, mask in zip(self, masks, strict=True):
-            layer.mask.copy_(mask)
-
-    def _refuse_not_finite(self, done: str) -> None:
-        for name, parameter in self.named_parameters():
-            if not parameter.isfinite().all():
-                raise FloatingPointError(f"The grid can't be {done}: the parameter {name} is not finite.")
 
     @torch.no_grad()
     def refine(self, grid: int) -> None:
@@ -396,7 +367,7 @@ class KAN(nn.Module):
         The new knots divide the old ones as evenly as they stand (section 2.4). Parameters are new objects afterwards.
         Raises FloatingPointError when a parameter is not finite; then nothing has changed.
         """
-        self._refuse_not_finite("refined")
+        self.refuse_not_finite("refined")
         for layer in self:
             old = layer.grid[:, layer.k : layer.grid.shape[1] - layer.k]
             position = torch.linspace(0, old.shape[1] - 1, grid + 1, dtype=old.dtype, device=old.device)
@@ -415,7 +386,7 @@ class KAN(nn.Module):
         layer keeps its grid: its inputs fill [-1, 1] evenly. An input that hardly varies keeps its grid too, since
         quantiles of a constant are no grid. Raises FloatingPointError when a parameter or an activation is not finite.
         """
-        self._refuse_not_finite("updated")
+        self.refuse_not_finite("updated")
         for index, layer in enumerate(self):
             if index > 0:
                 if not x.isfinite().all():
@@ -431,42 +402,6 @@ class KAN(nn.Module):
                 old = layer.grid[:, layer.k : layer.grid.shape[1] - layer.k]
                 layer.set_grid(torch.where(varies[:, None], grid, old))
             x = layer(x)
-
-    @torch.no_grad()
-    def attribute(self, x: Activations) -> tuple[list[Float[Tensor, " _nodes"]], list[Scores]]:
-        """Attribution scores of nodes (inputs and hidden layers) and of edges, as pykan's ``MultKAN.attribute``.
-
-        The output has score 1; an edge gets its node's score in proportion to its standard deviation over ``x``, and a
-        node the sum over the edges that leave it. Edge scores have the shape ``(outputs, inputs)``.
-        """
-        edge_stds, node_stds = [], []
-        for layer in self:
-            edges = layer.edges(x)
-            x = edges.sum(dim=1)
-            edge_stds.append(edges.std(dim=0).T)
-            node_stds.append(x.std(dim=0))
-        # One row an output of the network; the scores are the mean over the rows.
-        score = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-        nodes, edges_ = [], []
-        for edge_std, node_std in zip(reversed(edge_stds), reversed(node_stds), strict=True):
-            edge = (score / (node_std + 1e-4))[:, :, None] * edge_std
-            score = edge.sum(dim=1)
-            nodes.append(score.mean(dim=0))
-            edges_.append(edge.mean(dim=0))
-        return nodes[::-1], edges_[::-1]
-
-    def penalty(self, x: Activations, lamb_entropy: float) -> Float[Tensor, ""]:
-        """Sparsity penalty: L1 norm of the edges' scales plus ``lamb_entropy`` x their entropy (eq. 2.17 to 2.20).
-
-        The scale of an edge is that of pykan's ``edge_forward_spline_n``: its standard deviation over ``x``, divided by
-        that of its input plus 0.1. The entropy is taken over the rows and the columns of each layer's scales.
-        """
-        total = x.new_zeros(())
-        for layer in self:
-            edges = layer.edges(x)
-            total = total + plain_sparsity(x.T, edges.permute(2, 1, 0), lamb_entropy)
-            x = edges.sum(dim=1)
-        return total
 
 
 class FixedPoints:
@@ -518,4 +453,5 @@ class FixedPoints:
 
 def kan(config: KANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> KAN:
     """The network of a configuration, on its first grid."""
-    return KAN([dimension, *[config.width] * config.depth, outputs], config.grids[0], config.k, config.noise, generator)
+    sizes = config.sizes(dimension, outputs)
+    return KAN(sizes, config.grids[0], config.k, config.noise, generator, config.initialisation)

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from harness.errors import BadInput
-from harness.models.kan import KAN, Activations
+from harness.models.edges import Activations
+from harness.models.kan import KAN
 
 STATE = ("grid", "coef", "scale_base", "scale_sp", "mask")
 """What a layer of either network consists of, under the same names and with the same shapes."""

@@ -207,7 +207,7 @@ def chosen_values(preset: Mapping[str, Any], model: str, problem: str, given: Ma
     if "optimizer" in given and given["optimizer"] != chosen.get("optimizer"):
         # A preset's rates belong to the preset's optimizer.
         chosen = {name: value for name, value in chosen.items() if name not in methods.fields()}
-    if "grids" in given:
+    if "grids" in given or "degrees" in given:
         # A preset's further grids go on from the preset's grids.
         chosen.pop("retrain_grids", None)
     return had_by(FAMILIES.get(model).config, chosen)
@@ -230,7 +230,8 @@ def by_hand(config: RunConfig) -> dict[str, Any]:
             if name not in config.not_identity and alone.get(name, alone) != value
         }
 
-    deciding = {name: value for name, value in differing().items() if name in DECIDING}
+    names = (*DECIDING, "degrees") if "retrain_grids" in type(config).model_fields else DECIDING
+    deciding = {name: value for name, value in differing().items() if name in names}
     chosen |= deciding
     rest = differing()
     named = {*deciding, *rest, *(["outputs"] if config.outputs else [])}

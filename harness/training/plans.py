@@ -12,16 +12,15 @@ import torch
 from torch import Tensor
 
 from harness import problems
-from harness.config import FitConfig, KANConfig, PrunedKANConfig, Size, SolverConfig
+from harness.config import EdgesConfig, FitConfig, Pruning, Size, SolverConfig
 from harness.data import scale2
 from harness.methods import Objective, Step
-from harness.models import KAN
 from harness.models.classical.expansion import Expansion, LeastSquares
 from harness.models.classical.least_squares import Part, gauss_newton
 from harness.models.classical.product import Product
 from harness.models.classical.sizes import fitting, room
+from harness.models.edges import EdgeNetwork, Penalised
 from harness.models.interface import Outputs
-from harness.models.kan import FixedPoints
 from harness.models.regressor import CHUNK
 from harness.seeds import generator
 from harness.training.events import CutShort, Event, Pruned
@@ -45,12 +44,13 @@ def single_stage(training: Training) -> Iterator[Event]:
 
 
 def grid_stages(training: Training) -> Iterator[Event]:
-    """A KAN on grids of increasing fineness, within the budget (Liu et al. 2024, section 2.4).
+    """A KAN on grids of increasing fineness, or degrees, within the budget (Liu et al. 2024, section 2.4); a basis that is as
+    fine as it is has one of them.
 
     A grid that is finished is kept when a later one fails (seed document, Problem 3).
     """
-    config = cast(KANConfig, training.config)
-    for grid, epochs in shares(config.grids, config.epochs, config.steps_per_grid):
+    config = cast(EdgesConfig, training.config)
+    for grid, epochs in shares(config.rungs(), config.epochs, config.epochs_of_a_rung()):
         yield from training.stage(
             f"grid_{grid}", epochs, prepare=_refine(training, grid), adapt=_update_grid(training, grid)
         )
@@ -193,8 +193,8 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
     ``retrain_grids``. After a cut no grid is adapted to activations again. The network before the cut is kept when the cut or
     the retraining after it fails (seed document, Problem 3), and so is each grid that is finished.
     """
-    config = cast(PrunedKANConfig, training.config)
-    network, at_inputs = cast(KAN, training.model.network), cast(FixedPoints, training.at_inputs)
+    config = cast(Pruning, training.config)
+    network, at_inputs = cast(EdgeNetwork, training.model.network), cast(Penalised, training.at_inputs)
 
     def penalised() -> tuple[Outputs, Tensor]:
         outputs, penalty = at_inputs.penalised(config.lamb_entropy)
@@ -203,7 +203,7 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
     # The cut takes an epoch, a brief retraining another, and the last retraining at least one.
     least = 2 if config.prune_mode == "threshold" else 3
     before = min(max(1, round(config.epochs * config.sparsify_fraction)), config.epochs - least)
-    *coarse, (finest, epochs) = shares(config.grids, before, config.steps_per_grid)
+    *coarse, (finest, epochs) = shares(config.rungs(), before, config.epochs_of_a_rung())
     for grid, coarse_epochs in coarse:
         yield from training.stage(
             f"grid_{grid}", coarse_epochs, prepare=_refine(training, grid), adapt=_update_grid(training, grid)
@@ -223,8 +223,8 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
     mse_after_cut = yield from cut(training)
     yield Pruned(params_before, network.active_parameters(), mse_before, mse_after_cut)
     # Finer grids get the epochs that they have in the unpruned twin.
-    left, finer = config.epochs - training.epoch, shares((*config.grids, *config.retrain_grids), config.epochs, None)
-    finer = finer[len(config.grids) :]
+    left, finer = config.epochs - training.epoch, shares(config.stages(), config.epochs, None)
+    finer = finer[len(config.rungs()) :]
     if sum(epochs for _, epochs in finer) >= left:
         finer = shares((finest, *config.retrain_grids), left, None)[1:]
     training.forget_best()
@@ -237,7 +237,7 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
 
 def _cut_at_once(training: Training) -> Generator[Event, None, float]:
     """Everything below the thresholds goes, in one epoch. Returns the dense MSE after it."""
-    config, network = cast(PrunedKANConfig, training.config), cast(KAN, training.model.network)
+    config, network = cast(Pruning, training.config), cast(EdgeNetwork, training.model.network)
     masks = prune(network, training.inputs, config.node_th, config.edge_th)
     yield from training.stage("prune", 1, prepare=partial(network.set_masks, masks), make=hold)
     return training.dense_mse()
@@ -250,7 +250,7 @@ def _cut_greedily(training: Training) -> Generator[Event, None, float]:
     gone, when no candidate is left, or when half of the epochs after the sparsifying are: the rest is for retraining.
     Returns the dense MSE after the last cut that was kept, before any retraining of it.
     """
-    config, network = cast(PrunedKANConfig, training.config), cast(KAN, training.model.network)
+    config, network = cast(Pruning, training.config), cast(EdgeNetwork, training.model.network)
     floor = training.floor
     allowed = config.tolerance * (training.val_error + floor) - floor
     params_before, mse_after_cut = network.active_parameters(), training.dense_mse()
@@ -288,7 +288,7 @@ def shares(grids: tuple[int, ...], epochs: int, steps_per_grid: int | None) -> l
 
 def _refine(training: Training, grid: int) -> Callable[[], None]:
     """Go over to a finer grid; the hidden activations are brought inside of it first, or refining would lose them."""
-    network = cast(KAN, training.model.network)
+    network = cast(EdgeNetwork, training.model.network)
 
     def prepare() -> None:
         if network.grid != grid:
@@ -299,16 +299,11 @@ def _refine(training: Training, grid: int) -> Callable[[], None]:
 
 
 def _update_grid(training: Training, grid: int) -> Callable[[int], bool]:
-    """Adapt the grid every few epochs of the first stage: early updates help, late ones undo what was learned."""
-    config, network = cast(KANConfig, training.config), cast(KAN, training.model.network)
+    """Adapt the grid where the configuration says so."""
+    config, network = cast(EdgesConfig, training.config), cast(EdgeNetwork, training.model.network)
 
     def adapt(number: int) -> bool:
-        due = (
-            grid == config.grids[0]
-            and config.grid_update_every > 0
-            and number < config.grid_update_until
-            and number % config.grid_update_every == 0
-        )
+        due = config.adapts(grid, number)
         if due:
             network.update_grid(training.inputs)
         return due

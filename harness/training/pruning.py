@@ -1,9 +1,9 @@
-"""Which edges of a KAN a cut leaves, so that it stays a network.
+"""Which edges of a network of them a cut leaves, so that it stays a network.
 
 A cut is a list of masks, one a layer, of the shape ``(inputs, outputs)``; nothing changes until the network gets them
-(:meth:`harness.models.kan.KAN.set_masks`). Whatever is asked for, a path from an input to each output stays, so no layer is ever
-emptied, and what no longer leads from an input to an output goes too: a node without live inputs would otherwise live on
-as a constant, whose grid has no extent.
+(:meth:`harness.models.edges.EdgeNetwork.set_masks`). Whatever is asked for, a path from an input to each output stays, so no
+layer is ever emptied, and what no longer leads from an input to an output goes too: a node without live inputs would otherwise
+live on as a constant, whose grid has no extent.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from harness.models.kan import KAN, Activations
+from harness.models.edges import Activations, EdgeNetwork
 
 Masks = list[Tensor]
 
 
 @torch.no_grad()
-def prune(network: KAN, x: Activations, node_th: float, edge_th: float) -> Masks:
+def prune(network: EdgeNetwork, x: Activations, node_th: float, edge_th: float) -> Masks:
     """The cut of all hidden nodes with an attribution score of at most ``node_th``, then of all edges of at most ``edge_th``.
 
     As in Liu et al. 2024, section 2.5.1, and the seed document (Problem 2, stage 2), with scores taken anew after the
@@ -42,7 +42,7 @@ def prune(network: KAN, x: Activations, node_th: float, edge_th: float) -> Masks
 
 
 @torch.no_grad()
-def single_cuts(network: KAN, x: Activations) -> Iterator[Masks]:
+def single_cuts(network: EdgeNetwork, x: Activations) -> Iterator[Masks]:
     """The cuts of one hidden node, the least important first, then those of one edge, likewise.
 
     A cut that would leave no path, or that changes nothing, is left out.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.families import has_twin
 from harness.registry import Registry, check_name
 from reports.reading.cells import Cell
 from reports.reading.kinds import is_network
@@ -59,6 +60,10 @@ def register(criterion: Criterion) -> Criterion:
 
 def _of(model: str, *problems: str) -> Callable[[Cell], bool]:
     return lambda cell: cell.model == model and (not problems or cell.problem in problems)
+
+
+def _has_twin(cell: Cell) -> bool:
+    return has_twin(cell.model)
 
 
 def _is_2d(cell: Cell) -> bool:
@@ -197,7 +202,7 @@ for _declared in (
         "<= 10",
         "history.parquet: train/mse, train/residual, stage, kan/grid",
         median_seed(curve_rules.has_no_spike),
-        _of("kan_pruned"),
+        _has_twin,
         bound=10.0,
     ),
     Criterion(
@@ -209,7 +214,7 @@ for _declared in (
         "<= 2",
         "prune/mse_final, prune/base_dense_mse",
         median_seed(pruning_rules.is_near_its_twin),
-        _of("kan_pruned"),
+        _has_twin,
         bound=2.0,
     ),
     Criterion(
@@ -220,18 +225,19 @@ for _declared in (
         "in order",
         "tag stages; history.parquet",
         median_seed(pruning_rules.has_three_stages),
-        _of("kan_pruned"),
+        _has_twin,
     ),
     Criterion(
         "K4",
         "KAN + pruning",
         "20-50% fewer parameters",
-        "part of the active parameters (live edges x (grid + k + 2)) that is gone; more than 50% is marked beyond; "
+        "part of the active parameters (live edges x numbers of an edge: grid + k + 2 of a spline) that is gone; more than 50% "
+        "is marked beyond; "
         "a greedy cut stops where it was told to, so its figure is no finding about how far one could cut",
         ">= 0.20",
         "prune/reduction; cfg/prune_mode, cfg/reduction",
         median_seed(pruning_rules.is_reduced, larger_is_worse=False),
-        _of("kan_pruned"),
+        _has_twin,
         bound=0.2,
     ),
     Criterion(
@@ -441,7 +447,7 @@ for _declared in (
         "<= 2",
         "prune/mse_final, prune/base_dense_mse, prune/reduction",
         median_seed(pruning_rules.keeps_the_solution),
-        lambda cell: cell.model == "kan_pruned" and _is_equation(cell),
+        lambda cell: _has_twin(cell) and _is_equation(cell),
         about=_is_equation,
         elsewhere=NO_EQUATION,
         bound=2.0,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from harness.families import FAMILIES
 from reports.comparing.recommendations import recommend
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
@@ -19,6 +20,7 @@ from reports.verdicts.criteria import CRITERIA
 from reports.verdicts.pruning_rules import has_three_stages
 from reports.verdicts.record_rules import is_finite_throughout
 from reports.verdicts.verdict import Verdict
+from tests.models.bases.test_network import FAMILIES as BASES
 
 NOTHING = Artifacts(MlflowClient("http://127.0.0.1:1"))
 LEARNED = {"final/dense_nmse": 1e-3, "final/log10_nmse": -3.0}
@@ -74,6 +76,13 @@ def test_k2_bears_twice_the_error_of_the_twin_with_the_floor_added_to_both(
 
     assert verdict(passes) is Verdict.PASS
     assert verdict(fails) is Verdict.FAIL
+
+
+@pytest.mark.parametrize("name", ["K1", "K2", "K3", "K4"])
+def test_criteria_of_pruning_are_about_every_family_with_a_twin_and_no_other(name: str) -> None:
+    about = [model for model in FAMILIES.names() if CRITERIA.get(name).applies(cell(model, "poisson_2d_sin", {}))]
+    assert set(about) == {"kan_pruned", *(f"{model}_pruned" for model in BASES)}
+    assert not CRITERIA.get(name).applies(cell("nobody_knows", "poisson_2d_sin", {}))
 
 
 def of_families(problem: str, worst: float, others: float) -> list[Cell]:

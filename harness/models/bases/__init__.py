@@ -1,0 +1,5 @@
+"""Kolmogorov-Arnold networks whose edges are other functions than splines, a file a family.
+
+Five are fixed functions of one variable times coefficients (:mod:`harness.models.bases.layer`); wavelets and rational functions
+have parameters inside (:mod:`harness.models.bases.inside`). Both are one network (:mod:`harness.models.bases.network`).
+"""
