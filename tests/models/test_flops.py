@@ -28,3 +28,10 @@ def test_those_of_a_kan_are_a_polynomial_for_an_edge_and_its_place_for_a_node_wh
     by_hand = edges * (2 * k + 2) + 6 * nodes  # Horner and silu's factor; silu, and five to find the interval
     for grid in (5, 40):
         assert counted(model="kan", width=width, k=k, grids=(grid,)) == by_hand
+
+
+@pytest.mark.parametrize("model", ["kan", "mlp_bspline", "kan_chebyshev", "kan_wavelet"])
+def test_what_a_network_prepares_at_its_first_evaluation_does_not_count(model: str) -> None:
+    """It made the numbers negative, and a search for the width that meets one went on until the memory was full."""
+    made = network(resolve({"model": model, "width": 3}), 2)
+    assert flops(made, 2) == flops(made, 2) > 0
