@@ -185,8 +185,10 @@ def test_help_offers_a_field_to_the_models_that_have_it(capsys: Captured) -> Non
     with_activation = next(group for group in groups if "--activation" in group)
     assert with_activation.startswith("mlp, mlp_fourier:")
     with_width = next(group for group in groups if "--width" in group)
-    assert with_width.startswith("mlp, mlp_fourier, siren, kan, kan_pruned:")
-    assert "[mlp, mlp_fourier: 32; siren: 64; kan, kan_pruned: 5]" in " ".join(with_width.split())
+    assert with_width.startswith(
+        "mlp, mlp_fourier, mlp_bspline, siren, wire, finer, gauss, kan, kan_pruned, kan_chebyshev,"
+    )
+    assert "[mlp, mlp_fourier: 32;" in " ".join(with_width.split())
 
 
 def test_the_version_is_the_package_s(capsys: Captured) -> None:

@@ -184,7 +184,7 @@ WRITTEN = [
     Door(("report", "--tag", "\x1b[31m"), ("tag = ", "\\x1b[31m")),
     # Names.
     door("run --model sirne", "model = 'sirne'", "did you mean 'siren'"),
-    door("run --model transformer", "model = 'transformer'", "allowed: "),
+    door("run --model zzz", "model = 'zzz'", "allowed: "),
     Door(("run", "--model", ""), ("model = ''", "allowed: ")),
     door("run --model SIREN", "model = 'SIREN'", "siren"),
     door("run --problem poisson_2d_sni", "problem = 'poisson_2d_sni'", "did you mean"),

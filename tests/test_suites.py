@@ -200,7 +200,7 @@ def test_solvers_stand_beside_networks_on_equations_as_they_are(tmp_path: Path) 
         assert problem == "solve_1d_sin"
         assert values["n_train"] == 50
         assert "optimizer" not in values
-    networks = {name for name in FAMILIES.names() if FAMILIES.get(name).kind != "classical"}
+    networks = {name for name in usual() if FAMILIES.get(name).kind != "classical"}
     for problem, of_all in (("sin_freq1", usual()), ("solve_1d_sin", networks | solvers | {"random_features"})):
         assert Counter(each[0] for each in found if each[1] == problem) == Counter([*of_all, *networks])
     path.write_text(f"{head}variants:\n  - models: [spectral]\n    fields: {{lr: 0.5}}\n")

@@ -349,6 +349,10 @@ def _nearest_width(config: RunConfig, shape: tuple[int, ...], what: str, count: 
 
     low, high = 1, 2
     while size(high) < count:
+        if size(high) <= size(low):
+            raise BadInput(
+                f"{what} = {count} can't be met: those of model {config.model!r} do not grow with its width."
+            )
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2

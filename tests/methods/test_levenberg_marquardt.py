@@ -365,7 +365,7 @@ def test_a_preset_s_section_for_a_problem_stands_over_the_one_for_the_model(monk
         "models": {"mlp": {"width": 2, "depth": 2}},
         "problems": {"mlp": {"sawtooth": {"width": 3}}},
     }
-    monkeypatch.setattr(harness.presets, "load", lambda name, of_equation: preset)
+    monkeypatch.setattr(harness.presets, "load", lambda name, *file: preset)
     given = partial(resolve, {"model": "mlp", "problem": "sawtooth"})
     assert given().values()["width"] == 3
     assert resolve({"model": "mlp", "problem": "sin_freq1"}).values()["width"] == 2

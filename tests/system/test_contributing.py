@@ -73,7 +73,7 @@ def test_what_is_printed_goes_through_a_suite_and_the_report(
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.dumps(json.loads((printed.parent / "written" / "report.json").read_text()))
     assert "by_slopes" in summary
-    assert "linear" in summary
+    assert "affine" in summary
 
 
 def test_a_method_of_a_file_trains_every_family(printed: Path, store: MlflowClient, registries: None) -> None:

@@ -33,7 +33,7 @@ REFINED = list(FINER)
 
 def made(model: str, dimension: int = 2, outputs: int = 1, **fields: Any) -> tuple[BasisKAN, Tensor]:
     """A network with parameters that are not those of its start, and points inside."""
-    config = resolve({"model": model, "width": 3, **FAMILIES[model], **fields})
+    config = resolve({"model": model, "width": 3, "depth": 1, **FAMILIES[model], **fields})
     found = network(config, dimension, outputs)
     assert isinstance(found, BasisKAN)
     generator = torch.Generator().manual_seed(0)
