@@ -337,15 +337,9 @@ def _width(config: RunConfig, what: str, count: int) -> int:
 @cache
 def _nearest_width(config: RunConfig, shape: tuple[int, ...], what: str, count: int) -> int:
     """By bisection: both numbers grow with the width."""
-    from harness.models import network
-    from harness.models.flops import flops
-    from harness.models.interface import parameters
 
     def size(width: int) -> int:
-        wide = config.model_copy(update={"width": width})
-        if what == "flops":
-            return flops(network(wide, *shape), shape[0])
-        return wide.parameters(*shape) or parameters(network(wide, *shape))
+        return _size(config.model_copy(update={"width": width}), shape, what)
 
     low, high = 1, 2
     while size(high) < count:
@@ -358,3 +352,14 @@ def _nearest_width(config: RunConfig, shape: tuple[int, ...], what: str, count: 
         middle = (low + high) // 2
         low, high = (middle, high) if size(middle) < count else (low, middle)
     return min((low, high), key=lambda width: (abs(size(width) - count), width))
+
+
+@cache  # several targets meet at the same widths
+def _size(config: RunConfig, shape: tuple[int, ...], what: str) -> int:
+    from harness.models import network
+    from harness.models.flops import flops
+    from harness.models.interface import parameters
+
+    if what == "flops":
+        return flops(network(config, *shape), shape[0])
+    return config.parameters(*shape) or parameters(network(config, *shape))
