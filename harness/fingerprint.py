@@ -26,7 +26,7 @@ def fingerprint_of(config: RunConfig) -> str:
 
     Raises BadInput for a problem that can't be used (:func:`harness.data.sample`): what plans runs finds out here.
     """
-    if config.data:  # which may have changed
+    if config.data or problems.get(config.problem).table is not None:  # a file may have changed
         return _fingerprint(config, data.of(config).digest)
     points, sides = (config.n_train, config.n_val, config.n_test), (config.n_boundary, config.boundary_weight)
     return _fingerprint(config, _digest(config.problem, config.seed, points, config.dtype, config.target_noise, sides))

@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar, cast
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from harness import problems
@@ -94,7 +95,8 @@ def _climb(training: Training, rungs: Rungs, seconds: float = math.inf) -> Itera
         def step() -> float:
             nonlocal spent
             started = time.process_time()
-            training.evals += solve(objective)
+            with threadpool_limits(torch.get_num_threads()):  # numpy and scipy know nothing of torch's
+                training.evals += solve(objective)
             spent += time.process_time() - started
             return 0.0  # it goes down no gradient
 

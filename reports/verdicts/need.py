@@ -65,6 +65,8 @@ class Need:
     """Seeds on which the network's error is smaller by more than the floor."""
     seeds: int
     """Those that both have, on the same data."""
+    of_floor: bool
+    """Whether both medians are below the floor, so that the ratio tells nothing but that."""
 
     @property
     def answer(self) -> str:
@@ -89,7 +91,8 @@ def need_of(cells: Sequence[Cell]) -> Need | None:
     middle = median_figure(ratios, larger_is_worse=False)
     assert middle is not None
     sides = _side(network), _side(classical)
-    return Need(cells[0].problem, *sides, middle, min(ratios), max(ratios), better, len(seeds))
+    of_floor = all(side.nmse <= floor for side in sides)
+    return Need(cells[0].problem, *sides, middle, min(ratios), max(ratios), better, len(seeds), of_floor)
 
 
 def _networks(cells: Iterable[Cell]) -> Mapping[tuple[str, str], Sequence[Cell]]:
