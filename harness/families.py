@@ -267,86 +267,45 @@ register(
         kind="classical",
     )
 )
-register(
-    Family(
-        "linear",
-        LinearConfig,
-        "harness.models.classical.linear:linear",
-        "Affine function by least squares: the floor.",
-        "harness.training.plans:size_by_size",
-        check="harness.models.classical.sizes:check_fit",
-        takes="fits",
-        kind="classical",
-    )
-)
-register(
-    Family(
+_FITS: tuple[tuple[str, type[RunConfig], Takes, str], ...] = (
+    ("linear", LinearConfig, "fits", "Affine function by least squares: the floor."),
+    (
         "chebyshev",
         ChebyshevConfig,
-        "harness.models.classical.chebyshev:chebyshev",
+        "fits",
         "Polynomials by least squares, of a tensor or of a total degree (Trefethen 2019).",
-        "harness.training.plans:size_by_size",
-        check="harness.models.classical.sizes:check_fit",
-        takes="fits",
-        kind="classical",
-    )
-)
-register(
-    Family(
+    ),
+    (
         "spline",
         SplineConfig,
-        "harness.models.classical.spline:spline",
+        "fits",
         "B-splines by least squares, with interactions of one input, two, three or all (de Boor 1978).",
-        "harness.training.plans:size_by_size",
-        check="harness.models.classical.sizes:check_fit",
-        takes="fits",
-        kind="classical",
-    )
-)
-register(
-    Family(
-        "rbf",
-        RBFConfig,
-        "harness.models.classical.rbf:rbf",
-        "Polyharmonic splines with a polynomial, interpolating or smoothing (Wendland 2005).",
-        "harness.training.plans:size_by_size",
-        check="harness.models.classical.sizes:check_fit",
-        takes="fits",
-        kind="classical",
-    )
-)
-register(
-    Family(
+    ),
+    ("rbf", RBFConfig, "fits", "Polyharmonic splines with a polynomial, interpolating or smoothing (Wendland 2005)."),
+    (
         "gp",
         GPConfig,
-        "harness.models.classical.gp:gp",
+        "fits",
         "Gaussian process with a scale for each input and noise, by likelihood (Rasmussen and Williams 2006).",
-        "harness.training.plans:size_by_size",
-        check="harness.models.classical.sizes:check_fit",
-        takes="fits",
-        kind="classical",
-    )
-)
-register(
-    Family(
-        "kernel_ridge",
-        KernelRidgeConfig,
-        "harness.models.classical.kernel_ridge:kernel_ridge",
-        "Kernel ridge regression with Gaussians (Saunders et al. 1998).",
-        "harness.training.plans:size_by_size",
-        check="harness.models.classical.sizes:check_fit",
-        takes="fits",
-        kind="classical",
-    )
-)
-register(
-    Family(
+    ),
+    ("kernel_ridge", KernelRidgeConfig, "fits", "Kernel ridge regression with Gaussians (Saunders et al. 1998)."),
+    (
         "random_features",
         RandomFeaturesConfig,
-        "harness.models.classical.random_features:random_features",
+        "both",
         "Random sines or tanhs and least squares, for fits and equations (Rahimi and Recht 2007; Chen et al. 2022).",
-        "harness.training.plans:size_by_size",
-        check="harness.models.classical.sizes:check_fit",
-        kind="classical",
-    )
+    ),
 )
+for _fit, _config_of_fit, _takes, _summary in _FITS:
+    register(
+        Family(
+            _fit,
+            _config_of_fit,
+            f"harness.models.classical.{_fit}:{_fit}",
+            _summary,
+            "harness.training.plans:size_by_size",
+            check="harness.models.classical.sizes:check_fit",
+            takes=_takes,
+            kind="classical",
+        )
+    )
