@@ -1,7 +1,12 @@
-"""Write docs/configuration.md, which is made of the fields of the configuration: python docs/write.py configuration."""
+"""Write what is made of something else.
+
+python docs/write.py configuration        docs/configuration.md, of the fields of the configuration
+python docs/write.py needs report.json    whether a network is needed, of a report, to put into docs/competitors.md
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,7 +72,27 @@ def _table(fields: dict[str, Any]) -> Iterable[str]:
         yield f"| `{name}` | {info.description} | {notes['unit']} | {shown} | {notes['source']} |"
 
 
+def needs(report: Path) -> str:
+    """A line for each problem of a report: whether a network is needed, with both sides."""
+    lines = [
+        "| problem | network needed | best network | NMSE | s | best classical method | NMSE | s |",
+        "|---" * 8 + "|",
+    ]
+    for each in json.loads(report.read_text())["needs"]:
+        sides = []
+        for side in (each["network"], each["classical"]):
+            name = f"{side['model']}{', ' if side['preset'] else ''}{side['preset']}{side['mark']}"
+            sides += [name, f"{side['nmse']:.1e}", f"{side['seconds']:.2g}"]
+        answer = f"{each['answer']}, {each['better']} of {each['seeds']}"
+        lines.append(f"| `{each['problem']}` | {answer} | {' | '.join(sides)} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] != ["configuration"]:
-        sys.exit(__doc__)
-    PAGE.write_text(configuration())
+    match sys.argv[1:]:
+        case ["configuration"]:
+            PAGE.write_text(configuration())
+        case ["needs", report]:
+            print(needs(Path(report)))
+        case _:
+            sys.exit(__doc__)
