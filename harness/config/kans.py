@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import model_validator
@@ -44,9 +45,9 @@ class EdgesConfig(RunConfig):
         """Whether the grid is adapted to the activations before epoch ``number`` of its stage."""
         return False
 
+    @abstractmethod
     def per_edge(self, grid: int) -> int:
         """Trainable numbers of an edge."""
-        raise NotImplementedError
 
     def parameters(self, dimension: int, outputs: int = 1) -> int:
         """Those of all edges, on the finest grid."""

@@ -6,6 +6,7 @@ others (:mod:`harness.models.bases`). Plans, cuts and figures know a network by 
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
@@ -32,23 +33,23 @@ class Penalised(Protocol):
         """Outputs, and :meth:`EdgeNetwork.penalty` from the same values of the edges."""
 
 
-class EdgeLayer(nn.Module):
+class EdgeLayer(nn.Module, abc.ABC):
     """One layer: sums of edges into each output node."""
 
     mask: Tensor
     """Of the shape ``(inputs, outputs)``; an edge at 0 is cut."""
 
     @property
+    @abc.abstractmethod
     def per_edge(self) -> int:
         """Trainable numbers of a live edge."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def edges(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points inputs outputs"]:
         """The value of each edge by itself."""
-        raise NotImplementedError
 
 
-class EdgeNetwork(nn.Module):
+class EdgeNetwork(nn.Module, abc.ABC):
     """Layers of edges. ``grid`` says how fine they are, and :meth:`refine` makes them finer where the basis has that."""
 
     layers: nn.ModuleList
@@ -63,16 +64,16 @@ class EdgeNetwork(nn.Module):
         """How fine every layer is: grid intervals, or the degree; 1 for a basis that knows no such thing."""
         return 1
 
+    @abc.abstractmethod
     def refine(self, grid: int) -> None:
         """Make every layer finer; the network stays the same function, as far as the finer basis can be it."""
-        raise NotImplementedError
 
     def update_grid(self, x: Activations) -> None:
         """Fit the layers to the activations that the points ``x`` cause; nothing unless a family has more to do."""
 
+    @abc.abstractmethod
     def at(self, x: Activations) -> Penalised:
         """The network at points that stay the same, for many evaluations."""
-        raise NotImplementedError
 
     def measures(self) -> dict[str, float]:
         """Of each epoch: the grid and the edges that are alive."""

@@ -6,6 +6,7 @@ second (:meth:`InsideLayer.look`). All are written out; the rest is in products 
 
 from __future__ import annotations
 
+import abc
 from typing import NamedTuple
 
 import torch
@@ -33,9 +34,12 @@ class InsideLayer(BasisLayer):
         super().__init__()
         self.register_buffer("mask", torch.ones(n_in, n_out, dtype=torch.float64))
 
+    @abc.abstractmethod
     def look(self, x: NodeMajor, order: int, numbers: bool) -> Looked:
         """Edges without the mask, with derivatives up to ``order``; ``numbers`` asks for those in the parameters too, up to 2."""
-        raise NotImplementedError
+
+    def refine(self, grid: int) -> None:
+        """There is nothing finer: it has one stage."""
 
     @property
     def per_edge(self) -> int:

@@ -6,6 +6,7 @@ the axes and the way back are the same for all of them (:mod:`harness.models.edg
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -41,21 +42,21 @@ class BasisLayer(EdgeLayer):
         """What can be known of the inputs without the parameters, with derivatives up to ``order``."""
         return x
 
+    @abc.abstractmethod
     def evaluate(self, prepared: Any, order: int) -> tuple[Sums, list[OfEdges], Any]:
         """The sums of the edges, the derivatives of the edges from the first up to ``order``, and ``known``."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def values(self, prepared: Any) -> OfEdges:
         """Each edge by itself."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def gradient(self, known: Any, factors: Factors) -> Float[Tensor, " parameters"]:
         """In all parameters, of the edges and their derivatives times ``factors``, summed over the points."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def jacobian(self, known: Any, factors: Factors, out: Float[Tensor, "parameters points"]) -> None:
         """Likewise, at each point."""
-        raise NotImplementedError
 
     def forward(self, x: Activations) -> Float[Tensor, "points outputs"]:
         """Sum of the edges into each output node, in operations that torch.func can transform, and that can be exported."""
@@ -65,9 +66,9 @@ class BasisLayer(EdgeLayer):
         """The value of each edge by itself."""
         return self.values(self.prepared(x.T, 0)).permute(2, 0, 1)
 
+    @abc.abstractmethod
     def refine(self, grid: int) -> None:
         """Make the basis finer."""
-        raise NotImplementedError
 
 
 class BasisKAN(EdgeNetwork):
