@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.families import fitting
+from harness.families import FAMILIES
 from harness.presets import resolve
 from harness.run import run
 from harness.training import BaseStarted, Event, StageStarted
@@ -61,7 +61,8 @@ def main() -> None:
     parser.add_argument("--preset", default="tuned")
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
-    times: dict[str, list[tuple[float, float, float]]] = {name: [] for name in fitting()}
+    fits = [name for name, each in FAMILIES.usable().items() if each.usual and each.can_take(equation=False)]
+    times: dict[str, list[tuple[float, float, float]]] = {name: [] for name in fits}
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{Path(folder).resolve()}/mlflow.db"

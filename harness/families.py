@@ -105,12 +105,6 @@ def register(family: Family) -> Family:
     return FAMILIES.register(family.name, family)
 
 
-def fitting() -> list[str]:
-    """The families that can fit, by name; of those that can't be loaded nobody knows that they can't."""
-    usable = FAMILIES.usable()
-    return [name for name in FAMILIES.names() if name not in usable or usable[name].can_take(equation=False)]
-
-
 def has_twin(model: str) -> bool:
     """Whether runs of the family are held against another one, as pruned ones are; False for a family that is not known here."""
     family = FAMILIES.usable().get(model)

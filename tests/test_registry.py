@@ -12,7 +12,7 @@ import pytest
 from harness import presets, problems, suites
 from harness.errors import BadInput
 from harness.execution.benchmark_config import configure as benchmark_of
-from harness.families import FAMILIES, fitting
+from harness.families import FAMILIES
 from harness.presets import resolve
 from harness.problems import PROBLEMS
 from harness.registry import Registry, check_name, load_plugins, nearest

@@ -11,7 +11,7 @@ import pytest
 from harness import problems, suites
 from harness.config import RunConfig
 from harness.errors import BadInput
-from harness.families import FAMILIES, fitting
+from harness.families import FAMILIES
 from harness.models import network
 from harness.models.flops import flops as count_flops
 from harness.suites import problem_names
@@ -34,7 +34,7 @@ def test_every_suite_that_comes_with_the_project_can_be_computed_and_repeats_not
 
 
 def usual() -> set[str]:
-    return {name for name in fitting() if FAMILIES.get(name).usual}
+    return {name for name, each in FAMILIES.usable().items() if each.usual and each.can_take(equation=False)}
 
 
 def test_section_1_is_every_model_on_every_one_of_its_fifteen_problems() -> None:

@@ -18,7 +18,6 @@ from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence
 from reports.reading.kinds import is_network
 from reports.reading.targets import in_order, target_of
-from reports.verdicts.need import Need, need_of
 from reports.verdicts.verdict import median_figure
 
 CLOCK = "time/train_s"
@@ -38,8 +37,6 @@ class Advice:
     """What ``quick`` is to be held against: the error of the model of ``final`` at its end, on the test points too."""
     classical: tuple[Classical, ...] | None = None
     """What solvers on a grid take to the error of the best network, on the test points; None where nothing is solved."""
-    need: Need | None = None
-    """Whether a network is needed; None where no classical method, or no network, was run."""
 
     @property
     def beside(self) -> str:
@@ -84,14 +81,13 @@ def _advice(problem: str, group: Group, classical: Group, artifacts: Artifacts) 
         network = recommend(problem, _final(group), _costs(group, "model/active_params"), floor)
         of_network = estimate(errors_at(group[network.model], artifacts, CLOCK, math.inf)) if network else None
         solvers = costs_of_solvers(classical, artifacts, of_network.median) if of_network else ()
-    need = need_of([cell for cells in both.values() for cell in cells])
     seconds = equal_budget(group.values(), CLOCK)
     if seconds is None:
-        return Advice(final, None, None, None, solvers, need)
+        return Advice(final, None, None, None, solvers)
     early = {m: [e for e in errors_at(c, artifacts, CLOCK, seconds) if e is not None] for m, c in both.items()}
     # What is cut at the end is there on the way.
     quick = recommend(problem, early, _costs(both, "model/params"), floor)
-    return Advice(final, quick if quick and quick.usable else None, seconds, at_the_end, solvers, need)
+    return Advice(final, quick if quick and quick.usable else None, seconds, at_the_end, solvers)
 
 
 def _final(group: Group) -> dict[str, list[float]]:

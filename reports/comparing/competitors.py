@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from reports.comparing.advice import CLOCK
-from reports.comparing.groups import Group, chosen, final_errors
+from reports.comparing.groups import Group, chosen, dagger, final_errors
 from reports.comparing.statistics import estimate
 from reports.comparing.tables import Entry, Table, noted
 from reports.reading.kinds import NAMES, by_kind
@@ -39,7 +39,7 @@ def table_of_needs(needs: Sequence[Need]) -> Table | None:
         "than the floor; no: at most 5% do. The ratio is that of the errors with the floor added, of the median seed (least to "
         "largest). s: seconds of training, or of solving with all sizes that were tried; size: active parameters, or unknowns."
     )
-    return Table(13, "Is a network needed", "", note, columns, tuple(rows)) if rows else None
+    return noted(Table(13, "Is a network needed", "", note, columns, tuple(rows))) if rows else None
 
 
 def _told(side: Side) -> tuple[Entry, ...]:
@@ -67,7 +67,7 @@ def _best(preset: str, groups: Mapping[str, Group], classical: Mapping[str, Grou
 def _of_kind(group: Group) -> Entry:
     cells = of_least_validation(group)
     found = estimate(final_errors(cells))
-    return None if found is None else f"{number(found.median)} {cells[0].model}"
+    return None if found is None else f"{number(found.median)}{dagger(cells)} {cells[0].model}"
 
 
 def _classical(preset: str, classical: Mapping[str, Group]) -> Table:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.presets import KNOWS_TARGET
+from harness.presets import DAGGER, KNOWS_TARGET
 from harness.protocol import FLOOR
 from reports.comparing.curves import CLOCKS, costs_to, equal_budget, errors_at, errors_by_grid
 from reports.comparing.groups import MOST, Group, chosen, final_errors, floors_of, groups_of
@@ -102,7 +102,11 @@ def without_dashes(table: Table) -> Table:
 
 
 def _has_mark(table: Table) -> bool:
-    return any(isinstance(entry, Estimate) and entry.knows_target for row in table.rows for entry in row)
+    return any(
+        entry.knows_target if isinstance(entry, Estimate) else DAGGER in (entry or "")
+        for row in table.rows
+        for entry in row
+    )
 
 
 def _sections(group: Group) -> tuple[str, ...]:

@@ -94,8 +94,6 @@ def test_a_classical_solver_that_is_better_is_the_recommended_model_and_the_best
     assert (found.final.model, found.final.runner_up, found.final.chosen_for) == ("spectral", "siren", "least error")
     assert found.seconds == 5.0, "the short time is that of networks"
     assert found.beside.startswith("a spectral solver needs 0.4 ms for this error"), "which is that of the best network"
-    assert found.need is not None
-    assert found.need.answer == "no"
     summary = overall(evidence_of(*cells))
     assert summary is not None
     assert str(summary.best) == "spectral"

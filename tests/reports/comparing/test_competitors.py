@@ -68,3 +68,15 @@ def test_the_table_of_needs_has_the_answer_in_front() -> None:
     assert table is not None
     assert table.rows[0][:3] == ("mine", "yes, 1 of 1", "four, tuned")
     assert table_of_needs(()) is None
+
+
+def test_a_model_that_knows_its_target_is_marked_where_it_is_the_best_of_its_kind() -> None:
+    knowing = made(
+        FIT, {"final/dense_nmse": 1e-9, "val/mse": 1e-9}, model="siren", tags={"preset.knows_target": "true"}
+    )
+    best, _ = competitor_tables("tuned", {"mine": {"siren": [knowing]}}, {"mine": {SOLVERS[0].model: SOLVERS[:1]}})
+    assert best.rows == (("mine", "1e-9† siren", "1e-7 spectral"),)
+    needs = table_of_needs(needs_of([knowing, *SOLVERS]))
+    assert needs is not None
+    for table in (best, needs):
+        assert "† shape chosen with knowledge of the target" in table.note
