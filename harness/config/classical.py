@@ -130,6 +130,15 @@ class Size(NamedTuple):
     """What the family needs besides, or what the number of unknowns comes from."""
 
 
+def _patience_of_sizes(default: int | None) -> Any:
+    return field(
+        default,
+        "Once a size shows the target, and so many after it have not lowered the validation error, no more are tried. None: all.",
+        unit="epochs",
+        ge=1,
+    )
+
+
 class FitConfig(LadderConfig):
     """One that fits, size after size, and takes the size with the least validation error."""
 
@@ -153,12 +162,7 @@ class FitConfig(LadderConfig):
         gt=0,
         le=1e6,
     )
-    patience: Annotated[int | None, OrNone] = field(
-        8,
-        "Once a size shows the target, and so many after it have not lowered the validation error, no more are tried. None: all.",
-        unit="epochs",
-        ge=1,
-    )
+    patience: Annotated[int | None, OrNone] = _patience_of_sizes(8)
 
     @property
     def tries(self) -> int:
@@ -212,36 +216,7 @@ class ChebyshevConfig(FitConfig):
     """Polynomials by least squares (:mod:`harness.models.classical.chebyshev`)."""
 
     ladder: ClassVar[str] = "degrees"
-    rungs: ClassVar[tuple[int, ...]] = (
-        0,
-        1,
-        2,
-        3,
-        4,
-        5,
-        6,
-        8,
-        10,
-        12,
-        14,
-        16,
-        18,
-        20,
-        22,
-        24,
-        26,
-        28,
-        30,
-        32,
-        34,
-        40,
-        48,
-        64,
-        80,
-        96,
-        112,
-        128,
-    )
+    rungs: ClassVar[tuple[int, ...]] = (*range(7), *range(8, 35, 2), 40, 48, *range(64, 129, 16))
 
     degrees: Annotated[Degrees | None, OrNone] = field(
         None,
@@ -268,31 +243,7 @@ class SplineConfig(FitConfig):
     """B-splines by least squares (:mod:`harness.models.classical.spline`)."""
 
     ladder: ClassVar[str] = "grids"
-    rungs: ClassVar[tuple[int, ...]] = (
-        1,
-        2,
-        3,
-        4,
-        5,
-        6,
-        7,
-        8,
-        10,
-        12,
-        14,
-        16,
-        18,
-        20,
-        24,
-        32,
-        48,
-        64,
-        96,
-        128,
-        192,
-        256,
-        384,
-    )
+    rungs: ClassVar[tuple[int, ...]] = (*range(1, 9), *range(10, 21, 2), 24, 32, 48, 64, 96, 128, 192, 256, 384)
 
     k: int = field(3, "Degree of the splines.", source="de Boor 1978", ge=1, le=9)
     grids: Annotated[Grids | None, OrNone] = field(
@@ -318,12 +269,7 @@ class KernelConfig(FitConfig):
     ladder: ClassVar[str] = "points"
     rungs: ClassVar[tuple[int, ...]] = (125, 250, 500, 1000, 2000, 4000, 8000)
 
-    patience: Annotated[int | None, OrNone] = field(
-        None,
-        "Once a size shows the target, and so many after it have not lowered the validation error, no more are tried. None: all.",
-        unit="epochs",
-        ge=1,
-    )
+    patience: Annotated[int | None, OrNone] = _patience_of_sizes(None)
     points: Annotated[Grids | None, OrNone] = field(
         None,
         "Numbers of training points that are used, drawn by the seed, one after the other. None: 125, 250, 500 and so on up to "
@@ -425,12 +371,7 @@ class RandomFeaturesConfig(FitConfig):
     share: ClassVar[float] = 1.0
     more_than_points: ClassVar[bool] = True
 
-    patience: Annotated[int | None, OrNone] = field(
-        None,
-        "Once a size shows the target, and so many after it have not lowered the validation error, no more are tried. None: all.",
-        unit="epochs",
-        ge=1,
-    )
+    patience: Annotated[int | None, OrNone] = _patience_of_sizes(None)
     features: Annotated[Grids | None, OrNone] = field(
         None,
         "Numbers of features, one after the other. None: 12, 25, 50, 100, 200, 400, 800, as far as there are points enough and "
