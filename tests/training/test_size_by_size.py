@@ -84,7 +84,7 @@ def test_a_budget_of_fewer_epochs_tries_fewer_sizes() -> None:
 
 def test_when_the_seconds_are_over_no_further_size_is_begun_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1000))
-    monkeypatch.setattr("harness.training.plans.time.process_time", lambda: float(next(clock)))
+    monkeypatch.setattr("harness.training.solving.time.process_time", lambda: float(next(clock)))
     found, _ = events(config_of("chebyshev", degrees="2,3,4,5,6", truncation="total", seconds=2.5))
     assert len(of_kind(found, Epoch)) == 3
     (cut,) = of_kind(found, CutShort)

@@ -165,6 +165,20 @@ def network(
     return BasisKAN(layers, fineness)
 
 
+class Polynomials:
+    """What bases of polynomials, one of each degree, have in common."""
+
+    squash, base, nested = True, False, True
+
+    def functions(self, grid: int) -> int:
+        """One of each degree."""
+        return grid + 1
+
+    def grid(self, functions: int) -> int:
+        """The highest degree."""
+        return functions - 1
+
+
 def by_recurrence(u: NodeMajor, degree: int, order: int, factors: Sequence[tuple[float, float]]) -> list[Features]:
     """Polynomials p_0 = 1, p_1 = u, p_{n+1} = a_n u p_n - b_n p_{n-1} up to a degree, and their derivatives; ``factors`` are
     (a_n, b_n) from n = 1 on.

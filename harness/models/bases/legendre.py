@@ -10,22 +10,12 @@ import torch
 from torch import Tensor
 
 from harness.config.bases import LegendreKANConfig
-from harness.models.bases.layer import by_recurrence, network
+from harness.models.bases.layer import Polynomials, by_recurrence, network
 from harness.models.bases.network import BasisKAN
 
 
-class Legendre:
+class Legendre(Polynomials):
     """The normalised polynomials up to a degree."""
-
-    squash, base, nested = True, False, True
-
-    def functions(self, grid: int) -> int:
-        """One of each degree."""
-        return grid + 1
-
-    def grid(self, functions: int) -> int:
-        """The highest degree."""
-        return functions - 1
 
     def __call__(self, u: Tensor, grid: int, order: int) -> list[Tensor]:
         """By their recurrence."""
