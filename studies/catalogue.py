@@ -71,7 +71,68 @@ KAN = Study(
     ),
 )
 
+DEPTH = Whole(1, 2)
+
+
+def _ladder(name: str, *ladders: str) -> Choice:
+    """Which grids or degrees a KAN goes through."""
+    return Choice({ladder: {name: ladder} for ladder in ladders})
+
+
+DEGREES = _ladder("degrees", "4", "8", "4,8", "8,16", "4,8,16")
+GRIDS = _ladder("grids", "5", "10", "5,10", "10,20", "5,10,20")
+
+# The shape of a network with what is its own; the optimizer is the preset's, and so is what suits it. The largest are those
+# whose steps of Levenberg-Marquardt a laptop can afford: some 700 parameters for two inputs.
+FAMILIES: dict[str, dict[str, Real | Whole | Choice]] = {
+    "wire": {"width": Whole(8, 24, 2), "depth": DEPTH, "omega0": Real(1, 20, log=True), "s0": Real(0.1, 4, log=True)},
+    "finer": {
+        "width": Whole(8, 24, 2),
+        "depth": DEPTH,
+        "omega0": Real(1, 30, log=True),
+        "bias_range": Real(0.1, 5, log=True),
+    },
+    "gauss": {"width": Whole(8, 24, 2), "depth": DEPTH, "a": Real(0.05, 1, log=True)},
+    "mlp_bspline": {
+        "width": Whole(4, 16, 2),
+        "depth": DEPTH,
+        "k": Whole(3, 5),
+        "grid": Whole(3, 15, 2),
+        "grid_range": Real(0.5, 4, log=True),
+    },
+    "kan_chebyshev": {"width": Whole(2, 8), "depth": DEPTH, "degrees": DEGREES},
+    "kan_legendre": {"width": Whole(2, 8), "depth": DEPTH, "degrees": DEGREES},
+    "kan_fourier": {
+        "width": Whole(2, 8),
+        "depth": DEPTH,
+        "degrees": _ladder("degrees", "2", "4", "8", "2,4", "4,8", "2,4,8"),
+    },
+    "kan_rbf": {"width": Whole(2, 8), "depth": DEPTH, "grids": GRIDS},
+    "kan_relu": {"width": Whole(2, 8), "depth": DEPTH, "k": Whole(3, 6), "grids": GRIDS},
+    "kan_wavelet": {
+        "width": Whole(4, 12),
+        "depth": DEPTH,
+        "wavelet": Choice({"mexican_hat": {"wavelet": "mexican_hat"}, "dog": {"wavelet": "dog"}}),
+    },
+    "kan_rational": {
+        "width": Whole(3, 12),
+        "depth": DEPTH,
+        "numerator": Whole(3, 8),
+        "denominator": Whole(2, 6, 2),
+    },
+}
+
 for _declared in (SIREN, SIREN_RATE, KAN):
     register(_declared)
+for _model, _space in FAMILIES.items():
+    register(
+        Study(
+            name=_model,
+            model=_model,
+            summary=f"Shape of a {_model}, and what is its own, under the optimizer of the preset: least validation error.",
+            space=_space,
+            objectives=SIREN.objectives,
+        )
+    )
 
-__all__ = ["KAN", "SIREN", "SIREN_RATE", "STUDIES"]
+__all__ = ["FAMILIES", "KAN", "SIREN", "SIREN_RATE", "STUDIES"]
