@@ -9,8 +9,8 @@ layer and with the same shapes; the computation is not. It goes one of four ways
 
 - ``KANLayer.dense``: all splines at all points, plain operations, which torch.func can transform.
 - ``KANLayer.forward``: only the polynomial that each point lies on (:mod:`harness.models.piecewise`).
-- :class:`FixedPoints`: as ``forward``, but for points that stay the same, whose splines in the first layer are computed
-  once a grid, so that this layer is one matrix product.
+- ``KAN.forward``: the same in compiled loops, for cubic splines on a processor (:mod:`harness.models.compiled`), else layer
+  by layer; :class:`FixedPoints` likewise, for points that stay the same, which are put in their intervals once a grid.
 - ``KAN.jacobian``: the splines of each layer from its polynomials, for the derivative at each point in each parameter;
   ``KAN.jets_at`` likewise, for derivatives along the axes as well.
 
@@ -32,12 +32,12 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from harness.config import KANConfig
-from harness.models import piecewise
+from harness.models import compiled, piecewise
 from harness.models.bspline import Knots, bspline_basis, extend, fit_coefficients
 from harness.models.channels import Channels
 from harness.models.edges import Activations, EdgeLayer, EdgeNetwork, back, in_edges, summed, take_shapes
 from harness.models.jets import plain
-from harness.models.piecewise import Edges, Features, Pieces, Weights, edges, pieces
+from harness.models.piecewise import Edges, Features, Pieces, Weights, edges, pieces, weigh
 from harness.models.sparsity import sparsity
 from harness.models.sweep import Kept, Sweep, same
 
@@ -117,8 +117,7 @@ class KANLayer(EdgeLayer):
 
     def weights(self) -> Weights:
         """The factors of all splines and, last, of silu in each edge, with scales and mask multiplied in."""
-        make: Callable[..., Tensor] = _Weights.apply if plain() else _Weights.plain
-        return make(self.coef, self.scale_base, self.scale_sp, self.mask)
+        return weigh(self.coef, self.scale_base, self.scale_sp, self.mask)
 
     def features(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points inputs features"]:
         """All splines and, last, silu at ``x``: what the weights are the factors of."""
@@ -240,27 +239,6 @@ _Known = tuple[Channels, Callable[[], list[Features]], list[Tensor]]
 of the edges ``(inputs, outputs, points)``, from the first on."""
 
 
-class _Weights(torch.autograd.Function):
-    """``coef * scale_sp * mask`` and ``scale_base * mask`` side by side, outputs first, as one step of the gradient."""
-
-    @staticmethod
-    def plain(coef: Tensor, scale_base: Tensor, scale_sp: Tensor, mask: Tensor) -> Tensor:
-        spline = coef * (scale_sp * mask).unsqueeze(-1)
-        return torch.cat([spline, (scale_base * mask).unsqueeze(-1)], dim=-1).transpose(0, 1).contiguous()
-
-    @staticmethod
-    def forward(ctx: Any, coef: Tensor, scale_base: Tensor, scale_sp: Tensor, mask: Tensor) -> Tensor:
-        ctx.save_for_backward(coef, scale_sp, mask)
-        return _Weights.plain(coef, scale_base, scale_sp, mask)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        coef, scale_sp, mask = ctx.saved_tensors
-        masked = grad.transpose(0, 1) * mask.unsqueeze(-1)
-        spline = masked[..., :-1]
-        return spline * scale_sp.unsqueeze(-1), masked[..., -1], (spline * coef).sum(-1), None
-
-
 class KAN(EdgeNetwork):
     """Layers of B-spline edges, ``[d, width, ..., 1]``. Inputs of the first layer are expected in [-1, 1].
 
@@ -296,6 +274,8 @@ class KAN(EdgeNetwork):
         """Outputs of shape ``(points, outputs)`` for inputs of shape ``(points, inputs)``."""
         if not plain():
             return self.dense(x)
+        if compiled.serves(list(self), x):
+            return compiled.outputs(list(self), x)
         x = x.T.contiguous()
         for layer in self:
             x = layer.functions(x).sum(dim=1)
@@ -413,12 +393,17 @@ class FixedPoints:
     def __init__(self, network: KAN, x: Activations) -> None:
         self.network = network
         self._x = x.detach().clone()
+        first = next(iter(network))
+        self._located = Kept(lambda: [first.grid], lambda: compiled.locate(self._x, first.pieces()))
         self._grid: Tensor | None = None
         self._features = x
 
     def __call__(self) -> Float[Tensor, "points outputs"]:
         """Outputs of shape ``(points, outputs)``, as ``network(x)`` with a gradient in the parameters only."""
-        first, *others = self.network
+        first, *others = layers = list(self.network)
+        self._x = self._x.to(first.grid)
+        if compiled.serves(layers, self._x):
+            return compiled.outputs(layers, self._x, self._located())
         x = first.weights().flatten(1) @ self.features(first).flatten(0, 1)
         for layer in others:
             x = layer.functions(x).sum(dim=1)

@@ -9,17 +9,20 @@ same up to rounding; the gradient is written out.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad, silu
 
 from harness.models.activations import silu_derivative
 from harness.models.bspline import Knots, reciprocal
+from harness.models.jets import plain
 
+Array = NDArray[Any]
 Points = Float[Tensor, "inputs points"]
 Edges = Float[Tensor, "outputs inputs points"]
 Weights = Float[Tensor, "outputs inputs features"]
@@ -103,6 +106,20 @@ class Pieces(NamedTuple):
     """Coefficient of u^p of the k + 1 splines that are not zero in the interval."""
     window: Int[Tensor, " intervals*splines"]
     """Numbers of these splines, when k + 1 that do not exist are counted before the first."""
+    arrays: Arrays | None
+    """For compiled loops, on a processor."""
+
+
+class Arrays(NamedTuple):
+    """The tables as numpy arrays."""
+
+    low: Array
+    scale: Array
+    first: Array
+    upper: Array
+    start: Array
+    inverse: Array
+    polynomials: Array
 
 
 # Tables outlive the mode they are made in, and an inference tensor could not be saved for a backward pass.
@@ -131,14 +148,13 @@ def pieces(knots: Knots, k: int) -> Pieces:
             new[r + 1] += (start - left) * inverse * basis[r]
             new[r + 1, 1:] += slope
         basis = new
-    return Pieces(
-        knots.detach().clone(),
-        pad(start, (1, 1)).to(knots).flatten(),
-        pad(reciprocal(width), (1, 1)).to(knots).flatten(),
-        bins(knots.detach().clone()),
-        pad(basis, (1, 1)).permute(1, 2, 3, 0).unsqueeze(1).to(knots).contiguous(),
-        (torch.arange(count + 1).unsqueeze(1) + torch.arange(k + 1)).flatten().to(knots.device),
-    )
+    start, inverse = (pad(each, (1, 1)).to(knots).flatten() for each in (start, reciprocal(width)))
+    table = bins(knots.detach().clone())
+    polynomials = pad(basis, (1, 1)).permute(1, 2, 3, 0).unsqueeze(1).to(knots).contiguous()
+    window = (torch.arange(count + 1).unsqueeze(1) + torch.arange(k + 1)).flatten().to(knots.device)
+    in_arrays = (table.low, table.scale, table.first.int(), table.upper, start, inverse, polynomials)
+    arrays = Arrays(*(each.numpy() for each in in_arrays)) if knots.device.type == "cpu" else None
+    return Pieces(knots.detach().clone(), start, inverse, table, polynomials, window, arrays)
 
 
 def edges(x: Points, weights: Weights, table: Pieces, k: int) -> Edges:
@@ -231,6 +247,38 @@ def features(x: Points, table: Pieces, k: int, order: int) -> list[Features]:
         found.append(place(silu_derivative(x, n), taylor[n] * scale))
         scale = scale * inverse * (n + 1)
     return found
+
+
+def weigh(
+    coef: Float[Tensor, "inputs outputs splines"],
+    scale_base: Float[Tensor, "inputs outputs"],
+    scale_sp: Float[Tensor, "inputs outputs"],
+    mask: Float[Tensor, "inputs outputs"],
+) -> Weights:
+    """From the parameters of a layer: ``coef * scale_sp * mask`` and, last, ``scale_base * mask``."""
+    make: Callable[..., Tensor] = _Weigh.apply if plain() else _Weigh.plain
+    return make(coef, scale_base, scale_sp, mask)
+
+
+class _Weigh(torch.autograd.Function):
+    """``coef * scale_sp * mask`` and ``scale_base * mask`` side by side, outputs first, as one step of the gradient."""
+
+    @staticmethod
+    def plain(coef: Tensor, scale_base: Tensor, scale_sp: Tensor, mask: Tensor) -> Tensor:
+        spline = coef * (scale_sp * mask).unsqueeze(-1)
+        return torch.cat([spline, (scale_base * mask).unsqueeze(-1)], dim=-1).transpose(0, 1).contiguous()
+
+    @staticmethod
+    def forward(ctx: Any, coef: Tensor, scale_base: Tensor, scale_sp: Tensor, mask: Tensor) -> Tensor:
+        ctx.save_for_backward(coef, scale_sp, mask)
+        return _Weigh.plain(coef, scale_base, scale_sp, mask)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        coef, scale_sp, mask = ctx.saved_tensors
+        masked = grad.transpose(0, 1) * mask.unsqueeze(-1)
+        spline = masked[..., :-1]
+        return spline * scale_sp.unsqueeze(-1), masked[..., -1], (spline * coef).sum(-1), None
 
 
 class _Edges(torch.autograd.Function):

@@ -1,0 +1,158 @@
+"""Cubic spline networks on a processor by compiled loops (:mod:`harness.models.kernels`), with a gradient.
+
+The same function as :func:`harness.models.piecewise.edges` layer by layer, up to rounding. That one takes any degree, any
+device, and gives gradients of gradients; the tests hold this one against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from harness.models.piecewise import Array, Pieces, edges, weigh
+
+if TYPE_CHECKING:
+    from harness.models.kan import KANLayer
+
+DEGREE = 3
+PARAMETERS = 3
+"""Tensors of a layer: coefficients, scales of silu and of the spline."""
+
+
+class Located(NamedTuple):
+    """Points in the inputs of a layer, each ``(inputs, points)``."""
+
+    where: Array
+    """The interval."""
+    u: Array
+    """The coordinate in it."""
+    base: Array
+    """silu."""
+    slope: Array
+    """Of silu."""
+
+
+class _Known(NamedTuple):
+    """What a layer needs on the way back. Parameters are looked at where they are; autograd tells if they change."""
+
+    pieces: Pieces
+    mask: Tensor
+    parameters: Sequence[Array]
+    located: Located
+    c: Array
+    of_base: Array
+
+
+def serves(layers: Sequence[KANLayer], x: Tensor) -> bool:
+    """Whether the compiled loops can take this network at these points."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.float64)
+        and all(layer.k == DEGREE and layer.grid.dtype == x.dtype and layer.grid.is_cpu for layer in layers)
+    )
+
+
+@torch.no_grad()
+def locate(x: Float[Tensor, "points inputs"], pieces: Pieces) -> Located:
+    """The points in their intervals."""
+    from harness.models import kernels  # imports numba, a fifth of a second
+
+    x = x.detach().contiguous()
+    points, sigmoid = x.numpy(), torch.sigmoid(x).numpy()
+    shape = points.shape[::-1]
+    located = Located(np.empty(shape, np.int32), *(np.empty(shape, points.dtype) for _ in range(3)))
+    assert pieces.arrays is not None  # as :func:`serves` says
+    kernels.locate(points, sigmoid, *pieces.arrays[:-1], *located)
+    return located
+
+
+def outputs(
+    layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"], located: Located | None = None
+) -> Float[Tensor, "points outputs"]:
+    """The network at ``x``. ``located``: what :func:`locate` gives for the first layer, if it is known.
+
+    Differentiable in ``x`` and the parameters, as often as wanted.
+    """
+    parameters = [p for layer in layers for p in (layer.coef, layer.scale_base, layer.scale_sp)]
+    result: Tensor = _Network.apply(layers, located, x, *parameters)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Network(torch.autograd.Function):
+    """All layers as one step of the gradient: a small network would wait for the steps more than for the sums."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, layers: Sequence[KANLayer], located: Located | None, x: Tensor, *parameters: Tensor
+    ) -> Tensor:
+        known, h = [], x
+        for index, layer in enumerate(layers):
+            pieces = layer.pieces()
+            if located is None or index > 0:
+                located = locate(h, pieces)
+            h, its = _through(_of_layer(parameters, index), layer.mask, located, pieces)
+            known.append(its)
+        ctx.save_for_backward(x, *parameters)
+        ctx.known = known
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, needed = ctx.saved_tensors, ctx.needs_input_grad[2:]
+        if torch.is_grad_enabled():  # A second derivative is wanted, so this one has to be differentiable.
+            wanted = [each for each, is_needed in zip(inputs, needed, strict=True) if is_needed]
+            found = iter(torch.autograd.grad(_by_edges(inputs, ctx.known), wanted, grad, create_graph=True))
+            return (None, None, *(next(found) if is_needed else None for is_needed in needed))
+        of_inputs: list[Tensor] = []
+        for index in range(len(ctx.known) - 1, -1, -1):
+            grad, of_parameters = _back(ctx.known[index], grad.contiguous(), wants_x=index > 0 or needed[0])
+            of_inputs[:0] = of_parameters
+        of_inputs[:0] = [grad]
+        return (None, None, *(each if is_needed else None for each, is_needed in zip(of_inputs, needed, strict=True)))
+
+
+def _of_layer(parameters: Sequence[Tensor], index: int) -> tuple[Tensor, Tensor, Tensor]:
+    coef, scale_base, scale_sp = parameters[PARAMETERS * index : PARAMETERS * (index + 1)]
+    return coef, scale_base, scale_sp
+
+
+def _through(parameters: Sequence[Tensor], mask: Tensor, located: Located, pieces: Pieces) -> tuple[Tensor, _Known]:
+    from harness.models import kernels
+
+    assert pieces.arrays is not None
+    own = coef, scale_base, scale_sp = [each.detach().numpy() for each in parameters]
+    outputs = mask.shape[1]
+    y = mask.new_empty(located.u.shape[1], outputs)
+    c, of_base = np.empty((len(pieces.arrays.start), DEGREE + 1, outputs), y.numpy().dtype), np.empty_like(scale_base)
+    kernels.combine(coef, scale_base, scale_sp, mask.numpy(), pieces.arrays.polynomials, c, of_base)
+    kernels.forward(*located[:3], c, of_base, y.numpy())
+    return y, _Known(pieces, mask.clone(), own, located, c, of_base)
+
+
+def _back(known: _Known, grad: Tensor, wants_x: bool) -> tuple[Tensor, list[Tensor]]:
+    from harness.models import kernels
+
+    pieces, mask, (coef, scale_base, scale_sp), located, c, of_base = known
+    assert pieces.arrays is not None
+    moments, moments_of_base = np.empty_like(c), np.empty_like(of_base)
+    of_x = grad.new_empty(len(grad) if wants_x else 0, len(located.u))
+    kernels.backward(*located, pieces.arrays.inverse, c, of_base, grad.numpy(), moments, moments_of_base, of_x.numpy())
+    found = [grad.new_empty(each.shape) for each in (coef, scale_base, scale_sp)]
+    arrays = [each.numpy() for each in found]
+    kernels.separate(moments, moments_of_base, coef, scale_sp, mask.numpy(), pieces.arrays.polynomials, *arrays)
+    return of_x, found
+
+
+def _by_edges(inputs: Sequence[Tensor], known: Sequence[_Known]) -> Float[Tensor, "points outputs"]:
+    """The same in operations that can be differentiated again."""
+    x, *parameters = inputs
+    h = x.T
+    for index, its in enumerate(known):
+        weights = weigh(*_of_layer(parameters, index), its.mask)
+        h = edges(h.contiguous(), weights, its.pieces, DEGREE).sum(dim=1)
+    return h.T

@@ -1,0 +1,92 @@
+"""The compiled loops are the operations that they replace."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness.models import compiled
+from harness.models.kan import KAN
+
+
+def network(sizes: list[int], grid: int, dtype: torch.dtype, seed: int = 0, k: int = 3) -> tuple[KAN, Tensor]:
+    """On uneven grids, one edge cut, with points of which some lie outside of the grid."""
+    generator = torch.Generator().manual_seed(seed)
+    made = KAN(sizes, grid, k, 0.5, generator)
+    made.update_grid(2 * torch.rand(40, sizes[0], generator=generator, dtype=torch.float64) - 1, uniform=0.3)
+    next(iter(made)).mask[0, 0] = 0
+    x = torch.randn(300, sizes[0], generator=generator, dtype=torch.float64)  # more points than a block
+    return made.to(dtype), x.to(dtype)
+
+
+def by_operations(network: KAN, x: Tensor) -> Tensor:
+    h = x.T.contiguous()
+    for layer in network:
+        h = layer.functions(h).sum(dim=1)
+    return h.T
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    st.integers(1, 30),
+    st.sampled_from([torch.float64, torch.float32]),
+    st.integers(0, 99),
+)
+def test_outputs_and_gradients_are_those_of_the_operations(
+    sizes: list[int], grid: int, dtype: torch.dtype, seed: int
+) -> None:
+    own, x = network(sizes, grid, dtype, seed)
+    x.requires_grad_()
+    wanted = [x, *own.parameters()]
+    assert compiled.serves(list(own), x)
+    found, expected = own(x), by_operations(own, x)
+    slopes = [torch.autograd.grad(outputs.square().sum(), wanted) for outputs in (found, expected)]
+    # A slope of a cubic spline has jumps in its third derivative only, so a rounding of a hidden node moves little.
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-3
+    for one, other in zip((found, *slopes[0]), (expected, *slopes[1]), strict=True):
+        assert (one - other).norm() <= tolerance * (1 + other.norm())
+
+
+def test_a_parameter_changed_between_the_ways_forward_and_back_is_noticed() -> None:
+    own, x = network([2, 3, 1], 5, torch.float64)
+    outputs = own(x).sum()
+    with torch.no_grad():
+        list(own)[1].coef.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        outputs.backward()
+
+
+def test_a_frozen_parameter_gets_no_gradient() -> None:
+    own, x = network([2, 3, 1], 5, torch.float64)
+    first, second = own
+    first.coef.requires_grad_(False)
+    own(x).sum().backward()
+    assert first.coef.grad is None
+    assert second.coef.grad is not None
+    assert x.grad is None
+
+
+def test_the_same_numbers_give_the_same_bits() -> None:
+    own, x = network([3, 8, 8, 2], 12, torch.float64)
+    slopes = [torch.cat([g.flatten() for g in torch.autograd.grad(own(x).sum(), list(own.parameters()))]) for _ in "ab"]
+    assert torch.equal(own(x), own(x))
+    assert torch.equal(*slopes)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_other_degrees_go_by_the_operations(k: int) -> None:
+    own, x = network([2, 3, 1], 5, torch.float64, k=k)
+    assert not compiled.serves(list(own), x)
+    assert torch.equal(own(x), by_operations(own, x))
+
+
+def test_no_points_give_no_outputs() -> None:
+    own, x = network([2, 3, 1], 5, torch.float64)
+    outputs = own(x[:0])
+    assert outputs.shape == (0, 1)
+    outputs.sum().backward()
+    assert all(p.grad is not None and not p.grad.any() for p in own.parameters())
