@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from harness import problems
@@ -99,6 +100,7 @@ def run(
     problem = problems.of(config)
     device = find_device(config.device)
     torch.set_num_threads(config.threads)
+    threadpool_limits(config.threads)  # numpy's
     data = data_of(config, device)
     model = build(config, problem, data.train).to(device)
     events = train(model, data, config)

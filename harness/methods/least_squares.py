@@ -132,13 +132,10 @@ def cholesky(matrix: Float[Tensor, "n n"], mu: float) -> Float[Tensor, "n n"] | 
 
 
 def gram(j: Float[Tensor, "rows columns"]) -> Float[Tensor, "columns columns"]:
-    """J^T J by halves, so that what is symmetric is computed once."""
-    columns = j.shape[1]
-    if columns <= 192:
+    """J^T J. numpy gives the product of a matrix with its own transpose to the routine of BLAS that computes what is symmetric
+    once (syrk); torch has none.
+    """
+    if not j.is_cpu:
         return j.T @ j
-    half = columns // 2
-    product = j.new_empty(columns, columns)
-    product[:half, :half], product[half:, half:] = gram(j[:, :half]), gram(j[:, half:])
-    torch.matmul(j[:, :half].T, j[:, half:], out=product[:half, half:])
-    product[half:, :half] = product[:half, half:].T
-    return product
+    columns = j.T.numpy()
+    return torch.from_numpy(columns @ columns.T)
