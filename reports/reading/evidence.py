@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from harness.errors import BadInput, quoted
-from harness.fingerprint import COMPARABILITY
+from harness.protocol import COMPARABILITY
 from harness.registry import nearest
 from harness.tracking.claims import TERMINAL
 from reports.reading.cells import Cell, with_facts, with_variants
