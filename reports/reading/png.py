@@ -13,6 +13,8 @@ from reports.reading.gone import Gone
 
 MOST_PIXELS = 20_000
 """Of a row of a picture."""
+ROWS = 4
+"""That are unpacked at once: a figure shows its eleven different rows within its title, in the first twenty."""
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Of a pixel, by the colour type of a PNG."""
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -41,7 +43,7 @@ def check_png(content: bytes) -> None:
     unpack, rest, seen = zlib.decompressobj(), b"".join(packed), set()
     left = b""
     while rest or left:
-        block = left + unpack.decompress(rest, 32 * row)
+        block = left + unpack.decompress(rest, ROWS * row)
         rest = unpack.unconsumed_tail
         seen |= {block[start : start + row] for start in range(0, len(block) - row + 1, row)}
         left = block[len(block) - len(block) % row :] if rest else b""
@@ -78,7 +80,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     while at + 12 <= len(content):
         size = int.from_bytes(content[at : at + 4])
         kind, data = content[at + 4 : at + 8], content[at + 8 : at + 8 + size]
-        if zlib.crc32(kind + data) != int.from_bytes(content[at + 8 + size : at + 12 + size]):
+        if zlib.crc32(data, zlib.crc32(kind)) != int.from_bytes(content[at + 8 + size : at + 12 + size]):
             raise ValueError("is damaged")
         yield kind, data
         at += 12 + size

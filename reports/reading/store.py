@@ -37,7 +37,7 @@ def heads(client: MlflowClient, further_tags: Iterable[str] = ()) -> list[Run]:
         runs = {row[0]: _of_database(*row) for row in queries.runs(connection)}
         for run_id, key, value in queries.tags(connection, [*TAGS, *further_tags]):
             if run_id in runs:
-                runs[run_id].tags[sys.intern(key)] = value or ""
+                runs[run_id].tags[sys.intern(key)] = sys.intern(value or "")
     return list(runs.values())
 
 
