@@ -23,8 +23,9 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def check_png(content: bytes) -> None:
     """Raise ValueError unless this is a whole PNG, by its checksums, of more than one colour.
 
-    It is unpacked only as far as it takes to see a second colour: a picture of one colour has at most ten different rows
-    after the five filters of PNG (specification, section 9), each on the first row and on others.
+    It is unpacked only as far as it takes to see a second colour: after the five filters of PNG (specification, section 9), each
+    on the first row and on others, a picture of one colour has at most ten different rows, and in each of them all pixels but
+    the first are equal.
     """
     if not content.startswith(PNG):
         raise ValueError("is not a PNG")
@@ -39,15 +40,16 @@ def check_png(content: bytes) -> None:
         ended = kind == b"IEND"
     if not ended or not packed:
         raise ValueError("is cut short")
-    row = 1 + (width * bits + 7) // 8
+    row, pixel = 1 + (width * bits + 7) // 8, 0 if bits % 8 else bits // 8
     unpack, rest, seen = zlib.decompressobj(), b"".join(packed), set()
     left = b""
     while rest or left:
         block = left + unpack.decompress(rest, ROWS * row)
         rest = unpack.unconsumed_tail
-        seen |= {block[start : start + row] for start in range(0, len(block) - row + 1, row)}
+        rows = [block[start : start + row] for start in range(0, len(block) - row + 1, row)]
+        seen.update(rows)
         left = block[len(block) - len(block) % row :] if rest else b""
-        if len(seen) > 10:
+        if len(seen) > 10 or (pixel and any(each[1 + pixel : -pixel] != each[1 + 2 * pixel :] for each in rows)):
             return
     raise ValueError("is blank")
 
