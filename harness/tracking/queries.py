@@ -126,7 +126,8 @@ def _entries(connection: Connection, table: Any, condition: Any, *further: Any) 
     A name that is put together with nothing is not looked for in the index of names, which leads to each row by itself.
     """
     query: Any = select(table.run_uuid, table.key, table.value, *further).where(condition)
-    yield from connection.execute(query).cursor
+    cursor: Any = connection.execute(query).cursor
+    yield from cursor
 
 
 def _at_once(run_ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -144,7 +144,8 @@ def test_the_interval_is_that_of_scipy_to_the_bit(seeds: int) -> None:
     logs = np.sort(np.random.default_rng(seeds).normal(-5, 2, seeds))
 
     def upper_median(x: Floats, axis: int) -> Floats:
-        return np.sort(x, axis=axis).take(x.shape[axis] // 2, axis=axis)
+        found: Floats = np.sort(x, axis=axis).take(x.shape[axis] // 2, axis=axis)
+        return found
 
     found = estimate((10.0**logs).tolist())
     generator = np.random.default_rng(0)
