@@ -1,8 +1,11 @@
 """Time and memory of the full report of a large store, which is made here: real runs, copied as rows and hard links.
 
-python benchmarks/report.py [--runs 2500 5000 10000] [--epochs 200] [--keep FOLDER]
+python benchmarks/report.py [--runs 2500 5000 10000] [--epochs 200] [--keep FOLDER] [--before CHECKOUT] [--cells 50]
 
 Copies differ from their original in seed and fingerprint, and their final metrics by a random factor; a tenth have diverged.
+Before that: the report of a small store of 40 runs, and ``harness list``. After that, for each size of a store: how long it takes
+to find what has a result, and cells a second that are claimed, recorded (1,000 metrics) and closed one after the other. With
+``--before`` every report and list is also made by the code in another checkout, right after; CPU seconds are told as a ratio.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import platform
 import random
 import sqlite3
 import subprocess
@@ -18,9 +22,24 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 PRESETS = ("tuned", "lm", "seed")
+VERSIONS = ("mlflow", "numpy", "pyarrow", "matplotlib", "scipy")
+METRICS = 1000
+"""That a recorded cell has: five curves of 200 epochs."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a command took."""
+
+    seconds: float
+    cpu: float
+    memory: float
+    """Peak, resident, in MB."""
 
 
 def main() -> None:
@@ -28,33 +47,129 @@ def main() -> None:
     parser.add_argument("--runs", type=int, nargs="+", default=[2500, 5000, 10_000])
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--keep", type=Path, help="Make the stores here and leave them.")
+    parser.add_argument("--before", type=Path, help="A checkout of the code to hold this one against.")
+    parser.add_argument("--cells", type=int, default=50, help="Cells to record in each store.")
     given = parser.parse_args()
+    tell_the_machine()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.keep or Path(temporary)
-        originals = folder / "originals"
-        if not (originals / "mlflow.db").exists():
-            originals.mkdir(parents=True, exist_ok=True)
-            make_originals(originals, given.epochs)
-        print("| runs | store made, s | report, s | of it CPU, s | peak memory, MB | HTML, MB |", flush=True)
-        print("|---|---|---|---|---|---|", flush=True)
-        for count in given.runs:
-            store = folder / str(count)
-            started = time.perf_counter()
-            if not store.exists():
+        folder = (given.keep or Path(temporary)).absolute()
+        tell_reports(folder, given.runs, given.epochs, given.before)
+        tell_lists(folder, given.before)
+        tell_growth(folder, given.runs, given.cells)
+
+
+def tell_the_machine() -> None:
+    from harness.machine import cores, processor
+
+    known = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
+    print(
+        f"{processor()}, {cores()} cores, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}, {known}\n"
+    )
+
+
+def tell_reports(folder: Path, counts: list[int], epochs: int, before: Path | None) -> None:
+    """A line for the small store, and for a store of each size."""
+    print(
+        "| runs | store made, s | report, s | of it CPU, s | peak memory, MB | HTML, MB | before: CPU, s | MB | CPU ratio |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    originals = folder / "originals"
+    for count in (40, *counts):
+        store = folder / ("small" if count == 40 else str(count))
+        started = time.perf_counter()
+        if not (store / "mlflow.db").exists():
+            if count == 40:
+                make_small(store, epochs)
+            else:
+                if not (originals / "mlflow.db").exists():
+                    make_originals(originals, epochs)
                 multiply(originals, store, count)
-            made = time.perf_counter() - started
-            seconds, cpu, memory = measure(store)
-            size = (store / "report" / "report.html").stat().st_size / 2**20
-            print(f"| {count} | {made:.0f} | {seconds:.1f} | {cpu:.1f} | {memory:.0f} | {size:.1f} |", flush=True)
+        made = time.perf_counter() - started
+        now, then = beside("report", store, before)
+        size = (store / "report" / "report.html").stat().st_size / 2**20
+        own = f"{count} | {made:.0f} | {now.seconds:.1f} | {now.cpu:.1f} | {now.memory:.0f} | {size:.1f}"
+        print(f"| {own} | {compared(now, then, f'{then.memory:.0f}' if then else '')} |", flush=True)
+
+
+def tell_lists(folder: Path, before: Path | None) -> None:
+    """A line for each list."""
+    from harness.cli import LISTED
+
+    print("\n| list | s | of it CPU, s | peak memory, MB | before: CPU, s | ratio |\n|---|---|---|---|---|---|")
+    for kind in ("", "problems", *LISTED):
+        now, then = beside(f"list {kind}", folder, before)
+        print(
+            f"| {kind or 'all'} | {now.seconds:.2f} | {now.cpu:.2f} | {now.memory:.0f} | {compared(now, then)} |",
+            flush=True,
+        )
+
+
+def compared(now: Spent, then: Spent | None, *more: str) -> str:
+    """What the code before took, and how many times that is."""
+    if then is None:
+        return " | ".join(["–"] * (2 + len(more)))
+    return " | ".join([f"{then.cpu:.2f}", *more, f"{then.cpu / now.cpu:.2f}"])
+
+
+def tell_growth(folder: Path, counts: list[int], cells: int) -> None:
+    """A line for a store of each size: what a driver and a worker ask of it, one cell after the other."""
+    print(
+        f"\n| runs in the store | results found, s | cells recorded a second ({METRICS} metrics each) | ms of CPU each |"
+    )
+    print("|---|---|---|---|", flush=True)
+    for name, count in (("small", 40), *((str(count), count) for count in counts)):
+        found, wall, cpu = record_cells(folder / name, cells)
+        print(f"| {count} | {found:.2f} | {cells / wall:.1f} | {1000 * cpu / cells:.0f} |", flush=True)
+
+
+def record_cells(store: Path, cells: int) -> tuple[float, float, float]:
+    """Seconds to find all results, and wall and CPU seconds to claim, record and close cells; they are deleted afterwards."""
+    from mlflow.entities import Metric
+
+    from harness.tracking.claims import Claimed, claim
+    from harness.tracking.results import results
+    from harness.tracking.store import experiment_of, open_store
+
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{store / 'mlflow.db'}"
+    client = open_store()
+    experiment = experiment_of(client, "section1_1").experiment_id
+    results(client)
+    started = time.perf_counter()
+    results(client)
+    found = time.perf_counter() - started
+    made, wall, cpu = [], time.perf_counter(), time.process_time()
+    for number in range(cells):
+        claimed = claim(client, f"growth {os.getpid()} {number}", experiment, "growth", {})
+        assert isinstance(claimed, Claimed)
+        now = int(time.time() * 1000)
+        metrics = [Metric(f"metric {each % 5}", 0.5, now, each // 5) for each in range(METRICS)]
+        client.log_batch(claimed.run_id, metrics=metrics)
+        client.set_tag(claimed.run_id, "outcome", "completed")
+        client.set_terminated(claimed.run_id)
+        made.append(claimed.run_id)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    for run_id in made:
+        client.delete_run(run_id)
+    return found, wall, cpu
+
+
+def make_small(folder: Path, epochs: int) -> None:
+    """A benchmark of 40 runs: four families on a problem of each dimension, five seeds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    benchmark(folder, epochs, "--suite", "smoke", "--models", "mlp,siren,kan,kan_pruned", "--seeds", "5")
 
 
 def make_originals(folder: Path, epochs: int) -> None:
     """One seed of section1 with all presets, on few points: what a run computes does not matter here, what it leaves does."""
-    fields = ["--n_train", "60", "--n_val", "30", "--n_test", "60", "--epochs", str(epochs)]
-    command = ["benchmark", "--suite", "section1", "--seeds", "1", "--preset", ",".join(PRESETS), "--workers", "2"]
-    subprocess.run(
-        [sys.executable, "-m", "harness", *command, *fields], cwd=folder, check=False, stdout=subprocess.DEVNULL
-    )
+    folder.mkdir(parents=True, exist_ok=True)
+    benchmark(folder, epochs, "--suite", "section1", "--seeds", "1", "--preset", ",".join(PRESETS))
+
+
+def benchmark(folder: Path, epochs: int, *chosen: str) -> None:
+    fields = ["--n_train", "60", "--n_val", "30", "--n_test", "60", "--epochs", str(epochs), "--workers", "2"]
+    command = [sys.executable, "-m", "harness", "benchmark", *chosen, *fields]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"}
+    subprocess.run(command, cwd=folder, env=environment, check=False, stdout=subprocess.DEVNULL)
 
 
 def multiply(originals: Path, store: Path, count: int) -> None:
@@ -135,18 +250,26 @@ def link_folder(source: Path, target: Path) -> None:
             os.link(path, into)
 
 
-def measure(store: Path) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds, and peak resident memory in MB, of ``harness report``."""
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store / 'mlflow.db'}"}
+def beside(command: str, store: Path, before: Path | None) -> tuple[Spent, Spent | None]:
+    """What ``harness COMMAND`` takes with this code, and with that of another checkout."""
+    return measure(command, store, Path(__file__).parents[1]), None if before is None else measure(
+        command, store, before
+    )
+
+
+def measure(command: str, store: Path, checkout: Path) -> Spent:
+    """What ``harness COMMAND`` takes with the code of a checkout."""
+    uri = f"sqlite:///{store / 'mlflow.db'}"
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(checkout.absolute())}
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness", "report"], cwd=store, env=environment, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "harness", *command.split()], cwd=store, env=environment, stdout=subprocess.DEVNULL
     )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"the report failed with status {status}")
+        raise SystemExit(f"harness {command} failed with status {status}")
     unit = 1024**2 if sys.platform == "darwin" else 1024
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit
+    return Spent(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
 
 
 if __name__ == "__main__":

@@ -22,13 +22,12 @@ from harness.problems.probing import check_gradient, check_partials, check_resid
 from harness.problems.problem import Values
 from harness.problems.rows import Jet, Partials, Points, Rows
 from harness.problems.table import Table, split
+from harness.protocol import DENSE_POINTS
 from harness.seeds import generator
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
 
-DENSE_POINTS = {1: 10_001, 2: 101}
-"""Dense grid points along each axis, by dimension (contract: 10,001 points in 1D, 101 x 101 in 2D)."""
 SOBOL_POINTS = 2**14
 """Dense points from three inputs on, where a grid would need too many (contract)."""
 

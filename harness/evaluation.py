@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.data import DENSE_POINTS, Sample, scale_of, scales2
+from harness.data import Sample, scale_of, scales2
 from harness.models import Regressor
 from harness.models.regressor import CHUNK
 from harness.problems import Problem
 from harness.problems.problem import Values
 from harness.problems.rows import Points
+from harness.protocol import DENSE_POINTS
 
 LOG10_NMSE_FLOOR = 1e-20
 MOST_OF_NAME = 200

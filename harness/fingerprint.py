@@ -11,9 +11,9 @@ import torch
 from harness import data, problems
 from harness.config import RunConfig
 from harness.data import Data
+from harness.protocol import COMPARABILITY
 
-COMPARABILITY = "2"
-"""Version of the rules: results are comparable when it is the same. Raise it when the meaning of a number changes."""
+__all__ = ["COMPARABILITY", "fingerprint", "fingerprint_of"]
 
 
 def fingerprint(config: RunConfig, drawn: Data) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,22 +100,23 @@ def write(made: Report, folder: Path, link: Link) -> list[str]:
 
     Raises BadInput when one can't be written.
     """
-    pages = {
-        "report.html": html(made, link),
-        "report.md": text(made, link),
+    pages: dict[str, Iterable[str]] = {
+        "report.html": [html(made, link)],
+        "report.md": [text(made, link)],
         "report.json": as_json(made),
         "verdicts.csv": verdicts_csv(made),
-        "tables.csv": tables_csv(made),
+        "tables.csv": [tables_csv(made)],
         "runs.csv": runs_csv(made),
-        "tables.tex": tex(made),
+        "tables.tex": [tex(made)],
     }
-    contents = {name: page.encode() for name, page in pages.items()}
-    contents |= {f"figures/{p.file}": p.png for p in (*made.overview, *made.pictures) if p.png is not None}
+    contents: dict[str, Iterable[bytes]] = {name: map(str.encode, page) for name, page in pages.items()}
+    contents |= {f"figures/{p.file}": [p.png] for p in (*made.overview, *made.pictures) if p.png is not None}
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
+        for name, pieces in contents.items():
             partial = folder / f"{name}.part"
-            partial.write_bytes(content)
+            with partial.open("wb") as file:
+                file.writelines(pieces)
             partial.replace(folder / name)
     except OSError as error:
         raise BadInput(f"out = {str(folder)!r} can't be written: {error.strerror}.") from error

@@ -9,13 +9,14 @@ from harness.figures.fit import fit_figure
 from harness.figures.heatmap import heatmap_figure
 from harness.figures.kan import kan_figure
 from harness.figures.loss import loss_figure
-from harness.figures.of_problem import draw_picture, pictures_of
+from harness.figures.of_problem import draw_picture
 from harness.figures.picture import picture_figure
 from harness.figures.prediction import prediction_figure
 from harness.figures.residual import residual_figure
 from harness.figures.sensitivity import sensitivity_figure
 from harness.figures.slices import slices_figure
 from harness.figures.solving import solving_figure
+from harness.problems.pictures import pictures_of
 
 __all__ = [
     "BLUE",

@@ -1,4 +1,4 @@
-"""Which pictures a problem has, by what it is; the run draws them, criterion O2 and the report ask for them by name."""
+"""Who draws which picture of a problem; which it has, says :func:`harness.problems.pictures.pictures_of`."""
 
 from __future__ import annotations
 
@@ -36,18 +36,6 @@ OF_MODEL: dict[str, Callable[[Problem, Data, Model, str], Figure]] = {
 """What asks the model elsewhere."""
 OF_EQUATION: dict[str, Callable[[Problem, Data, Regressor, str], Figure]] = {"residual.png": residual_figure}
 """What asks it for derivatives too."""
-
-
-def pictures_of(kind: str, inputs: int) -> tuple[str, ...]:
-    """The names of the pictures of a problem of that kind with so many inputs."""
-    if kind == "picture":
-        return ("picture.png", "prediction.png")
-    if kind == "equation" and inputs > 2:
-        return ("prediction.png", "slices.png", *OF_EQUATION)
-    if kind == "table" or inputs > 2:
-        return ("prediction.png", "slices.png", *(("sensitivity.png",) if inputs > 1 else ()))
-    on_grid = "fit.png" if inputs == 1 else "heatmap.png"
-    return (on_grid, *OF_EQUATION) if kind == "equation" else (on_grid,)
 
 
 def draw_picture(name: str, problem: Problem, data: Data, prediction: Tensor, model: Model, title: str) -> Figure:

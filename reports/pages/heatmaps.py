@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.image import AxesImage
 
-from harness.data import DENSE_POINTS
 from harness.escaping import drawn
+from harness.protocol import DENSE_POINTS
 from reports.comparing.groups import Group, dagger
 from reports.pages.pictures import DPI, Picture, margins, noted, png, said
 from reports.reading.artifacts import Artifacts

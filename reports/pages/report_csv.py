@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from harness.escaping import spreadsheet
 from reports.comparing.statistics import Estimate
 from reports.pages.contents import Report
+from reports.reading.evidence import ROW, row_of
 
 
-def verdicts_csv(report: Report) -> str:
+def verdicts_csv(report: Report) -> Iterator[str]:
     """A line for each run that a verdict was read from, and for each problem that has none."""
     names = (
         "criterion",
@@ -43,17 +45,17 @@ def _verdict_rows(report: Report) -> Iterator[tuple[object, ...]]:
                 yield (*head, found.problem, found.verdict.value, w.model, w.variant, w.seed, *said, w.run_id)
 
 
-def runs_csv(report: Report) -> str:
+def runs_csv(report: Report) -> Iterator[str]:
     """A line for each cell. A metric that is absent and one that is NaN are both empty; ``nan_metrics`` tells them apart."""
-    frame = report.evidence.frame()
-    rows = frame.astype(object).where(frame.notna(), "").itertuples(index=False)
-    return _csv(tuple(frame.columns), rows)
+    rows = map(row_of, report.evidence.cells)
+    # What is not equal to itself is NaN.
+    return _csv(ROW, (["" if (value := row[name]) != value else value for name in ROW] for row in rows))
 
 
 def tables_csv(report: Report) -> str:
     """A line for each entry of each table."""
     names = ("table", "preset", "row", "row_detail", "column", "text", *Estimate.__dataclass_fields__)
-    return _csv(names, _table_rows(report))
+    return "".join(_csv(names, _table_rows(report)))
 
 
 def _table_rows(report: Report) -> Iterator[tuple[object, ...]]:
@@ -68,9 +70,12 @@ def _table_rows(report: Report) -> Iterator[tuple[object, ...]]:
                     yield (table.number, table.preset, *heads, column, text, *numbers)
 
 
-def _csv(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([spreadsheet(value) for value in row] for row in rows)
-    return buffer.getvalue()
+def _csv(names: tuple[str, ...], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """Line by line."""
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\n")
+    for row in itertools.chain([names], rows):
+        writer.writerow([spreadsheet(value) for value in row])
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()

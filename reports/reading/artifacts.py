@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
@@ -27,12 +28,9 @@ class Artifacts:
 
     def path(self, run: Run, name: str) -> Path:
         """Where an artifact, file or folder, can be read. Raises Gone when it is not there."""
-        try:
-            place = urlparse(run.artifact_uri)
-        except ValueError as error:
-            raise Gone(f"its artifacts have no address: {error}") from error
-        if place.scheme in ("", "file"):
-            path = Path(unquote(place.path)) / name
+        folder = _folder(run.artifact_uri)
+        if folder is not None:
+            path = folder / name
             if not path.exists():
                 if path.parents[name.count("/")].is_dir():
                     raise Gone(f"{name} is not there")
@@ -64,3 +62,13 @@ class Artifacts:
             check_png(self.path(run, name).read_bytes())
         except (OSError, ValueError, zlib.error) as error:
             raise Gone(f"{name}: {error}") from error
+
+
+@lru_cache(maxsize=64)  # several artifacts of a run are asked for, one after the other
+def _folder(uri: str) -> Path | None:
+    """The folder on this machine that an address names; None for one that is elsewhere. Raises Gone for no address."""
+    try:
+        place = urlparse(uri)
+    except ValueError as error:
+        raise Gone(f"its artifacts have no address: {error}") from error
+    return Path(unquote(place.path)) if place.scheme in ("", "file") else None

@@ -7,13 +7,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from harness.errors import BadInput, quoted
-from harness.fingerprint import COMPARABILITY
+from harness.protocol import COMPARABILITY
 from harness.registry import nearest
 from harness.tracking.claims import TERMINAL
 from reports.reading.cells import Cell, with_facts, with_variants
@@ -21,6 +21,7 @@ from reports.reading.run import METRICS, Run
 from reports.reading.store import fill, heads, read_text
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow import MlflowClient
 
 
@@ -61,14 +62,14 @@ class Evidence:
     """The benchmark's parent run."""
     parent_experiment: str = ""
 
-    @property
+    @cached_property
     def presets(self) -> list[str]:
         """The presets that occur; the first is the headline: that which was selected first, else ``tuned``."""
         wanted = [*self.selection.presets, "tuned"]
         found = {cell.preset for cell in self.cells}
         return sorted(found, key=lambda name: (wanted.index(name) if name in wanted else len(wanted), name))
 
-    @property
+    @cached_property
     def unsettled(self) -> list[Cell]:
         """Cells that are at work or have no run; where there are some, the report is a partial one."""
         return [cell for cell in self.cells if cell.running or cell.outcome in ("missing", "running")]
@@ -77,28 +78,32 @@ class Evidence:
         """A row for each cell; a metric that is absent and one that is NaN are both NaN in its column, and the column
         ``nan_metrics`` names those that were logged as NaN.
         """
-        return pd.DataFrame([_row(cell) for cell in self.cells], columns=[*_row_names(), *METRICS])
+        import pandas as pd  # late: a report makes none
+
+        return pd.DataFrame([row_of(cell) for cell in self.cells], columns=list(ROW))
 
 
-def _row_names() -> list[str]:
-    return [
-        *("model", "problem", "preset", "seed", "variant", "epochs", "outcome", "reason", "run_id", "experiment"),
-        *("seconds", "fingerprint", "nan_metrics", "knows_target", "preset_digest", "commit", "dirty"),
-    ]
+ROW = (
+    *("model", "problem", "preset", "seed", "variant", "epochs", "outcome", "reason", "run_id", "experiment"),
+    *("seconds", "fingerprint", "nan_metrics", "knows_target", "preset_digest", "commit", "dirty"),
+    *METRICS,
+)
+"""What is told of each cell."""
 
 
-def _row(cell: Cell) -> dict[str, Any]:
+def row_of(cell: Cell) -> dict[str, Any]:
+    """``ROW`` of a cell; a metric that was not logged is NaN."""
     run = cell.run
     metrics = {} if run is None else run.metrics
     return {
-        **{name: getattr(cell, name) for name in _row_names()[:7]},
+        **{name: getattr(cell, name) for name in ROW[:7]},
         "reason": run.reason if run else "",
         "run_id": run.run_id if run else "",
         "experiment": run.experiment if run else "",
         "seconds": run.seconds if run else math.nan,
         "fingerprint": cell.fingerprint,
         "knows_target": cell.knows_target,
-        "nan_metrics": ",".join(name for name, value in metrics.items() if math.isnan(value)),
+        "nan_metrics": ",".join(sorted(name for name, value in metrics.items() if math.isnan(value))),
         "preset_digest": run.tags.get("preset.digest", "") if run else "",
         "commit": run.tags.get("mlflow.source.git.commit", "") if run else "",
         "dirty": run.tags.get("mlflow.source.git.dirty", "") if run else "",

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from harness.data import DENSE_POINTS, scale2
+from harness.protocol import DENSE_POINTS
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.gone import Gone
@@ -42,8 +41,9 @@ class Prediction:
 
 
 def scale2_of(values: Floats) -> float:
-    """:func:`harness.data.scale2` of an output's numbers that were read."""
-    return scale2(torch.from_numpy(values).unsqueeze(1))
+    """:func:`harness.data.scale2` of an output's numbers that were read; to rounding, and without torch."""
+    variance, square = float(values.var()), float(np.square(values).mean())
+    return variance if variance > 1e-24 * square else square or 1.0
 
 
 def median_cell(cells: Sequence[Cell]) -> Cell:

@@ -37,7 +37,7 @@ def heads(client: MlflowClient, further_tags: Iterable[str] = ()) -> list[Run]:
         runs = {row[0]: _of_database(*row) for row in queries.runs(connection)}
         for run_id, key, value in queries.tags(connection, [*TAGS, *further_tags]):
             if run_id in runs:
-                runs[run_id].tags[sys.intern(key)] = value or ""
+                runs[run_id].tags[sys.intern(key)] = sys.intern(value or "")
     return list(runs.values())
 
 
@@ -50,7 +50,7 @@ def fill(client: MlflowClient, runs: Sequence[Run]) -> None:
         for run_id, key, value in queries.params(connection, list(by_id), NOT_A_RESULT):
             by_id[run_id].params[sys.intern(key)] = sys.intern(value)
         for run_id, key, value, is_nan in queries.final_metrics(connection, list(by_id), METRICS):
-            by_id[run_id].metrics[sys.intern(key)] = _number(value, is_nan)
+            by_id[run_id].metrics[sys.intern(key)] = _number(value, bool(is_nan))
 
 
 def _of_database(

@@ -23,6 +23,8 @@ from reports.verdicts.verdict import Finding, Verdict, at_most, no_data
 
 LARGEST_HEIGHT = 2.0
 """X2: of a panel over what it has to show."""
+LARGEST_STATE = 2**31
+"""Bytes of a checkpoint, as :mod:`harness.models` reads it, which would load torch."""
 OVERFITTED = 2.0
 """D2: of the held-out error over that of training."""
 FINALS = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")
@@ -82,8 +84,6 @@ def keeps_what_it_had(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
 
 
 def _check_finite(folder: Path) -> None:
-    from harness.models import LARGEST_STATE
-
     path = folder / "state.safetensors"
     try:
         if path.stat().st_size > LARGEST_STATE:
@@ -104,7 +104,7 @@ def completes(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
 @of_an_ended_run
 def has_its_pictures(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
     """O2. Every figure that the contract names is there, whole, and not blank."""
-    from harness.figures import pictures_of  # late: whoever only lists the criteria needs no torch
+    from harness.problems.pictures import pictures_of  # late: whoever only lists the criteria needs no problem
 
     known = known_target(cell)
     names = ["loss.png", *pictures_of(known.kind, known.dimension), *figures_of(cell.model)]

@@ -26,7 +26,7 @@ from reports.verdicts.criteria import CRITERIA, Criterion, register
 from reports.verdicts.problem_verdicts import every_run
 from reports.verdicts.verdict import Finding, Verdict, seed_holds
 from tests.reports.conftest import BENCHMARK
-from tests.support import harness
+from tests.support import harness, python
 
 FILES = {"report.html", "report.md", "report.json", "verdicts.csv", "tables.csv", "runs.csv", "tables.tex", "figures"}
 
@@ -70,6 +70,18 @@ def test_the_command_writes_every_format_and_keeps_it_with_the_benchmark(
     parent = gather(filled, Selection()).parent
     assert parent is not None
     assert {Path(each.path).name for each in filled.list_artifacts(parent, "report")} == FILES
+
+
+def test_a_report_is_made_without_torch(filled: MlflowClient, outside: Path) -> None:
+    script = """
+import sys
+from harness.cli import main
+try:
+    main(["report"])
+except SystemExit as ended:
+    sys.exit("torch was imported" if "torch" in sys.modules else ended.code)
+"""
+    assert python(["-c", script]).returncode == 0
 
 
 def test_the_page_is_one_file_and_each_verdict_leads_to_its_evidence(filled: MlflowClient, outside: Path) -> None:

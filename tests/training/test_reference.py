@@ -61,7 +61,7 @@ def test_results_change_only_with_the_comparability_version(name: str) -> None:
     assert kept["comparability"] == COMPARABILITY, f"COMPARABILITY was raised: {remedy}."
     found = curve(RUNS[name])
     assert found == pytest.approx(kept["curves"][name], rel=TOLERANCE), (
-        f"results changed ({name}): if that is meant, raise COMPARABILITY in harness/fingerprint.py and {remedy}."
+        f"results changed ({name}): if that is meant, raise COMPARABILITY in harness/protocol.py and {remedy}."
     )
 
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import bootstrap
 
 from reports.comparing.recommendations import Cost, recommend
-from reports.comparing.statistics import estimate, on_front, performance_profile, probability_of_improvement, win_matrix
+from reports.comparing.statistics import (
+    RESAMPLES,
+    estimate,
+    on_front,
+    performance_profile,
+    probability_of_improvement,
+    win_matrix,
+)
+from reports.reading.histories import Floats
 
 ERRORS = st.lists(st.one_of(st.floats(1e-20, 1e6), st.just(math.inf)), min_size=1, max_size=9)
 
@@ -127,3 +137,19 @@ def test_what_predicts_the_mean_is_never_recommended(error: float, usable: bool)
 def test_a_front_asks_for_more_than_noise_of_each_further_parameter() -> None:
     points = [(10.0, 1e-3), (20.0, 1e-9), (30.0, 1e-20), (20.0, 1e-2), (40.0, math.inf), (10.0, 1e-3)]
     assert on_front(points) == [True, True, False, False, False, True]
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 10, 37])
+def test_the_interval_is_that_of_scipy_to_the_bit(seeds: int) -> None:
+    logs = np.sort(np.random.default_rng(seeds).normal(-5, 2, seeds))
+
+    def upper_median(x: Floats, axis: int) -> Floats:
+        found: Floats = np.sort(x, axis=axis).take(x.shape[axis] // 2, axis=axis)
+        return found
+
+    found = estimate((10.0**logs).tolist())
+    generator = np.random.default_rng(0)
+    logs = np.log10(10.0**logs)
+    wanted = bootstrap((logs,), upper_median, n_resamples=RESAMPLES, method="percentile", rng=generator)
+    assert found is not None
+    assert (found.low, found.high) == tuple(10.0 ** float(end) for end in wanted.confidence_interval)

@@ -97,3 +97,10 @@ def test_a_figure_whose_bytes_are_damaged_says_nothing(tmp_path: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(Gone, match="can't be read: is damaged"):
         drawn_axes(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_picture_of_two_colours_shows_something_however_few_rows_differ(mode: str) -> None:
+    striped = Image.new(mode, (40, 300), 0)
+    striped.paste(Image.new(mode, (20, 300), 200), (10, 0))
+    check_png(png(striped))

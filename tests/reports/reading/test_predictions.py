@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from harness.data import scale2
 from reports.reading.gone import Gone
+from reports.reading.histories import Floats
 from reports.reading.predictions import predict, scale2_of
 from reports.reading.targets import target
 from tests.reports.support import NOTHING, facts, made, write_dense
@@ -71,3 +74,8 @@ def test_the_scale_of_an_output_is_its_variance_or_its_square_if_it_is_constant(
     assert scale2_of(SOME) == pytest.approx(SOME.var())
     assert scale2_of(np.full(5, 3.0)) == 9.0
     assert scale2_of(np.zeros(5)) == 1.0
+
+
+@pytest.mark.parametrize("values", [SOME, np.full(50, 3.0), np.zeros(50)])
+def test_errors_are_put_in_relation_to_the_same_as_those_of_a_run(values: Floats) -> None:
+    assert scale2_of(values) == pytest.approx(scale2(torch.from_numpy(values).unsqueeze(1)), rel=1e-14)
