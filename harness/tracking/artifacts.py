@@ -25,8 +25,9 @@ from torch import Tensor
 
 from harness.config import RunConfig
 from harness.data import Sample
+from harness.loading import load
 from harness.models import Regressor, save_checkpoint
-from harness.models.frozen import Program
+from harness.models.frozen import Program, save_program
 from harness.problems import Problem
 from harness.tracking import harness_logged_model
 from harness.tracking.store import patiently
@@ -35,7 +36,7 @@ from harness.training import NonFinite
 
 def import_what_models_need() -> None:
     """Import what :func:`write_model` needs, which takes seconds: for processes that have time for it now."""
-    import mlflow.pytorch  # noqa: F401
+    load("mlflow.pyfunc", "torch.export._trace")
 
 
 def write_datasets(client: MlflowClient, run: Run, problem: Problem, samples: Mapping[tuple[str, str], Sample]) -> None:
@@ -82,12 +83,18 @@ def write_dense(client: MlflowClient, run: Run, problem: Problem, dense: Sample,
         client.log_artifact(run.info.run_id, str(path))
 
 
+EVENTS = "nan_events.json"
+TABLES = {"mlflow.loggedArtifacts": json.dumps([{"path": EVENTS, "type": "table"}])}
+"""The tag by which MLflow's UI opens a table of a run."""
+
+
 def write_events(client: MlflowClient, run: Run, events: Sequence[NonFinite]) -> None:
-    """``nan_events.json``, a table that the UI opens; JSON has no NaN or infinity, so these are spelled out."""
+    """``nan_events.json``, a table (``TABLES``); JSON has no NaN or infinity, so these are spelled out."""
     columns = [column.name for column in fields(NonFinite)]
     rows = [{name: _json(value) for name, value in asdict(event).items()} for event in events]
     table = pd.DataFrame(rows, columns=columns).rename(columns={"epoch": "step"})
-    client.log_table(run.info.run_id, table, "nan_events.json")
+    # As MLflow's log_table, which looks for an earlier table to add to.
+    client.log_text(run.info.run_id, table.to_json(orient="split", index=False, date_format="iso"), EVENTS)
 
 
 def _json(value: object) -> object:
@@ -117,40 +124,46 @@ def write_model(
 
     ``example`` holds inputs of more than one point. The signature is float64 whatever the dtype of the model.
     """
-    import mlflow.pytorch
+    from mlflow import pyfunc
     from mlflow.models import Model, ModelSignature, infer_signature
     from mlflow.types import ColSpec, Schema
 
     _refuse_full_disk(model)
-    example = example.cpu().double()
+    example = example.cpu().double().clone()  # of a view the whole storage would be saved
     program = Program(model)
     with torch.no_grad():
-        signature = infer_signature(example.numpy(), program(example).numpy())
+        outputs = infer_signature(example.numpy(), program(example).numpy()).outputs
+    columns = list(problem.inputs)
     # The steps of mlflow.pytorch.log_model, which follows the process-wide active run, and there is none here; it also
-    # fetches the whole history of every metric, one request each, for those of a step that is not ours.
+    # fetches the whole history of every metric, one request each, for those of a step that is not ours, and exports
+    # each model anew.
     logged = client.create_logged_model(
         run.info.experiment_id, name, source_run_id=run.info.run_id, params=dict(params), model_type="regressor"
     )
     try:
         with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder, "model"))
+            saved, path = Path(folder, "model.pt2"), str(Path(folder, "model"))
+            save_program(program, example, saved)
             described = Model(logged.artifact_location, run.info.run_id, model_id=logged.model_id)
-            mlflow.pytorch.save_model(
-                program,
+            described.add_flavor("pytorch", model_data="data", pytorch_version=str(torch.__version__), code="code")
+            pyfunc.save_model(
                 path,
-                mlflow_model=described,
-                signature=signature,
-                input_example=example.numpy(),
+                loader_module=Path(harness_logged_model.__file__).stem,
+                data_path=str(saved),
                 code_paths=[harness_logged_model.__file__],
+                mlflow_model=described,
+                signature=ModelSignature(Schema([ColSpec("double") for _ in columns]), outputs),
+                input_example=example.numpy(),
                 pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
+                model_config={"device": "cpu", "inputs": columns},
+                uv_project_path=folder,  # else MLflow takes the uv.lock of the caller's folder for the model's
             )
-            # An export wants a signature of tensors, which takes one dtype only; one of columns takes all that fit.
-            columns = list(problem.inputs)
-            described.signature = ModelSignature(Schema([ColSpec("double") for _ in columns]), signature.outputs)
+            # As mlflow.pytorch.save_model has it.
             described.flavors["python_function"] |= {
-                "loader_module": Path(harness_logged_model.__file__).stem,
-                "config": {"device": "cpu", "inputs": columns},
+                "data": "data",
+                "pickle_module_name": "mlflow.pytorch.pickle_module",
             }
+            del described.flavors["python_function"]["streamable"]
             described.save(str(Path(path, "MLmodel")))
             client.log_model_artifacts(logged.model_id, path)
             # MLflow finds runs:/<run>/model by the name of the model, which is the run's, or else in the run itself.
