@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ from harness.config import RunConfig
 from harness.data import Data, scale2
 from harness.escaping import markdown
 from harness.evaluation import log10_nmse
-from harness.figures import described
+from harness.figures import png
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Additions, Ending, Outcome
@@ -376,10 +377,10 @@ class Recorder:
         ]
 
     def _write_figure(self, name: str, draw: Callable[[], Figure]) -> None:
-        figure = draw()
-        # zlib's best takes a third of the drawing, for a file that is a sixth smaller.
-        save = {"metadata": {"axes": described(figure)}, "pil_kwargs": {"compress_level": 1}}
-        self.client.log_figure(self.run_id, figure, f"figures/{name}", save_kwargs=save)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, name)
+            path.write_bytes(png(draw()))
+            self.client.log_artifact(self.run_id, str(path), "figures")
 
     def _write_text(self, path: str, text: str) -> None:
         self.client.log_text(self.run_id, clean(text), path)
