@@ -40,7 +40,8 @@ Shares = Annotated[tuple[Share, Share, Share], BeforeValidator(_three)]
 class RunConfig(BaseModel):
     """What every run has, whatever its model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Of some forty classes below this one a run checks values by one or two: pydantic prepares each when it is first used.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
     not_identity: ClassVar[frozenset[str]] = frozenset({"device", "timeout", "plugins", "data"})
     """Fields that decide where and how long a run computes, not what: they are left out of its fingerprint."""
     of_file: ClassVar[tuple[str, ...]] = ("inputs", "outputs", "split", "split_column", "group_column", "missing")

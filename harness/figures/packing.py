@@ -36,8 +36,8 @@ def png(figure: Figure) -> bytes:
         for axis in (axes.xaxis, axes.yaxis):
             _make_ticks(axis)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     height, width = pixels.shape[:2]
     rows = np.empty((height, 1 + 3 * width), dtype=np.uint8)
     rows[:, 0] = 2
@@ -49,7 +49,7 @@ def png(figure: Figure) -> bytes:
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
         *((b"tEXt", name.encode() + b"\0" + text.encode("ascii")) for name, text in said.items()),
         (b"pHYs", struct.pack(">IIB", metre, metre, 1)),
-        (b"IDAT", zlib.compress(rows, LEVEL)),
+        (b"IDAT", zlib.compress(rows.tobytes(), LEVEL)),
         (b"IEND", b""),
     ]
     return b"".join([b"\x89PNG\r\n\x1a\n", *_framed(chunks)])
