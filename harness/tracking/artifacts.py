@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,9 @@ from harness.problems import Problem
 from harness.tracking import harness_logged_model
 from harness.tracking.store import patiently
 from harness.training import NonFinite
+
+if TYPE_CHECKING:
+    from mlflow.models import Model
 
 
 def import_what_models_need() -> None:
@@ -124,47 +128,19 @@ def write_model(
 
     ``example`` holds inputs of more than one point. The signature is float64 whatever the dtype of the model.
     """
-    from mlflow import pyfunc
-    from mlflow.models import Model, ModelSignature, infer_signature
-    from mlflow.types import ColSpec, Schema
+    from mlflow.models import Model
 
     _refuse_full_disk(model)
     example = example.cpu().double().clone()  # of a view the whole storage would be saved
-    program = Program(model)
-    with torch.no_grad():
-        outputs = infer_signature(example.numpy(), program(example).numpy()).outputs
-    columns = list(problem.inputs)
     # The steps of mlflow.pytorch.log_model, which follows the process-wide active run, and there is none here; it also
-    # fetches the whole history of every metric, one request each, for those of a step that is not ours, and exports
-    # each model anew.
+    # fetches the whole history of every metric, one request each, for those of a step that is not ours.
     logged = client.create_logged_model(
         run.info.experiment_id, name, source_run_id=run.info.run_id, params=dict(params), model_type="regressor"
     )
     try:
         with tempfile.TemporaryDirectory() as folder:
-            saved, path = Path(folder, "model.pt2"), str(Path(folder, "model"))
-            save_program(program, example, saved)
             described = Model(logged.artifact_location, run.info.run_id, model_id=logged.model_id)
-            described.add_flavor("pytorch", model_data="data", pytorch_version=str(torch.__version__), code="code")
-            pyfunc.save_model(
-                path,
-                loader_module=Path(harness_logged_model.__file__).stem,
-                data_path=str(saved),
-                code_paths=[harness_logged_model.__file__],
-                mlflow_model=described,
-                signature=ModelSignature(Schema([ColSpec("double") for _ in columns]), outputs),
-                input_example=example.numpy(),
-                pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
-                model_config={"device": "cpu", "inputs": columns},
-                uv_project_path=folder,  # else MLflow takes the uv.lock of the caller's folder for the model's
-            )
-            # As mlflow.pytorch.save_model has it.
-            described.flavors["python_function"] |= {
-                "data": "data",
-                "pickle_module_name": "mlflow.pytorch.pickle_module",
-            }
-            del described.flavors["python_function"]["streamable"]
-            described.save(str(Path(path, "MLmodel")))
+            path = _save_model(Program(model), described, example, list(problem.inputs), folder)
             client.log_model_artifacts(logged.model_id, path)
             # MLflow finds runs:/<run>/model by the name of the model, which is the run's, or else in the run itself.
             client.log_artifacts(run.info.run_id, path, "model")
@@ -174,6 +150,37 @@ def write_model(
         client.delete_logged_model(logged.model_id)  # half of it; where the database was away, all of it is done again
         raise
     return str(logged.model_id)
+
+
+def _save_model(program: Program, described: Model, example: Tensor, columns: list[str], folder: str) -> str:
+    """What mlflow.pytorch.save_model would leave, which exports each model anew. Gives its path, in ``folder``."""
+    from mlflow import pyfunc
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types import ColSpec, Schema
+
+    exported, path = Path(folder, "model.pt2"), str(Path(folder, "model"))
+    save_program(program, example, exported)
+    with torch.no_grad():
+        outputs = infer_signature(example.numpy(), program(example).numpy()).outputs
+    described.add_flavor("pytorch", model_data="data", pytorch_version=str(torch.__version__), code="code")
+    pyfunc.save_model(
+        path,
+        loader_module=Path(harness_logged_model.__file__).stem,
+        data_path=str(exported),
+        code_paths=[harness_logged_model.__file__],
+        mlflow_model=described,
+        # One of columns takes all dtypes that fit.
+        signature=ModelSignature(Schema([ColSpec("double") for _ in columns]), outputs),
+        input_example=example.numpy(),
+        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
+        model_config={"device": "cpu", "inputs": columns},
+        uv_project_path=folder,  # else MLflow takes the uv.lock of the caller's folder for the model's
+    )
+    flavour = described.flavors["python_function"]
+    flavour |= {"data": "data", "pickle_module_name": "mlflow.pytorch.pickle_module"}
+    del flavour["streamable"]
+    described.save(str(Path(path, "MLmodel")))
+    return path
 
 
 def _refuse_full_disk(model: Regressor) -> None:
