@@ -48,10 +48,10 @@ def write_datasets(client: MlflowClient, run: Run, problem: Problem, samples: Ma
     inputs, columns = [], [*problem.inputs, *target_columns(problem)]
     # All numbers are float64, so one row says what MLflow would look for in each of them, by Python: seconds for a long file.
     row = pd.DataFrame(np.zeros((1, len(columns))), columns=columns)
+    one = from_pandas(row, targets=columns[problem.dimension])._to_mlflow_entity()
     for (name, context), sample in samples.items():
-        one = from_pandas(row, name=name, targets=columns[problem.dimension], digest=sample.digest)._to_mlflow_entity()
         size = json.dumps({"num_rows": len(sample.x), "num_elements": len(sample.x) * len(columns)})
-        dataset = Dataset(one.name, one.digest, one.source_type, one.source, one.schema, size)
+        dataset = Dataset(name, sample.digest, one.source_type, one.source, one.schema, size)
         inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
     client.log_inputs(run.info.run_id, datasets=inputs)
 
