@@ -28,7 +28,7 @@ from overhead import of_machine
 
 HERE = Path(__file__).resolve().parents[1]
 RUN = ("-m", "harness", "run", "--epochs", "10")  # at ten, every epoch is told
-ALL_STAY = "import gc; gc.disable()"  # as harness.loading has it
+IMPORT = "import gc; gc.disable(); import {}; gc.freeze()"  # as harness.loading does
 COMMANDS = {
     "harness --help": ("-m", "harness", "--help"),
     "harness run --help": ("-m", "harness", "run", "--help"),
@@ -36,8 +36,8 @@ COMMANDS = {
     "harness doctor": ("-m", "harness", "doctor"),
     "harness run, new store": RUN,
     "harness run": RUN,
-    "import torch": ("-c", f"{ALL_STAY}; import torch"),
-    "import torch and MLflow's store": ("-c", f"{ALL_STAY}; import torch, mlflow.store.tracking.sqlalchemy_store"),
+    "import torch": ("-c", IMPORT.format("torch")),
+    "import torch and MLflow's store": ("-c", IMPORT.format("torch, mlflow.store.tracking.sqlalchemy_store")),
 }
 WITH_STORE = ("harness doctor", "harness run")
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def import_what_models_need() -> None:
-    """Import what :func:`write_model` needs, which takes seconds: for processes that have time for it now."""
+    """Import what :func:`write_model` needs, which takes a second: at the latest there, and before in a process that has time."""
     load("mlflow.pyfunc", "torch.export._trace")
 
 
@@ -128,6 +128,7 @@ def write_model(
 
     ``example`` holds inputs of more than one point. The signature is float64 whatever the dtype of the model.
     """
+    import_what_models_need()
     from mlflow.models import Model
 
     _refuse_full_disk(model)
