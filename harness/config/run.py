@@ -37,11 +37,11 @@ def _three(value: object) -> object:
 Shares = Annotated[tuple[Share, Share, Share], BeforeValidator(_three)]
 
 
-class RunConfig(BaseModel):
+# Deferred, since of some forty classes below this one a run checks values by one or two.
+class RunConfig(BaseModel, defer_build=True):
     """What every run has, whatever its model."""
 
-    # Of some forty classes below this one a run checks values by one or two: pydantic prepares each when it is first used.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     not_identity: ClassVar[frozenset[str]] = frozenset({"device", "timeout", "plugins", "data"})
     """Fields that decide where and how long a run computes, not what: they are left out of its fingerprint."""
     of_file: ClassVar[tuple[str, ...]] = ("inputs", "outputs", "split", "split_column", "group_column", "missing")
