@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/startup.py [--repeats 5] [--against PATH]
 
 Each figure is the median over processes of their own; checkouts alternate. ``run`` is measured until its first epoch is
-told, in an empty folder, where it makes the store, and in one with a store. "Screen" is the time until a terminal shows
-anything. CPU seconds say more where other processes compete; a ratio below 1 says that this checkout is faster.
+told, in an empty folder, where it makes the store, and in one with a store; the imports that it can't do without are measured
+by themselves: no start is quicker. "Screen" is the time until a terminal shows anything. CPU seconds say more where other
+processes compete; a ratio below 1 says that this checkout is faster.
 """
 
 from __future__ import annotations
@@ -23,16 +24,22 @@ from typing import Any
 
 import numpy as np
 import psutil
+from overhead import of_machine
 
 HERE = Path(__file__).resolve().parents[1]
-RUN = ("run", "--epochs", "10")  # at ten, every epoch is told
+RUN = ("-m", "harness", "run", "--epochs", "10")  # at ten, every epoch is told
+IMPORT = "import gc; gc.disable(); import {}; gc.freeze()"  # as harness.loading does
 COMMANDS = {
-    "harness --help": ("--help",),
-    "harness run --help": ("run", "--help"),
-    "harness list": ("list",),
+    "harness --help": ("-m", "harness", "--help"),
+    "harness run --help": ("-m", "harness", "run", "--help"),
+    "harness list": ("-m", "harness", "list"),
+    "harness doctor": ("-m", "harness", "doctor"),
     "harness run, new store": RUN,
     "harness run": RUN,
+    "import torch": ("-c", IMPORT.format("torch")),
+    "import torch and MLflow's store": ("-c", IMPORT.format("torch, mlflow.store.tracking.sqlalchemy_store")),
 }
+WITH_STORE = ("harness doctor", "harness run")
 
 
 def main() -> None:
@@ -43,6 +50,7 @@ def main() -> None:
     checkouts = [HERE, *([options.against.resolve()] if options.against else [])]
     heads = [f"{what}{of}" for of in ("", " before")[: len(checkouts)] for what in ("wall", "CPU", "screen")]
     heads += ["ratio of walls", "of CPU"] if options.against else []
+    print(f"{of_machine()}\n")
     print(f"| command | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 1)}")
     with tempfile.TemporaryDirectory() as name, _with_stores(checkouts, Path(name)) as stores:
         for command, arguments in COMMANDS.items():
@@ -53,13 +61,10 @@ def main() -> None:
                     for folder in folders.values():
                         folder.mkdir()
                     rounds.append(
-                        [
-                            measure(of, arguments, (stores if command == "harness run" else folders)[of])
-                            for of in checkouts
-                        ]
+                        [measure(of, arguments, (stores if command in WITH_STORE else folders)[of]) for of in checkouts]
                     )
             middle = np.median(np.array(rounds), axis=0)
-            shown = [f"{seconds:.2f} s" for seconds in middle.flatten()]
+            shown = ["-" if np.isnan(seconds) else f"{seconds:.2f} s" for seconds in middle.flatten()]
             if options.against:
                 shown += [f"{ratio:.2f}" for ratio in middle[0, :2] / middle[1, :2]]
             print(f"| `{command}` | {' | '.join(shown)} |", flush=True)
@@ -71,16 +76,12 @@ def _with_stores(checkouts: list[Path], folder: Path) -> Iterator[dict[Path, Pat
     stores = {of: folder / str(number) for number, of in enumerate(checkouts)}
     for of, store in stores.items():
         store.mkdir()
-        subprocess.run(command_line(of, ("run", "--epochs", "1")), cwd=store, env=environment(of), check=True, **QUIET)
+        made = [sys.executable, "-m", "harness", "run", "--epochs", "1"]
+        subprocess.run(made, cwd=store, env=environment(of), check=True, **QUIET)
     yield stores
 
 
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-
-
-def command_line(checkout: Path, arguments: tuple[str, ...]) -> list[str]:
-    """``python -m harness`` with these arguments."""
-    return [sys.executable, "-m", "harness", *arguments]
 
 
 def environment(checkout: Path) -> dict[str, str]:
@@ -92,7 +93,7 @@ def measure(checkout: Path, arguments: tuple[str, ...], folder: Path) -> tuple[f
     """Wall and CPU seconds of a command, of a run until its first epoch, and wall seconds until a terminal shows anything."""
     started = time.perf_counter()
     process = subprocess.Popen(
-        command_line(checkout, arguments), cwd=folder, env=environment(checkout), stdout=subprocess.PIPE, text=True
+        [sys.executable, *arguments], cwd=folder, env=environment(checkout), stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     if arguments is RUN:
@@ -109,15 +110,18 @@ def measure(checkout: Path, arguments: tuple[str, ...], folder: Path) -> tuple[f
 
 
 def first_sign(checkout: Path, arguments: tuple[str, ...], folder: Path) -> float:
-    """Seconds until a command shows anything on a terminal; it is ended then."""
+    """Seconds until a command shows anything on a terminal, where it is ended; NaN for one that ends without a word."""
     ours, theirs = pty.openpty()
     started = time.perf_counter()
     process = subprocess.Popen(
-        command_line(checkout, arguments), cwd=folder, env=environment(checkout), stdout=theirs, stderr=theirs
+        [sys.executable, *arguments], cwd=folder, env=environment(checkout), stdout=theirs, stderr=theirs
     )
     os.close(theirs)
-    os.read(ours, 1)
-    seconds = time.perf_counter() - started
+    try:
+        os.read(ours, 1)
+        seconds = time.perf_counter() - started
+    except OSError:  # how Linux says that the other end was closed
+        seconds = float("nan")
     process.kill()
     process.wait()
     os.close(ours)

@@ -13,6 +13,7 @@ from harness import __version__
 from harness.addresses import masked
 from harness.errors import BadInput
 from harness.escaping import visible
+from harness.loading import load
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,6 +42,7 @@ def examine(*, fix: bool) -> Iterator[Check]:
             yield Check(package, version(package))
         except PackageNotFoundError:
             yield Check(package, "is not installed; pip install -r requirements.txt -e .", ok=False)
+    load("torch", "harness.tracking.claims")
     yield _devices()
     from harness.tracking.claims import close, left_behind, unfinished
     from harness.tracking.liveness import SILENCE_S

@@ -37,7 +37,8 @@ def _three(value: object) -> object:
 Shares = Annotated[tuple[Share, Share, Share], BeforeValidator(_three)]
 
 
-class RunConfig(BaseModel):
+# Deferred, since of some forty classes below this one a run checks values by one or two.
+class RunConfig(BaseModel, defer_build=True):
     """What every run has, whatever its model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -4,12 +4,13 @@ matplotlib is imported where something is drawn, at the end of a run: half a sec
 in inches: finding them (matplotlib's constrained layout) draws a figure several times over.
 """
 
-from harness.figures.drawing import BLUE, DPI, GREEN, GREY, ORANGE, RED, described
+from harness.figures.drawing import BLUE, DPI, GREEN, GREY, ORANGE, RED
 from harness.figures.fit import fit_figure
 from harness.figures.heatmap import heatmap_figure
 from harness.figures.kan import kan_figure
 from harness.figures.loss import loss_figure
 from harness.figures.of_problem import draw_picture
+from harness.figures.packing import png
 from harness.figures.picture import picture_figure
 from harness.figures.prediction import prediction_figure
 from harness.figures.residual import residual_figure
@@ -25,14 +26,13 @@ __all__ = [
     "GREY",
     "ORANGE",
     "RED",
-    "described",
     "draw_picture",
     "fit_figure",
     "heatmap_figure",
     "kan_figure",
     "loss_figure",
     "picture_figure",
-    "pictures_of",
+    "png",
     "prediction_figure",
     "residual_figure",
     "sensitivity_figure",

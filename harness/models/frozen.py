@@ -6,11 +6,16 @@ The cost of an export goes with the number of operations, and the splines of a :
 
 from __future__ import annotations
 
+import io
+import pickle
+import threading
 from copy import deepcopy
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
 from torch.nn.functional import silu
 
 from harness.models.interface import exported
@@ -78,3 +83,62 @@ class Program(nn.Module):
         # An exported program keeps the dtypes that it was traced with, so that a cast would be lost. A product promotes.
         y: Tensor = self.model(x * self.one)
         return y.double().squeeze(-1)
+
+
+TRACED = 16
+"""Programs that are kept: the cells of a benchmark or a study take few structures in turn."""
+_traced: dict[bytes, ExportedProgram] = {}
+_tracing = threading.Lock()
+
+
+def save_program(program: Program, example: Float[Tensor, "points inputs"], path: Path) -> None:
+    """Write a program as ``torch.export`` does (``.pt2``), for any number of points; ``example`` has more than one.
+
+    What an export follows is the operations, never the numbers of the state: of programs that differ in these alone it is
+    done once a process, which takes a fifth of a second.
+    """
+    structure = _structure(program, example)
+    with _tracing:
+        exported = None if structure is None else _traced.pop(structure, None)
+        if exported is None:
+            exported = torch.export.export(program, (example,), dynamic_shapes=({0: Dim.AUTO},))
+        else:
+            _renew(exported, program, example)
+        torch.export.save(exported, path)
+        if structure is not None:
+            _traced[structure] = exported
+            while len(_traced) > TRACED:
+                del _traced[next(iter(_traced))]
+
+
+@torch.no_grad()
+def _renew(exported: ExportedProgram, program: Program, example: Tensor) -> None:
+    state = program.state_dict()
+    for name, tensor in exported.state_dict.items():
+        tensor.copy_(state[name])
+    exported.example_inputs = ((example,), {})
+
+
+def _structure(program: Program, example: Tensor) -> bytes | None:
+    """Everything that a program is, but for the numbers of its state: those of its tensors that are no part of it count.
+
+    None for one that can't be pickled, a plug-in's perhaps.
+    """
+    written = io.BytesIO()
+    try:
+        _AllButState(written, program).dump((program, example.shape))
+    except Exception:
+        return None
+    return written.getvalue()
+
+
+class _AllButState(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, program: Program) -> None:
+        super().__init__(file)
+        self._names = {id(tensor): name for name, tensor in program.state_dict(keep_vars=True).items()}
+
+    def persistent_id(self, value: object) -> tuple[object, ...] | None:
+        """What stands for a tensor of the state."""
+        if isinstance(value, Tensor) and (name := self._names.get(id(value))):
+            return name, value.shape, value.stride(), value.dtype, value.requires_grad
+        return None

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,17 +26,21 @@ from torch import Tensor
 
 from harness.config import RunConfig
 from harness.data import Sample
+from harness.loading import load
 from harness.models import Regressor, save_checkpoint
-from harness.models.frozen import Program
+from harness.models.frozen import Program, save_program
 from harness.problems import Problem
 from harness.tracking import harness_logged_model
 from harness.tracking.store import patiently
 from harness.training import NonFinite
 
+if TYPE_CHECKING:
+    from mlflow.models import Model
+
 
 def import_what_models_need() -> None:
-    """Import what :func:`write_model` needs, which takes seconds: for processes that have time for it now."""
-    import mlflow.pytorch  # noqa: F401
+    """Import what :func:`write_model` needs, which takes a second: at the latest there, and before in a process that has time."""
+    load("mlflow.pyfunc", "torch.export._trace")
 
 
 def write_datasets(client: MlflowClient, run: Run, problem: Problem, samples: Mapping[tuple[str, str], Sample]) -> None:
@@ -43,10 +48,10 @@ def write_datasets(client: MlflowClient, run: Run, problem: Problem, samples: Ma
     inputs, columns = [], [*problem.inputs, *target_columns(problem)]
     # All numbers are float64, so one row says what MLflow would look for in each of them, by Python: seconds for a long file.
     row = pd.DataFrame(np.zeros((1, len(columns))), columns=columns)
+    one = from_pandas(row, targets=columns[problem.dimension])._to_mlflow_entity()
     for (name, context), sample in samples.items():
-        one = from_pandas(row, name=name, targets=columns[problem.dimension], digest=sample.digest)._to_mlflow_entity()
         size = json.dumps({"num_rows": len(sample.x), "num_elements": len(sample.x) * len(columns)})
-        dataset = Dataset(one.name, one.digest, one.source_type, one.source, one.schema, size)
+        dataset = Dataset(name, sample.digest, one.source_type, one.source, one.schema, size)
         inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
     client.log_inputs(run.info.run_id, datasets=inputs)
 
@@ -82,12 +87,18 @@ def write_dense(client: MlflowClient, run: Run, problem: Problem, dense: Sample,
         client.log_artifact(run.info.run_id, str(path))
 
 
+EVENTS = "nan_events.json"
+TABLES = {"mlflow.loggedArtifacts": json.dumps([{"path": EVENTS, "type": "table"}])}
+"""The tag by which MLflow's UI opens a table of a run."""
+
+
 def write_events(client: MlflowClient, run: Run, events: Sequence[NonFinite]) -> None:
-    """``nan_events.json``, a table that the UI opens; JSON has no NaN or infinity, so these are spelled out."""
+    """``nan_events.json``, a table (``TABLES``); JSON has no NaN or infinity, so these are spelled out."""
     columns = [column.name for column in fields(NonFinite)]
     rows = [{name: _json(value) for name, value in asdict(event).items()} for event in events]
     table = pd.DataFrame(rows, columns=columns).rename(columns={"epoch": "step"})
-    client.log_table(run.info.run_id, table, "nan_events.json")
+    # As MLflow's log_table, which looks for an earlier table to add to.
+    client.log_text(run.info.run_id, table.to_json(orient="split", index=False, date_format="iso"), EVENTS)
 
 
 def _json(value: object) -> object:
@@ -117,15 +128,11 @@ def write_model(
 
     ``example`` holds inputs of more than one point. The signature is float64 whatever the dtype of the model.
     """
-    import mlflow.pytorch
-    from mlflow.models import Model, ModelSignature, infer_signature
-    from mlflow.types import ColSpec, Schema
+    import_what_models_need()
+    from mlflow.models import Model
 
     _refuse_full_disk(model)
-    example = example.cpu().double()
-    program = Program(model)
-    with torch.no_grad():
-        signature = infer_signature(example.numpy(), program(example).numpy())
+    example = example.cpu().double().clone()  # of a view the whole storage would be saved
     # The steps of mlflow.pytorch.log_model, which follows the process-wide active run, and there is none here; it also
     # fetches the whole history of every metric, one request each, for those of a step that is not ours.
     logged = client.create_logged_model(
@@ -133,25 +140,8 @@ def write_model(
     )
     try:
         with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder, "model"))
             described = Model(logged.artifact_location, run.info.run_id, model_id=logged.model_id)
-            mlflow.pytorch.save_model(
-                program,
-                path,
-                mlflow_model=described,
-                signature=signature,
-                input_example=example.numpy(),
-                code_paths=[harness_logged_model.__file__],
-                pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
-            )
-            # An export wants a signature of tensors, which takes one dtype only; one of columns takes all that fit.
-            columns = list(problem.inputs)
-            described.signature = ModelSignature(Schema([ColSpec("double") for _ in columns]), signature.outputs)
-            described.flavors["python_function"] |= {
-                "loader_module": Path(harness_logged_model.__file__).stem,
-                "config": {"device": "cpu", "inputs": columns},
-            }
-            described.save(str(Path(path, "MLmodel")))
+            path = _save_model(Program(model), described, example, list(problem.inputs), folder)
             client.log_model_artifacts(logged.model_id, path)
             # MLflow finds runs:/<run>/model by the name of the model, which is the run's, or else in the run itself.
             client.log_artifacts(run.info.run_id, path, "model")
@@ -161,6 +151,37 @@ def write_model(
         client.delete_logged_model(logged.model_id)  # half of it; where the database was away, all of it is done again
         raise
     return str(logged.model_id)
+
+
+def _save_model(program: Program, described: Model, example: Tensor, columns: list[str], folder: str) -> str:
+    """What mlflow.pytorch.save_model would leave, which exports each model anew. Gives its path, in ``folder``."""
+    from mlflow import pyfunc
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types import ColSpec, Schema
+
+    exported, path = Path(folder, "model.pt2"), str(Path(folder, "model"))
+    save_program(program, example, exported)
+    with torch.no_grad():
+        outputs = infer_signature(example.numpy(), program(example).numpy()).outputs
+    described.add_flavor("pytorch", model_data="data", pytorch_version=str(torch.__version__), code="code")
+    pyfunc.save_model(
+        path,
+        loader_module=Path(harness_logged_model.__file__).stem,
+        data_path=str(exported),
+        code_paths=[harness_logged_model.__file__],
+        mlflow_model=described,
+        # One of columns takes all dtypes that fit.
+        signature=ModelSignature(Schema([ColSpec("double") for _ in columns]), outputs),
+        input_example=example.numpy(),
+        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")],
+        model_config={"device": "cpu", "inputs": columns},
+        uv_project_path=folder,  # else MLflow takes the uv.lock of the caller's folder for the model's
+    )
+    flavour = described.flavors["python_function"]
+    flavour |= {"data": "data", "pickle_module_name": "mlflow.pytorch.pickle_module"}
+    del flavour["streamable"]
+    described.save(str(Path(path, "MLmodel")))
+    return path
 
 
 def _refuse_full_disk(model: Regressor) -> None:

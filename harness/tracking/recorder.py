@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -27,13 +28,15 @@ from harness.config import RunConfig
 from harness.data import Data, scale2
 from harness.escaping import markdown
 from harness.evaluation import log10_nmse
-from harness.figures import described
+from harness.figures import png
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Additions, Ending, Outcome
 from harness.presets import digest, knows_target
 from harness.problems import Problem
 from harness.tracking.artifacts import (
+    EVENTS,
+    TABLES,
     write_checkpoint,
     write_datasets,
     write_dense,
@@ -98,6 +101,7 @@ class Recorder:
         self._of_base = False
         self._concluded = False
         self._model_id: str | None = None
+        self._tables: Mapping[str, str] = {}
         self._beating = ExitStack()
         self._monitor = SystemMetricsMonitor(
             self.run_id, sampling_interval=SYSTEM_METRICS_S, tracking_uri=self.client.tracking_uri
@@ -276,7 +280,7 @@ class Recorder:
         pieces: dict[str, Callable[[], None]] = {
             "the metrics": self._write_metrics,
             "history.parquet": lambda: write_history(self.client, self.run, self.history),
-            "nan_events.json": lambda: write_events(self.client, self.run, self._events),
+            EVENTS: self._write_events,
             "the checkpoint": lambda: write_checkpoint(
                 self.client, self.run, self.config, self._problem, self.last_finite
             ),
@@ -336,6 +340,10 @@ class Recorder:
         self._put({"nan/count": nan, "inf/count": len(self._events) - nan, "nan/first_step": first}, 0)
         self.flush()
 
+    def _write_events(self) -> None:
+        write_events(self.client, self.run, self._events)
+        self._tables = TABLES
+
     def _write_model(self, model: Regressor) -> None:
         self._model_id = write_model(
             self.client,
@@ -369,9 +377,10 @@ class Recorder:
         ]
 
     def _write_figure(self, name: str, draw: Callable[[], Figure]) -> None:
-        figure = draw()
-        metadata = {"axes": described(figure)}
-        self.client.log_figure(self.run_id, figure, f"figures/{name}", save_kwargs={"metadata": metadata})
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, name)
+            path.write_bytes(png(draw()))
+            self.client.log_artifact(self.run_id, str(path), "figures")
 
     def _write_text(self, path: str, text: str) -> None:
         self.client.log_text(self.run_id, clean(text), path)
@@ -392,6 +401,7 @@ class Recorder:
             "mlflow.note.content": describe(
                 self.config, self._problem, ending, metrics, self._events, found.get("symbolic.formula")
             ),
+            **self._tables,
             **found,
         }
         if self._events:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from harness.models import KAN
-from harness.models.frozen import Program, frozen
+from harness.models import KAN, Regressor
+from harness.models.frozen import Program, frozen, save_program
 from tests.support import parts, small
 
 
@@ -89,3 +90,63 @@ def test_a_program_takes_every_dtype_also_when_it_is_exported(family: str, dtype
         for found in (program(inputs), exported(inputs)):
             assert (found.dtype, found.shape) == (torch.float64, (len(inputs),))
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 if dtype == "float64" else 1e-5)
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The programs that were followed through, none of them before."""
+    found: list[object] = []
+    export = torch.export.export
+
+    def listen(program: nn.Module, *arguments: object, **options: object) -> torch.export.ExportedProgram:
+        found.append(program)
+        return export(program, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.export, "export", listen)
+    monkeypatch.setattr("harness.models.frozen._traced", {})
+    return found
+
+
+@pytest.mark.parametrize("family", ["siren", "kan"])
+def test_a_program_of_a_known_structure_is_saved_without_another_trace(
+    family: str, traced: list[object], tmp_path: Path
+) -> None:
+    x = points(7)
+    models = [parts(small(family, seed=seed))[0] for seed in (0, 1)]
+    for number, model in enumerate([*models, models[0]]):
+        example = x[number : number + 3].clone()
+        save_program(Program(model), example, tmp_path / "model.pt2")
+        loaded = torch.export.load(tmp_path / "model.pt2")
+        assert torch.equal(loaded.module()(x), Program(model)(x))
+        assert torch.equal(loaded.example_inputs[0][0], example)
+    assert len(traced) == 1
+
+
+class Stretched(nn.Module):
+    """Holds a number and a tensor that are no part of its state."""
+
+    def __init__(self, by: float, above: float) -> None:
+        super().__init__()
+        self.by, self.above = by, torch.tensor([above], dtype=torch.float64)
+        self.also: object = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.by * x + self.above
+
+
+def test_what_is_no_part_of_the_state_makes_another_structure(traced: list[object], tmp_path: Path) -> None:
+    x = points(4)[:, :1]
+    for by, above in ((2.0, 0.0), (3.0, 0.0), (2.0, 1.0)):
+        save_program(Program(Regressor(Stretched(by, above), -1.0, 1.0)), x, tmp_path / "model.pt2")
+        assert torch.equal(torch.export.load(tmp_path / "model.pt2").module()(x), (by * x + above).squeeze(-1))
+    assert len(traced) == 3
+
+
+def test_a_program_that_can_not_be_pickled_is_saved_all_the_same(traced: list[object], tmp_path: Path) -> None:
+    network, x = Stretched(2.0, 1.0), points(4)[:, :1]
+    network.also = lambda: None
+    program = Program(Regressor(network, -1.0, 1.0))
+    for _ in "ab":
+        save_program(program, x, tmp_path / "model.pt2")
+        assert torch.equal(torch.export.load(tmp_path / "model.pt2").module()(x), (2 * x + 1).squeeze(-1))
+    assert len(traced) == 2
