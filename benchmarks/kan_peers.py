@@ -108,10 +108,10 @@ def jaxkan(case: Case, data: Data, layer: str = "base") -> Evaluate:
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    import jaxkan.models.KAN
     from flax import nnx
-    import jaxkan.models.KAN as module
 
-    network = module.KAN(case.sizes, layer, {"k": 3, "G": case.grid}, 0)
+    network = jaxkan.models.KAN.KAN(case.sizes, layer, {"k": 3, "G": case.grid}, 0)
     dtype = str(data[0][0].dtype).removeprefix("torch.")
 
     def cast(leaf: Any) -> Any:

@@ -32,6 +32,7 @@ __all__ = [
     "kan_figure",
     "loss_figure",
     "picture_figure",
+    "pictures_of",
     "png",
     "prediction_figure",
     "residual_figure",
