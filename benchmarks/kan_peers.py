@@ -120,13 +120,13 @@ def jaxkan(case: Case, data: Data, layer: str = "base") -> Evaluate:
     graph, *states = nnx.split(network, nnx.Param, ...)
     parameters, rest = (jax.tree.map(cast, state) for state in states)
 
-    @jax.jit
     def gradient(parameters: Any, x: Any, y: Any) -> Any:
         def loss(parameters: Any) -> Any:
             return ((nnx.merge(graph, parameters, rest)(x) - y) ** 2).mean()
 
         return jax.value_and_grad(loss)(parameters)
 
+    gradient = jax.jit(gradient)
     batches, turn = [tuple(jax.numpy.asarray(each.numpy()) for each in batch) for batch in data], [0]
 
     def evaluate() -> Any:

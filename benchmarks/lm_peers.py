@@ -21,7 +21,7 @@ import statistics
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from harness import problems
 from harness.data import sample
 from harness.methods.vectors import flat, move
-from harness.models import Regressor, build, jets
+from harness.models import KAN, Regressor, build, jets
 from harness.presets import resolve
 from harness.training.loop import Training
 
@@ -118,14 +118,13 @@ def optimistix(config: Any, data: Any, model: Regressor) -> tuple[float, float]:
     forward, theta = in_jax(model.network)
     solver = optx.LevenbergMarquardt(rtol=1e-16, atol=1e-16)
 
-    @jax.jit
     def solve(theta: Any) -> Any:
         found = optx.least_squares(
             lambda t, _: (forward(t, x) - y).ravel(), solver, theta, max_steps=config.epochs, throw=False
         )
         return found.value, found.stats["num_steps"]
 
-    compiled = solve.lower(theta).compile()
+    compiled = jax.jit(solve).lower(theta).compile()
     started = time.process_time()
     value, steps = jax.block_until_ready(compiled(theta))
     passed = (time.process_time() - started) / max(1, int(steps))
@@ -150,7 +149,7 @@ def in_jax(network: nn.Module) -> tuple[Callable[[Any, Any], Any], list[Any]]:
             return x
 
         return perceptron, theta
-    grids = [jnp.asarray(layer.grid.numpy()) for layer in network]
+    grids = [jnp.asarray(layer.grid.numpy()) for layer in cast(KAN, network)]
 
     def splines(x: Any, grid: Any, k: int) -> Any:  # Cox and de Boor, all splines at all points
         x, knots = x[:, :, None], grid[None]

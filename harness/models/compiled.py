@@ -1,7 +1,7 @@
-"""Cubic spline networks on a processor by compiled loops (:mod:`harness.models.kernels`), with a gradient.
+"""Spline networks on a processor by compiled loops (:mod:`harness.models.kernels`), with a gradient.
 
-The same function as :func:`harness.models.piecewise.edges` layer by layer, up to rounding. That one takes any degree, any
-device, and gives gradients of gradients; the tests hold this one against it.
+The same function as :func:`harness.models.piecewise.edges` layer by layer, up to rounding. That one takes any device,
+and gives gradients of gradients; the tests hold this one against it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from harness.models.piecewise import Array, Pieces, edges, weigh
 if TYPE_CHECKING:
     from harness.models.kan import KANLayer
 
-DEGREE = 3
 PARAMETERS = 3
 """Tensors of a layer: coefficients, scales of silu and of the spline."""
 
@@ -51,9 +50,9 @@ class _Known(NamedTuple):
 def serves(layers: Sequence[KANLayer], x: Tensor) -> bool:
     """Whether the compiled loops can take this network at these points."""
     return (
-        x.device.type == "cpu"
+        x.is_cpu
         and x.dtype in (torch.float32, torch.float64)
-        and all(layer.k == DEGREE and layer.grid.dtype == x.dtype and layer.grid.is_cpu for layer in layers)
+        and all(layer.grid.dtype == x.dtype and layer.grid.is_cpu for layer in layers)
     )
 
 
@@ -126,11 +125,11 @@ def _through(parameters: Sequence[Tensor], mask: Tensor, located: Located, piece
 
     assert pieces.arrays is not None
     own = coef, scale_base, scale_sp = [each.detach().numpy() for each in parameters]
-    outputs = mask.shape[1]
+    powers, outputs = _powers(pieces), mask.shape[1]
     y = mask.new_empty(located.u.shape[1], outputs)
-    c, of_base = np.empty((len(pieces.arrays.start), DEGREE + 1, outputs), y.numpy().dtype), np.empty_like(scale_base)
-    kernels.combine(coef, scale_base, scale_sp, mask.numpy(), pieces.arrays.polynomials, c, of_base)
-    kernels.forward(*located[:3], c, of_base, y.numpy())
+    c, of_base = np.empty((len(pieces.arrays.start), len(powers), outputs), y.numpy().dtype), np.empty_like(scale_base)
+    kernels.combine(powers, coef, scale_base, scale_sp, mask.numpy(), pieces.arrays.polynomials, c, of_base)
+    kernels.forward(powers, *located[:3], c, of_base, y.numpy())
     return y, _Known(pieces, mask.clone(), own, located, c, of_base)
 
 
@@ -141,11 +140,18 @@ def _back(known: _Known, grad: Tensor, wants_x: bool) -> tuple[Tensor, list[Tens
     assert pieces.arrays is not None
     moments, moments_of_base = np.empty_like(c), np.empty_like(of_base)
     of_x = grad.new_empty(len(grad) if wants_x else 0, len(located.u))
-    kernels.backward(*located, pieces.arrays.inverse, c, of_base, grad.numpy(), moments, moments_of_base, of_x.numpy())
+    powers = _powers(pieces)
+    kernels.backward(
+        powers, *located, pieces.arrays.inverse, c, of_base, grad.numpy(), moments, moments_of_base, of_x.numpy()
+    )
     found = [grad.new_empty(each.shape) for each in (coef, scale_base, scale_sp)]
     arrays = [each.numpy() for each in found]
-    kernels.separate(moments, moments_of_base, coef, scale_sp, mask.numpy(), pieces.arrays.polynomials, *arrays)
+    kernels.separate(powers, moments, moments_of_base, coef, scale_sp, mask.numpy(), pieces.arrays.polynomials, *arrays)
     return of_x, found
+
+
+def _powers(pieces: Pieces) -> tuple[int, ...]:
+    return tuple(range(len(pieces.polynomials)))
 
 
 def _by_edges(inputs: Sequence[Tensor], known: Sequence[_Known]) -> Float[Tensor, "points outputs"]:
@@ -154,5 +160,5 @@ def _by_edges(inputs: Sequence[Tensor], known: Sequence[_Known]) -> Float[Tensor
     h = x.T
     for index, its in enumerate(known):
         weights = weigh(*_of_layer(parameters, index), its.mask)
-        h = edges(h.contiguous(), weights, its.pieces, DEGREE).sum(dim=1)
+        h = edges(h.contiguous(), weights, its.pieces, len(its.pieces.polynomials) - 1).sum(dim=1)
     return h.T

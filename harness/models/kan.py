@@ -9,8 +9,8 @@ layer and with the same shapes; the computation is not. It goes one of four ways
 
 - ``KANLayer.dense``: all splines at all points, plain operations, which torch.func can transform.
 - ``KANLayer.forward``: only the polynomial that each point lies on (:mod:`harness.models.piecewise`).
-- ``KAN.forward``: the same in compiled loops, for cubic splines on a processor (:mod:`harness.models.compiled`), else layer
-  by layer; :class:`FixedPoints` likewise, for points that stay the same, which are put in their intervals once a grid.
+- ``KAN.forward``: the same in compiled loops, on a processor (:mod:`harness.models.compiled`), else layer by layer;
+  :class:`FixedPoints` likewise, for points that stay the same, which are put in their intervals once a grid.
 - ``KAN.jacobian``: the splines of each layer from its polynomials, for the derivative at each point in each parameter;
   ``KAN.jets_at`` likewise, for derivatives along the axes as well.
 

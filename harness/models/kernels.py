@@ -1,7 +1,7 @@
-"""The loops of cubic spline layers, compiled by numba: one pass over the points forward, one back.
+"""The loops of spline layers, compiled by numba: one pass over the points forward, one back.
 
 What :mod:`harness.models.piecewise` says in operations on whole tensors, each of which reads and writes memory, is here one
-loop. In its interval an edge is ``c0 + c1 u + c2 u^2 + c3 u^3 + base silu(x)``; the coefficients of all edges that leave an
+loop. In its interval an edge is ``c0 + c1 u + ... + ck u^k + base silu(x)``; the coefficients of all edges that leave an
 input stand side by side, so that the innermost loops run over the outputs. Blocks of points keep what is summed in cache.
 Arrays are of one floating type, C-contiguous, and shaped as said; ``where`` counts the intervals of all inputs. What is
 read point by point of one input has the points as its last dimension.
@@ -22,7 +22,9 @@ from harness.models.piecewise import BINS
 Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., None])
 
-DEGREE = 3
+Powers = tuple[int, ...]
+"""0 to k. A tuple's length is part of its type, so the loops over it are compiled for each k, and unrolled."""
+
 BLOCK = 256
 """Points of a block: the sums of 64 outputs take 64 kB."""
 
@@ -80,23 +82,31 @@ def locate(
 
 @_compiled
 def combine(
-    coef: Array, scale_base: Array, scale_sp: Array, mask: Array, polynomials: Array, c: Array, base: Array
+    powers: Powers,
+    coef: Array,
+    scale_base: Array,
+    scale_sp: Array,
+    mask: Array,
+    polynomials: Array,
+    c: Array,
+    base: Array,
 ) -> None:
-    """From parameters to the coefficients ``(inputs*intervals, 4, outputs)`` of u^0 to u^3, and of silu ``(inputs, outputs)``."""
+    """From parameters to the coefficients of u^0 to u^k, ``(inputs*intervals, k+1, outputs)``, and of silu."""
     inputs, outputs, splines = coef.shape
     intervals = polynomials.shape[3]
-    weights = np.zeros((splines + 2 * (DEGREE + 1), outputs), coef.dtype)  # with zeros where there is no spline
+    terms = len(powers)
+    weights = np.zeros((splines + 2 * terms, outputs), coef.dtype)  # with zeros where there is no spline
     for i in range(inputs):
         for o in range(outputs):
             base[i, o] = scale_base[i, o] * mask[i, o]
             factor = scale_sp[i, o] * mask[i, o]
             for s in range(splines):
-                weights[s + DEGREE + 1, o] = coef[i, o, s] * factor
+                weights[s + terms, o] = coef[i, o, s] * factor
         for j in range(intervals):
-            for power in range(DEGREE + 1):
+            for power in range(terms):
                 row = c[i * intervals + j, power]
                 row[:] = 0
-                for s in range(DEGREE + 1):
+                for s in range(terms):
                     part = polynomials[power, 0, i, j, s]
                     weight = weights[j + s]
                     for o in range(outputs):
@@ -105,6 +115,7 @@ def combine(
 
 @_compiled
 def separate(
+    powers: Powers,
     moments: Array,
     of_base: Array,
     coef: Array,
@@ -118,13 +129,14 @@ def separate(
     """The way back of :func:`combine`: from derivatives in the coefficients to those in the parameters."""
     inputs, outputs, splines = coef.shape
     intervals = polynomials.shape[3]
-    weights = np.empty((splines + 2 * (DEGREE + 1), outputs), coef.dtype)
+    terms = len(powers)
+    weights = np.empty((splines + 2 * terms, outputs), coef.dtype)
     for i in range(inputs):
         weights[:] = 0
         for j in range(intervals):
-            for power in range(DEGREE + 1):
+            for power in range(terms):
                 row = moments[i * intervals + j, power]
-                for s in range(DEGREE + 1):
+                for s in range(terms):
                     part = polynomials[power, 0, i, j, s]
                     weight = weights[j + s]
                     for o in range(outputs):
@@ -133,81 +145,82 @@ def separate(
             of_scale_base[i, o] = of_base[i, o] * mask[i, o]
             total = of_base.dtype.type(0)
             for s in range(splines):
-                masked = weights[s + DEGREE + 1, o] * mask[i, o]
+                masked = weights[s + terms, o] * mask[i, o]
                 of_coef[i, o, s] = masked * scale_sp[i, o]
                 total += masked * coef[i, o, s]
             of_scale_sp[i, o] = total
 
 
 @_compiled
-def _add_outputs(where: Array, u: Array, base: Array, c: Array, of_base: Array, y: Array) -> None:
+def _add_outputs(powers: Powers, where: Array, u: Array, base: Array, c: Array, of_base: Array, y: Array) -> None:
     points, outputs = y.shape
+    one = u.dtype.type(1)
     for p in range(points):
-        t, b = u[p], base[p]
-        t2 = t * t
-        t3 = t2 * t
-        rows = c[where[p]]
-        c0, c1, c2, c3 = rows[0], rows[1], rows[2], rows[3]
-        sums = y[p]
+        rows, sums = c[where[p]], y[p]
         for o in range(outputs):
-            sums[o] += c0[o] + t * c1[o] + t2 * c2[o] + t3 * c3[o] + b * of_base[o]
+            total, power = base[p] * of_base[o], one
+            for q in range(len(powers)):
+                total += power * rows[q, o]
+                power *= u[p]
+            sums[o] += total
 
 
 @_compiled
-def forward(where: Array, u: Array, base: Array, c: Array, of_base: Array, y: Array) -> None:
+def forward(powers: Powers, where: Array, u: Array, base: Array, c: Array, of_base: Array, y: Array) -> None:
     """The sums of the edges, ``(points, outputs)``. ``base`` is silu at the points, ``of_base`` its coefficients."""
     inputs, points = u.shape
     y[:] = 0
     for p in range(0, points, BLOCK):
+        sums = y[p : p + BLOCK]
         for i in range(inputs):
-            _add_outputs(
-                where[i, p : p + BLOCK], u[i, p : p + BLOCK], base[i, p : p + BLOCK], c, of_base[i], y[p : p + BLOCK]
-            )
+            at, t, b = where[i, p : p + BLOCK], u[i, p : p + BLOCK], base[i, p : p + BLOCK]
+            _add_outputs(powers, at, t, b, c, of_base[i], sums)
 
 
 @_compiled
-def _add_moments(where: Array, u: Array, base: Array, grad: Array, moments: Array, of_base: Array) -> None:
+def _add_moments(
+    powers: Powers, where: Array, u: Array, base: Array, grad: Array, moments: Array, of_base: Array
+) -> None:
     points, outputs = grad.shape
     for p in range(points):
-        t, b = u[p], base[p]
-        t2 = t * t
-        t3 = t2 * t
-        rows, g = moments[where[p]], grad[p]
-        m0, m1, m2, m3 = rows[0], rows[1], rows[2], rows[3]
-        # A loop each: with five sums in one the compiler can't tell that they don't overlap, and takes number by number.
+        rows, g, power = moments[where[p]], grad[p], u.dtype.type(1)
+        # A loop each: with all sums in one the compiler can't tell that they don't overlap, and takes number by number.
+        for q in range(len(powers)):
+            row = rows[q]
+            for o in range(outputs):
+                row[o] += power * g[o]
+            power *= u[p]
         for o in range(outputs):
-            m0[o] += g[o]
-        for o in range(outputs):
-            m1[o] += t * g[o]
-        for o in range(outputs):
-            m2[o] += t2 * g[o]
-        for o in range(outputs):
-            m3[o] += t3 * g[o]
-        for o in range(outputs):
-            of_base[o] += b * g[o]
+            of_base[o] += base[p] * g[o]
 
 
 @_compiled
 def _slopes(
-    where: Array, u: Array, slope: Array, inverse: Array, grad: Array, c: Array, of_base: Array, out: Array
+    powers: Powers,
+    where: Array,
+    u: Array,
+    slope: Array,
+    inverse: Array,
+    grad: Array,
+    c: Array,
+    of_base: Array,
+    out: Array,
 ) -> None:
     points, outputs = grad.shape
-    zero, two, three = u.dtype.type(0), u.dtype.type(2), u.dtype.type(3)
     for p in range(points):
-        t, d, j = u[p], slope[p], where[p]
-        e1 = inverse[j]
-        e2 = two * t * e1
-        e3 = three * t * t * e1
-        rows, g = c[j], grad[p]
-        c1, c2, c3 = rows[1], rows[2], rows[3]
-        total = zero
+        rows, g, total = c[where[p]], grad[p], u.dtype.type(0)
         for o in range(outputs):
-            total += g[o] * (e1 * c1[o] + e2 * c2[o] + e3 * c3[o] + d * of_base[o])
+            edge, power = slope[p] * of_base[o], inverse[where[p]]
+            for q in range(1, len(powers)):
+                edge += u.dtype.type(q) * power * rows[q, o]
+                power *= u[p]
+            total += g[o] * edge
         out[p] = total
 
 
 @_compiled
 def backward(
+    powers: Powers,
     where: Array,
     u: Array,
     base: Array,
@@ -231,6 +244,7 @@ def backward(
         g = grad[p : p + BLOCK]
         for i in range(inputs):
             at, t = where[i, p : p + BLOCK], u[i, p : p + BLOCK]
-            _add_moments(at, t, base[i, p : p + BLOCK], g, moments, moments_of_base[i])
+            _add_moments(powers, at, t, base[i, p : p + BLOCK], g, moments, moments_of_base[i])
             if of_x.size:
-                _slopes(at, t, slope[i, p : p + BLOCK], inverse, g, c, of_base[i], of_x[p : p + BLOCK, i])
+                of_silu = slope[i, p : p + BLOCK]
+                _slopes(powers, at, t, of_silu, inverse, g, c, of_base[i], of_x[p : p + BLOCK, i])

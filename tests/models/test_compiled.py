@@ -33,19 +33,20 @@ def by_operations(network: KAN, x: Tensor) -> Tensor:
 @given(
     st.lists(st.integers(1, 9), min_size=2, max_size=4),
     st.integers(1, 30),
+    st.integers(1, 5),
     st.sampled_from([torch.float64, torch.float32]),
     st.integers(0, 99),
 )
 def test_outputs_and_gradients_are_those_of_the_operations(
-    sizes: list[int], grid: int, dtype: torch.dtype, seed: int
+    sizes: list[int], grid: int, k: int, dtype: torch.dtype, seed: int
 ) -> None:
-    own, x = network(sizes, grid, dtype, seed)
+    own, x = network(sizes, grid, dtype, seed, k)
     x.requires_grad_()
     wanted = [x, *own.parameters()]
     assert compiled.serves(list(own), x)
     found, expected = own(x), by_operations(own, x)
     slopes = [torch.autograd.grad(outputs.square().sum(), wanted) for outputs in (found, expected)]
-    # A slope of a cubic spline has jumps in its third derivative only, so a rounding of a hidden node moves little.
+    # The slope of a straight spline has jumps, which a rounding of a hidden node may cross: no such point is likely.
     tolerance = 1e-10 if dtype == torch.float64 else 1e-3
     for one, other in zip((found, *slopes[0]), (expected, *slopes[1]), strict=True):
         assert (one - other).norm() <= tolerance * (1 + other.norm())
@@ -77,11 +78,10 @@ def test_the_same_numbers_give_the_same_bits() -> None:
     assert torch.equal(*slopes)
 
 
-@pytest.mark.parametrize("k", [1, 2, 4])
-def test_other_degrees_go_by_the_operations(k: int) -> None:
-    own, x = network([2, 3, 1], 5, torch.float64, k=k)
-    assert not compiled.serves(list(own), x)
-    assert torch.equal(own(x), by_operations(own, x))
+def test_other_types_and_a_network_in_two_types_go_by_the_operations() -> None:
+    own, x = network([2, 3, 1], 5, torch.float64)
+    assert not compiled.serves(list(own), x.half())
+    assert not compiled.serves(list(own), x.float())
 
 
 def test_no_points_give_no_outputs() -> None:
