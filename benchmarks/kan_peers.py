@@ -3,11 +3,11 @@
     pip install -r benchmarks/peers.txt          # flashkan compiles with a C++ compiler, and so does inkan
     OMP_NUM_THREADS=1 python benchmarks/kan_peers.py [--rounds 7] [--cases a,b,c,d]
 
-One thread, and a process for each network and type. All take the same points and the mean squared error of a network of the same layers, grid and
-degree; they alternate, and a time is the median over the rounds of the CPU time of as many evaluations as fit into 0.2 s; one that takes above a second is timed once.
-The points of (a), (b), (c) stay the same, as in full-batch training; those of (d) are another mini-batch each time.
-pykan's network has its symbolic part and its recording off. Memory is what the resident set of a fresh process grows by, at
-its peak, in one evaluation of (c), after the first; Linux says it.
+One thread, and a process for each network and type. All take the same points and the mean squared error of a network of the
+same layers, grid and degree; they alternate, and a time is the median over the rounds of the CPU time of as many evaluations
+as fit into 0.2 s; one that takes above a second is timed once. The points of (a), (b), (c) stay the same, as in full-batch
+training; those of (d) are another mini-batch each time. pykan's network has its symbolic part and its recording off. Memory
+is what the resident set of a fresh process grows by, at its peak, in one evaluation of (c), after the first; Linux says it.
 """
 
 from __future__ import annotations

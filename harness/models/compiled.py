@@ -6,7 +6,9 @@ and gives gradients of gradients; the tests hold this one against it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -40,7 +42,7 @@ class _Known(NamedTuple):
     """What a layer needs on the way back. Parameters are looked at where they are; autograd tells if they change."""
 
     pieces: Pieces
-    mask: Tensor
+    mask: Array
     parameters: Sequence[Array]
     located: Located
     c: Array
@@ -56,17 +58,21 @@ def serves(layers: Sequence[KANLayer], x: Tensor) -> bool:
     )
 
 
-@torch.no_grad()
-def locate(x: Float[Tensor, "points inputs"], pieces: Pieces) -> Located:
-    """The points in their intervals."""
+@functools.cache
+def _kernels() -> ModuleType:
     from harness.models import kernels  # imports numba, a fifth of a second
 
+    return kernels
+
+
+def locate(x: Float[Tensor, "points inputs"], pieces: Pieces) -> Located:
+    """The points in their intervals."""
     x = x.detach().contiguous()
     points, sigmoid = x.numpy(), torch.sigmoid(x).numpy()
     shape = points.shape[::-1]
     located = Located(np.empty(shape, np.int32), *(np.empty(shape, points.dtype) for _ in range(3)))
     assert pieces.arrays is not None  # as :func:`serves` says
-    kernels.locate(points, sigmoid, *pieces.arrays[:-1], *located)
+    _kernels().locate(points, sigmoid, *pieces.arrays[:-1], *located)
     return located
 
 
@@ -121,33 +127,27 @@ def _of_layer(parameters: Sequence[Tensor], index: int) -> tuple[Tensor, Tensor,
 
 
 def _through(parameters: Sequence[Tensor], mask: Tensor, located: Located, pieces: Pieces) -> tuple[Tensor, _Known]:
-    from harness.models import kernels
-
     assert pieces.arrays is not None
+    kernels, powers, kept = _kernels(), _powers(pieces), mask.numpy().copy()
     own = coef, scale_base, scale_sp = [each.detach().numpy() for each in parameters]
-    powers, outputs = _powers(pieces), mask.shape[1]
-    y = mask.new_empty(located.u.shape[1], outputs)
-    c, of_base = np.empty((len(pieces.arrays.start), len(powers), outputs), y.numpy().dtype), np.empty_like(scale_base)
-    kernels.combine(powers, coef, scale_base, scale_sp, mask.numpy(), pieces.arrays.polynomials, c, of_base)
-    kernels.forward(powers, *located[:3], c, of_base, y.numpy())
-    return y, _Known(pieces, mask.clone(), own, located, c, of_base)
+    outputs = kept.shape[1]
+    y = np.empty((located.u.shape[1], outputs), coef.dtype)
+    c, of_base = np.empty((len(pieces.arrays.start), len(powers), outputs), coef.dtype), np.empty_like(scale_base)
+    kernels.combine(powers, coef, scale_base, scale_sp, kept, pieces.arrays.polynomials, c, of_base)
+    kernels.forward(powers, *located[:3], c, of_base, y)
+    return torch.from_numpy(y), _Known(pieces, kept, own, located, c, of_base)
 
 
 def _back(known: _Known, grad: Tensor, wants_x: bool) -> tuple[Tensor, list[Tensor]]:
-    from harness.models import kernels
-
     pieces, mask, (coef, scale_base, scale_sp), located, c, of_base = known
     assert pieces.arrays is not None
+    kernels, powers = _kernels(), _powers(pieces)
     moments, moments_of_base = np.empty_like(c), np.empty_like(of_base)
-    of_x = grad.new_empty(len(grad) if wants_x else 0, len(located.u))
-    powers = _powers(pieces)
-    kernels.backward(
-        powers, *located, pieces.arrays.inverse, c, of_base, grad.numpy(), moments, moments_of_base, of_x.numpy()
-    )
-    found = [grad.new_empty(each.shape) for each in (coef, scale_base, scale_sp)]
-    arrays = [each.numpy() for each in found]
-    kernels.separate(powers, moments, moments_of_base, coef, scale_sp, mask.numpy(), pieces.arrays.polynomials, *arrays)
-    return of_x, found
+    of_x = np.empty((len(grad) if wants_x else 0, len(located.u)), c.dtype)
+    kernels.backward(powers, *located, pieces.arrays.inverse, c, of_base, grad.numpy(), moments, moments_of_base, of_x)
+    found = [np.empty_like(each) for each in (coef, scale_base, scale_sp)]
+    kernels.separate(powers, moments, moments_of_base, coef, scale_sp, mask, pieces.arrays.polynomials, *found)
+    return torch.from_numpy(of_x), [torch.from_numpy(each) for each in found]
 
 
 def _powers(pieces: Pieces) -> tuple[int, ...]:
@@ -159,6 +159,6 @@ def _by_edges(inputs: Sequence[Tensor], known: Sequence[_Known]) -> Float[Tensor
     x, *parameters = inputs
     h = x.T
     for index, its in enumerate(known):
-        weights = weigh(*_of_layer(parameters, index), its.mask)
+        weights = weigh(*_of_layer(parameters, index), torch.from_numpy(its.mask))
         h = edges(h.contiguous(), weights, its.pieces, len(its.pieces.polynomials) - 1).sum(dim=1)
     return h.T
