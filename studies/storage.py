@@ -208,7 +208,7 @@ def open_study(storage: BaseStorage, plan: Plan, config: StudyConfig) -> optuna.
             # The preset is the first trial: what comes out is no worse, and later trials have something to be held against.
             study.enqueue_trial(plan.of_preset())
         drivers = sum(key.startswith(DRIVER) for key in study.user_attrs)
-        study.sampler = _sampler(config, drivers)
+        study.sampler = _sampler(plan, config, drivers)
         study.pruner = _pruner(plan, config)
         give_sign(study)
     return study
@@ -235,12 +235,13 @@ def find_study(storage: BaseStorage, name: str) -> optuna.Study:
     return optuna.load_study(study_name=name, storage=storage)
 
 
-def _sampler(config: StudyConfig, drivers: int) -> optuna.samplers.BaseSampler:
+def _sampler(plan: Plan, config: StudyConfig, drivers: int) -> optuna.samplers.BaseSampler:
     """Each driver has its own generator: with one seed, two drivers, or one that is resumed, would draw the same values."""
     seed = generator(config.sampler_seed, f"sampler/{drivers}").initial_seed() % 2**32
     if config.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
-    if config.sampler == "gp" or (config.sampler == "auto" and config.trials <= MOST_OF_A_PROCESS):
+    few = len(plan.study.objectives) == 1 and config.trials <= MOST_OF_A_PROCESS
+    if config.sampler == "gp" or (config.sampler == "auto" and few):
         return optuna.samplers.GPSampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed)
 
