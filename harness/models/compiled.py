@@ -67,10 +67,9 @@ def _kernels() -> ModuleType:
 
 def locate(x: Float[Tensor, "points inputs"], pieces: Pieces) -> Located:
     """The points in their intervals."""
-    x = x.detach().contiguous()
+    x = x.detach().T.contiguous()
     points, sigmoid = x.numpy(), torch.sigmoid(x).numpy()
-    shape = points.shape[::-1]
-    located = Located(np.empty(shape, np.int32), *(np.empty(shape, points.dtype) for _ in range(3)))
+    located = Located(np.empty(points.shape, np.int32), *(np.empty_like(points) for _ in range(3)))
     assert pieces.arrays is not None  # as :func:`serves` says
     _kernels().locate(points, sigmoid, *pieces.arrays[:-1], *located)
     return located
@@ -143,11 +142,11 @@ def _back(known: _Known, grad: Tensor, wants_x: bool) -> tuple[Tensor, list[Tens
     assert pieces.arrays is not None
     kernels, powers = _kernels(), _powers(pieces)
     moments, moments_of_base = np.empty_like(c), np.empty_like(of_base)
-    of_x = np.empty((len(grad) if wants_x else 0, len(located.u)), c.dtype)
+    of_x = np.empty((len(located.u), len(grad) if wants_x else 0), c.dtype)
     kernels.backward(powers, *located, pieces.arrays.inverse, c, of_base, grad.numpy(), moments, moments_of_base, of_x)
     found = [np.empty_like(each) for each in (coef, scale_base, scale_sp)]
     kernels.separate(powers, moments, moments_of_base, coef, scale_sp, mask, pieces.arrays.polynomials, *found)
-    return torch.from_numpy(of_x), [torch.from_numpy(each) for each in found]
+    return torch.from_numpy(of_x).T, [torch.from_numpy(each) for each in found]
 
 
 def _powers(pieces: Pieces) -> tuple[int, ...]:

@@ -63,21 +63,20 @@ def locate(
     The interval and the local coordinate there (see :class:`harness.models.piecewise.Bins`), silu and its slope. An
     infinity gets an outer interval, where its coordinate is NaN, and so does a NaN.
     """
-    points, inputs = x.shape
+    inputs, points = x.shape
     zero, one, most = x.dtype.type(0), x.dtype.type(1), x.dtype.type(BINS + 1)
-    for block in range(0, points, BLOCK):
-        for i in range(inputs):
-            for p in range(block, min(block + BLOCK, points)):
-                value, s = x[p, i], sigmoid[p, i]
-                base[i, p] = value * s
-                slope[i, p] = s + value * s * (one - s)
-                position = (value - low[i, 0]) * scale[i, 0] + one
-                number = int(position if position < most else most) if position > zero else 0
-                interval = first[i * (BINS + 2) + number]
-                while value >= upper[interval] and upper[interval] < np.inf:
-                    interval += 1
-                where[i, p] = interval
-                u[i, p] = (value - start[interval]) * inverse[interval]
+    for i in range(inputs):
+        for p in range(points):
+            value, s = x[i, p], sigmoid[i, p]
+            base[i, p] = value * s
+            slope[i, p] = s + value * s * (one - s)
+            position = (value - low[i, 0]) * scale[i, 0] + one
+            number = int(position if position < most else most) if position > zero else 0
+            interval = first[i * (BINS + 2) + number]
+            while value >= upper[interval] and upper[interval] < np.inf:
+                interval += 1
+            where[i, p] = interval
+            u[i, p] = (value - start[interval]) * inverse[interval]
 
 
 @_compiled
@@ -247,4 +246,4 @@ def backward(
             _add_moments(powers, at, t, base[i, p : p + BLOCK], g, moments, moments_of_base[i])
             if of_x.size:
                 of_silu = slope[i, p : p + BLOCK]
-                _slopes(powers, at, t, of_silu, inverse, g, c, of_base[i], of_x[p : p + BLOCK, i])
+                _slopes(powers, at, t, of_silu, inverse, g, c, of_base[i], of_x[i, p : p + BLOCK])
