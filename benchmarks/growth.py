@@ -121,7 +121,7 @@ def exponent(sizes: list[float], values: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--what", default=",".join(GROWTH))
+    parser.add_argument("--what", default=",".join(GROWTH), help="comma-separated")
     what = parser.parse_args().what.split(",")
     torch.set_num_threads(1)
     print(f"{platform.machine()}, torch {torch.__version__}, one thread, float64; CPU ms, MB")

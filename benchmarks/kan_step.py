@@ -1,12 +1,11 @@
-"""Own KAN against stock pykan: time and memory of a training step at equal L-BFGS steps, side by side in one process.
+"""Own KAN against stock pykan: time of a training step at equal L-BFGS steps, side by side in one process.
 
     OMP_NUM_THREADS=1 python benchmarks/kan_step.py [--steps 20] [--rounds 7]
 
 Both start from the same weights ([2, 5, 1], G = 20, k = 3, 1000 points) and take ``--steps`` L-BFGS steps (history 10,
 strong Wolfe, up to 20 iterations) without grid updates. Stock is ``MultKAN.fit``; own is a stage of this project's
 training loop with all that it does besides: finite checks at each evaluation, validation and test errors and a snapshot
-each step. Stock and own alternate; a time is the median over the rounds. Memory is the peak of what torch allocates
-during one loss-and-gradient evaluation, plus what the own KAN keeps for its fixed points.
+each step. Stock and own alternate; a time is the median over the rounds, of the CPU. Memory, and other packages: kan_peers.py.
 """
 
 from __future__ import annotations
@@ -18,12 +17,10 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from harness import problems
 from harness.data import sample
@@ -60,15 +57,6 @@ class Own:
             pass
         return self.training.evals / steps
 
-    def kept(self) -> float:
-        """What is kept for the fixed points from evaluation to evaluation, in MB."""
-        features = cast(FixedPoints, self.training.at_inputs).features(next(iter(self.network)))
-        return features.nbytes / 1e6
-
-    def evaluate(self) -> None:
-        """One loss and gradient."""
-        self.training._objective(self.penalised).evaluate()
-
 
 class Stock:
     """A MultKAN of the same weights and data."""
@@ -100,29 +88,6 @@ class Stock:
             )
         return self.calls / steps - 1  # one call a step is the test error
 
-    def evaluate(self) -> None:
-        """One loss and gradient."""
-        self.multkan.save_act = self.lamb > 0
-        self.multkan.symbolic_enabled = False
-        loss = (self.multkan(self.dataset["train_input"]) - self.dataset["train_label"]).square().mean()
-        if self.lamb > 0:
-            loss = loss + self.lamb * self.multkan.reg("edge_forward_spline_n", 1.0, LAMB_ENTROPY, 0.0, 0.0)
-        self.multkan.zero_grad()
-        loss.backward()
-
-
-def peak_memory(evaluate: Callable[[], None]) -> float:
-    """Largest sum of torch's allocations above the start during one evaluation, in MB."""
-    evaluate()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        evaluate()
-    allocated = peak = 0
-    for event in profiler.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            allocated += event.nbytes()
-            peak = max(peak, allocated)
-    return peak / 1e6
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -133,10 +98,8 @@ def main() -> None:
     print(
         f"{platform.machine()}, torch {torch.__version__}, one thread, {options.steps} steps, {options.rounds} rounds\n"
     )
-    print(
-        "| dtype | regularised | stock ms/step | own ms/step | ratio | evaluations/step | stock MB | own MB | memory |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| dtype | regularised | stock ms/step | own ms/step | ratio | evaluations/step |")
+    print("|---|---|---|---|---|---|")
     for dtype in (torch.float32, torch.float64):
         torch.set_default_dtype(dtype)
         for regularised in (False, True):
@@ -146,15 +109,14 @@ def main() -> None:
                 own = Own(dtype, regularised, options.steps)
                 stock = Stock(own, regularised)
                 for name, side in (("stock", stock), ("own", own)):
-                    started = time.perf_counter()
+                    started = time.process_time()
                     evals[name] = side.step(options.steps)
-                    times[name].append((time.perf_counter() - started) / options.steps * 1e3)
+                    times[name].append((time.process_time() - started) / options.steps * 1e3)
             stock_ms, own_ms = (statistics.median(times[name][1:]) for name in ("stock", "own"))
             ratio = statistics.median(s / o for s, o in zip(times["stock"][1:], times["own"][1:], strict=True))
-            stock_mb, own_mb = peak_memory(stock.evaluate), peak_memory(own.evaluate) + own.kept()
             print(
                 f"| {str(dtype)[6:]} | {'yes' if regularised else 'no'} | {stock_ms:.1f} | {own_ms:.1f} | {ratio:.1f}x "
-                f"| {evals['stock']:.1f}, {evals['own']:.1f} | {stock_mb:.2f} | {own_mb:.2f} | {own_mb / stock_mb:.2f}x |"
+                f"| {evals['stock']:.1f}, {evals['own']:.1f} |"
             )
 
 
