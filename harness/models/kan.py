@@ -393,7 +393,9 @@ class FixedPoints:
     def __init__(self, network: KAN, x: Activations) -> None:
         self.network = network
         self._x = x.detach().clone()
-        first = next(iter(network))
+        first, *_ = layers = list(network)
+        if compiled.serves(layers, self._x):
+            compiled.warm_up(layers, self._x)
         self._located = Kept(lambda: [first.grid], lambda: compiled.locate(self._x, first.pieces()))
         self._grid: Tensor | None = None
         self._features = x
