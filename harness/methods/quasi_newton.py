@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,11 +32,15 @@ class Trial(NamedTuple):
     gradient: Tensor
 
 
+Quick = Any
+"""A vector as numpy sees it on a processor, where one operation takes it a tenth of the time, else a tensor."""
+
+
 class Pair(NamedTuple):
     """A step, the change of the gradient along it, and the product of the two."""
 
-    step: Tensor
-    change: Tensor
+    step: Quick
+    change: Quick
     product: float
 
 
@@ -87,23 +91,29 @@ class LBFGS:
     def _direction(self, gradient: Tensor) -> Tensor:
         """Minus the inverse Hessian's approximation times the gradient (algorithm 7.4)."""
         direction = gradient.neg()
+        d = quick(direction)
         alphas = []
         for pair in reversed(self.pairs):
-            alpha = pair.step.dot(direction).item() / pair.product
-            direction.add_(pair.change, alpha=-alpha)
+            alpha = float(pair.step.dot(d)) / pair.product
+            d -= alpha * pair.change
             alphas.append(alpha)
         if self.pairs:
-            direction.mul_(self.pairs[-1].product / self.pairs[-1].change.square().sum().item())  # eq. 7.20
+            d *= self.pairs[-1].product / float(self.pairs[-1].change.dot(self.pairs[-1].change))  # eq. 7.20
         for pair, alpha in zip(self.pairs, reversed(alphas), strict=True):
-            beta = pair.change.dot(direction).item() / pair.product
-            direction.add_(pair.step, alpha=alpha - beta)
+            beta = float(pair.change.dot(d)) / pair.product
+            d += (alpha - beta) * pair.step
         return direction
 
     def _remember(self, step: Tensor, change: Tensor) -> None:
         product = step.dot(change).item()
         square = change.square().sum().item()
         if product > torch.finfo(step.dtype).eps * square and square > torch.finfo(step.dtype).tiny:
-            self.pairs.append(Pair(step, change, product))
+            self.pairs.append(Pair(quick(step), quick(change), product))
+
+
+def quick(vector: Tensor) -> Quick:
+    """The same memory."""
+    return vector.numpy() if vector.is_cpu else vector
 
 
 def line_search(at: Callable[[float], Trial], start: Trial, t: float, most: int, tiny: float) -> tuple[Trial, int]:
