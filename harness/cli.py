@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import sys
 import traceback
@@ -45,7 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # A mistake of ours, or of a plug-in. What is raised may quote an address.
         click.echo(clean(traceback.format_exc()), err=True, nl=False)
         sys.exit(1)
-    gc.freeze()  # else Python looks for garbage among all modules once more before it ends: up to a second
     sys.exit(code if isinstance(code, int) else 0)
 
 

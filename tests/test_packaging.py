@@ -96,7 +96,7 @@ def test_every_package_is_declared_by_name() -> None:
 def test_every_data_file_of_a_package_is_declared() -> None:
     tops = {name.partition(".")[0] for name in PROJECT["tool"]["setuptools"]["packages"]}
     files = {path for top in tops for path in (ROOT / top).rglob("*") if path.is_file()}
-    data = {path for path in files if path.suffix not in (".py", ".pyc")}
+    data = {path for path in files if path.suffix != ".py" and path.parent.name != "__pycache__"}
     declared_files = {
         path
         for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items()

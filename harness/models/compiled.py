@@ -50,9 +50,10 @@ class _Known(NamedTuple):
 
 
 def serves(layers: Sequence[KANLayer], x: Tensor) -> bool:
-    """Whether the compiled loops can take this network at these points."""
+    """Whether the compiled loops can take this network at these points, and nobody counts or traces torch's operations."""
     return (
-        x.is_cpu
+        torch._C._len_torch_dispatch_stack() == 0
+        and x.is_cpu
         and x.dtype in (torch.float32, torch.float64)
         and all(layer.grid.dtype == x.dtype and layer.grid.is_cpu for layer in layers)
     )
