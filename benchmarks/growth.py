@@ -10,15 +10,13 @@ the resident set grows by, at its peak (Linux). The exponent is the slope in log
 from __future__ import annotations
 
 import argparse
-import ctypes
 import math
 import platform
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from measuring import megabytes, milliseconds
 from torch import nn
 
 from harness.models import KAN
@@ -84,32 +82,6 @@ def gradient(make: Make, size: Size) -> Callable[[], Any]:
     return lambda: torch.autograd.grad((outputs() - y).square().mean(), parameters)
 
 
-def milliseconds(evaluate: Callable[[], Any]) -> float:
-    """CPU time of one."""
-    found = []
-    for _ in range(5):
-        count, started = 0, time.process_time()
-        while (passed := time.process_time() - started) < 0.05:
-            evaluate()
-            count += 1
-        found.append(passed / count * 1e3)
-    return min(found)
-
-
-def megabytes(evaluate: Callable[[], Any]) -> float:
-    """What the resident set grows by at its peak."""
-    ctypes.CDLL(None).malloc_trim(0)  # else what was freed before would be used again, and not be seen
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _resident("VmRSS")
-    evaluate()
-    return _resident("VmHWM") - before
-
-
-def _resident(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return float(next(line.split()[1] for line in lines if line.startswith(field))) / 1e3
-
-
 def exponent(sizes: list[float], values: list[float]) -> str:
     """The slope over the last two, and over all."""
 
@@ -126,14 +98,15 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{platform.machine()}, torch {torch.__version__}, one thread, float64; CPU ms, MB")
     for name in what:
-        print(f"\n| {name} | {' | '.join(f'{n} ms | {n} MB' for n in NETWORKS)} |\n|{'---|' * (1 + 2 * len(NETWORKS))}")
-        columns: dict[str, list[float]] = {f"{n} {unit}": [] for n in NETWORKS for unit in ("ms", "MB")}
+        networks = {"kan": kan} if name == "grid" else NETWORKS  # the others have none
+        print(f"\n| {name} | {' | '.join(f'{n} ms | {n} MB' for n in networks)} |\n|{'---|' * (1 + 2 * len(networks))}")
+        columns: dict[str, list[float]] = {f"{n} {unit}": [] for n in networks for unit in ("ms", "MB")}
         sizes = [float(getattr(size, name)) for size in GROWTH[name]]
         for size, number in zip(GROWTH[name], sizes, strict=True):
-            for network, make in NETWORKS.items():
+            for network, make in networks.items():
                 evaluate = gradient(make, size)
                 evaluate()
-                columns[f"{network} ms"].append(milliseconds(evaluate))
+                columns[f"{network} ms"].append(min(milliseconds(evaluate, least=0.05) for _ in range(5)))
                 columns[f"{network} MB"].append(megabytes(evaluate))
             print(f"| {number:,.0f} | {' | '.join(f'{values[-1]:.3g}' for values in columns.values())} |", flush=True)
         slopes = [exponent(sizes, values) if n.endswith("ms") else "" for n, values in columns.items()]

@@ -21,7 +21,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from measuring import megabytes, milliseconds
 from torch import Tensor
 
 from harness.models import KAN
@@ -159,15 +159,6 @@ def batches(case: Case, dtype: torch.dtype, points: int | None = None) -> Data:
     return [(some(case.sizes[0]), some(case.sizes[-1])) for _ in range(1 if case.fixed else BATCHES)]
 
 
-def milliseconds(evaluate: Evaluate, least: float = 0.2) -> float:
-    """CPU time of one evaluation."""
-    count, started = 0, time.process_time()
-    while (passed := time.process_time() - started) < least:
-        evaluate()
-        count += 1
-    return passed / count * 1e3
-
-
 def times(case: Case, dtype: torch.dtype, names: list[str], rounds: int) -> dict[str, float]:
     """Median milliseconds of each, alternating."""
     data = batches(case, dtype)
@@ -195,19 +186,7 @@ def grown(name: str) -> float:
     SIDES[name](case, batches(case, torch.float32, 64))()
     evaluate = SIDES[name](case, batches(case, torch.float32))
     evaluate()
-    evaluate = SIDES[name](case, batches(case, torch.float32))
-
-    def resident(field: str) -> float:
-        status = Path("/proc/self/status").read_text()
-        return float(next(line.split()[1] for line in status.splitlines() if line.startswith(field))) / 1e3
-
-    import ctypes
-
-    ctypes.CDLL(None).malloc_trim(0)  # what the allocator holds back from before would be used again
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = resident("VmRSS")
-    evaluate()
-    return resident("VmHWM") - before
+    return megabytes(SIDES[name](case, batches(case, torch.float32)))
 
 
 def installed() -> list[str]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
 import torch
+from measuring import milliseconds
 from torch import Tensor, nn
 
 from harness import problems
@@ -43,15 +43,6 @@ def gradient(outputs: Callable[[], Tensor], network: nn.Module, y: Tensor) -> Ca
     """Loss and gradient."""
     parameters = list(network.parameters())
     return lambda: torch.autograd.grad((outputs() - y).square().mean(), parameters)
-
-
-def milliseconds(evaluate: Callable[[], Any], least: float = 0.2) -> float:
-    """CPU time of one evaluation."""
-    count, started = 0, time.process_time()
-    while (passed := time.process_time() - started) < least:
-        evaluate()
-        count += 1
-    return passed / count * 1e3
 
 
 def main() -> None:

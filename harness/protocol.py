@@ -1,5 +1,5 @@
 """What is fixed in advance, so that a published figure is one that nothing was chosen by (docs/protocol.md): which seeds may be
-used for what, where errors are read, and below what a difference of errors is noise.
+used for what, where errors are read, how large a checkpoint may be, and below what a difference of errors is noise.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ REPORTING = range(10_000, 10_010)
 
 DENSE_POINTS = {1: 10_001, 2: 101}
 """Dense grid points along each axis, by dimension (contract: 10,001 points in 1D, 101 x 101 in 2D)."""
+
+LARGEST_STATE = 2**31
+"""Bytes that the numbers of a checkpoint may have."""
 
 FLOOR = 1e-8
 """Part of a target's ``scale2`` below which a difference of two errors of a fit is numerical noise."""

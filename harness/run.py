@@ -26,12 +26,13 @@ from harness.data import of as data_of
 from harness.errors import BadInput
 from harness.evaluation import evaluate, of_dense_grid
 from harness.families import FAMILIES, Place, resolve
-from harness.figures import draw_picture, loss_figure, pictures_of, solving_figure
+from harness.figures import draw_picture, loss_figure, solving_figure
 from harness.machine import memory, more_threads_than_cores, refuse_what_can_not_fit
 from harness.models import Regressor, build
 from harness.models.interface import active_parameters, parameters
 from harness.outcome import Additions, Ending, Outcome
 from harness.problems import Problem
+from harness.problems.pictures import pictures_of
 from harness.tracking.recorder import Recorder
 from harness.tracking.store import lost_in_one_sentence, run_page
 from harness.training import CutShort, Diverged, Epoch, Event, Kept, Taken, train

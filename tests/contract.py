@@ -18,9 +18,9 @@ from harness import problems
 from harness.config import RunConfig
 from harness.data import of
 from harness.families import FAMILIES, has_twin
-from harness.figures import pictures_of
 from harness.models import load_checkpoint
 from harness.presets import digest
+from harness.problems.pictures import pictures_of
 
 STATUS = {
     "completed": "FINISHED",

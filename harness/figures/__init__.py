@@ -17,7 +17,6 @@ from harness.figures.residual import residual_figure
 from harness.figures.sensitivity import sensitivity_figure
 from harness.figures.slices import slices_figure
 from harness.figures.solving import solving_figure
-from harness.problems.pictures import pictures_of
 
 __all__ = [
     "BLUE",
@@ -32,7 +31,6 @@ __all__ = [
     "kan_figure",
     "loss_figure",
     "picture_figure",
-    "pictures_of",
     "png",
     "prediction_figure",
     "residual_figure",

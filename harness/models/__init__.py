@@ -21,6 +21,7 @@ from harness.families import FAMILIES, resolve
 from harness.models.kan import KAN
 from harness.models.regressor import Regressor
 from harness.problems import Problem
+from harness.protocol import LARGEST_STATE
 from harness.seeds import generator
 
 __all__ = [
@@ -33,8 +34,8 @@ __all__ = [
     "try_networks",
 ]
 
-LARGEST_CONFIG, LARGEST_STATE = 2**20, 2**31
-"""Bytes that the two files of a checkpoint may have."""
+LARGEST_CONFIG = 2**20
+"""Bytes that the configuration of a checkpoint may have."""
 
 
 def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> Regressor:

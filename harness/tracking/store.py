@@ -103,7 +103,6 @@ class PatientClient(MlflowClient):
     log_artifact = patiently(MlflowClient.log_artifact)
     log_artifacts = patiently(MlflowClient.log_artifacts)
     log_figure = patiently(MlflowClient.log_figure)
-    log_table = patiently(MlflowClient.log_table)
     log_text = patiently(MlflowClient.log_text)
     set_experiment_tag = patiently(MlflowClient.set_experiment_tag)
     set_terminated = patiently(MlflowClient.set_terminated)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from harness.families import figures_of
+from harness.protocol import LARGEST_STATE
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.gone import Gone
@@ -23,8 +24,6 @@ from reports.verdicts.verdict import Finding, Verdict, at_most, no_data
 
 LARGEST_HEIGHT = 2.0
 """X2: of a panel over what it has to show."""
-LARGEST_STATE = 2**31
-"""Bytes of a checkpoint, as :mod:`harness.models` reads it, which would load torch."""
 OVERFITTED = 2.0
 """D2: of the held-out error over that of training."""
 FINALS = ("dense_mse", "dense_nmse", "log10_nmse", "linf", "rel_l2", "h1_rel")

@@ -17,7 +17,6 @@ from mlflow import MlflowClient
 from harness import problems
 from harness.data import dense_points
 from harness.families import FAMILIES
-from harness.models import LARGEST_STATE
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence, Selection, gather
@@ -568,7 +567,3 @@ def test_a_killed_run_that_kept_nothing_fails_e3_and_one_without_a_step_is_no_ca
 
     assert judged() is Verdict.NOT_APPLICABLE
     assert judged(evals=3.0) is Verdict.FAIL
-
-
-def test_a_checkpoint_may_be_as_large_as_one_that_is_read() -> None:
-    assert record_rules.LARGEST_STATE == LARGEST_STATE
