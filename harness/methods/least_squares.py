@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from harness.methods import Objective
 from harness.methods.levenberg_marquardt import CHUNK
+from harness.methods.positive_definite import gram, inverse
 from harness.methods.vectors import Vector, flat, gradient_norm, move
 
 Residuals = Float[Tensor, " rows"]
@@ -83,13 +83,13 @@ def primal(objective: Objective) -> Factorise:
         return j.T @ w if rows <= stride else objective.pull_back(w)
 
     def factorise(damping: float) -> Solve | None:
-        factor = cholesky(matrix, damping * scale)
-        if factor is None:
+        damped = inverse(matrix, damping * scale)
+        if damped is None:
             return None
 
         def solve(w: Residuals, p: Vector | None) -> Vector:
             right = pull_back(w) / rows
-            return -torch.cholesky_solve((right if p is None else right + p).unsqueeze(1), factor).squeeze(1)
+            return -damped(right if p is None else right + p)
 
         return solve
 
@@ -105,37 +105,14 @@ def dual(objective: Objective) -> Factorise:
 
     def factorise(damping: float) -> Solve | None:
         mu = damping * scale
-        factor = cholesky(matrix, mu)
-        if factor is None:
+        damped = inverse(matrix, mu)
+        if damped is None:
             return None
 
-        def inverse(w: Residuals) -> Residuals:
-            return torch.cholesky_solve(w.unsqueeze(1), factor).squeeze(1)
-
         def solve(w: Residuals, p: Vector | None) -> Vector:
-            step = -(j.T @ inverse(w)) / rows
-            return step if p is None else step - (p - j.T @ inverse(j @ p) / rows) / mu
+            step = -(j.T @ damped(w)) / rows
+            return step if p is None else step - (p - j.T @ damped(j @ p) / rows) / mu
 
         return solve
 
     return factorise
-
-
-def cholesky(matrix: Float[Tensor, "n n"], mu: float) -> Float[Tensor, "n n"] | None:
-    """Lower factor of ``matrix + mu I``; None when it is not positive definite. One of NaN gives a factor of NaN."""
-    damped = matrix.clone()
-    damped.diagonal().add_(mu)
-    factor, failed = torch.linalg.cholesky_ex(damped)
-    if not matrix.sum().isfinite():  # as its entries, in a tenth of the time
-        return torch.full_like(matrix, math.nan)
-    return None if failed.item() else factor
-
-
-def gram(j: Float[Tensor, "rows columns"]) -> Float[Tensor, "columns columns"]:
-    """J^T J. numpy gives the product of a matrix with its own transpose to the routine of BLAS that computes what is symmetric
-    once (syrk); torch has none.
-    """
-    if not j.is_cpu:
-        return j.T @ j
-    columns = j.T.numpy()
-    return torch.from_numpy(columns @ columns.T)

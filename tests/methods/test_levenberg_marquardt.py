@@ -19,8 +19,9 @@ from harness.config import RunConfig
 from harness.data import Data, sample
 from harness.errors import BadInput
 from harness.methods import least_squares
-from harness.methods.least_squares import Factorise, dual, gram, primal
+from harness.methods.least_squares import Factorise, dual, primal
 from harness.methods.levenberg_marquardt import LMConfig
+from harness.methods.positive_definite import gram
 from harness.methods.vectors import flat, move
 from harness.models import KAN, Regressor, build, jets
 from harness.models.jets import jacobian, jacobian_of_any
@@ -307,9 +308,9 @@ def test_a_nan_at_the_start_ends_the_training() -> None:
 
 
 def test_where_nothing_can_be_gained_a_step_costs_nothing() -> None:
-    torch.manual_seed(0)  # from some starts rounding still finds descent after 70 epochs
-    training = training_of(nn.Linear(2, 1, dtype=torch.float64), lambda x: x[:, :1], epochs=40)
-    done = [event for event in training.stage("train", 40) if isinstance(event, Epoch)]
+    torch.manual_seed(0)  # from some starts rounding still finds descent after 70 epochs, from this one after 43
+    training = training_of(nn.Linear(2, 1, dtype=torch.float64), lambda x: x[:, :1], epochs=80)
+    done = [event for event in training.stage("train", 80) if isinstance(event, Epoch)]
     assert done[-1].train_mse < 1e-28
     assert done[-1].evals == done[-2].evals
     assert all(after.train_mse <= before.train_mse for before, after in itertools.pairwise(done))

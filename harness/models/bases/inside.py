@@ -47,8 +47,8 @@ class InsideLayer(BasisLayer):
         return sum(parameter.shape[2] for parameter in self.parameters())
 
     def evaluate(self, prepared: NodeMajor, order: int) -> tuple[Sums, list[OfEdges], list[list[Tensor]]]:
-        """All of it at once; the mask is in."""
-        looked = self.look(prepared, order, numbers=True)
+        """All of it at once; the mask is in. Without a derivative there is no way back, and the numbers are not asked for."""
+        looked = self.look(prepared, order, numbers=order > 0)
         mask = self.mask.unsqueeze(-1)
         value, *edges = (mask * each for each in looked.edges)
         return value.sum(dim=0), edges, looked.numbers

@@ -194,9 +194,12 @@ def by_recurrence(u: NodeMajor, degree: int, order: int, factors: Sequence[tuple
     return [torch.stack(each[: degree + 1], dim=1) for each in found]
 
 
-def hermite(v: Tensor, count: int) -> list[Tensor]:
-    """Hermite polynomials of the probabilists at ``v``, the first ``count``: d/dv (He_n exp(-v^2/2)) = -He_{n+1} exp(-v^2/2)."""
-    found = [torch.ones_like(v), v]
+def hermite_functions(v: Tensor, count: int) -> list[Tensor]:
+    """He_n(v) exp(-v^2/2) with the Hermite polynomials of the probabilists, the first ``count``; the derivative of each is
+    the next one with its sign turned.
+    """
+    bell = torch.exp((v * v).mul_(-0.5))
+    found = [bell, v * bell]
     for n in range(1, count - 1):
-        found.append(v * found[n] - n * found[n - 1])
+        found.append((v * found[n]).sub_(found[n - 1], alpha=n))
     return found[:count]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.config.bases import RBFKANConfig
-from harness.models.bases.layer import hermite, network
+from harness.models.bases.layer import hermite_functions, network
 from harness.models.bases.network import BasisKAN
 
 
@@ -34,8 +34,7 @@ class Gaussians:
         scale = math.sqrt(2) * grid / 2
         centres = torch.linspace(-1, 1, grid + 1, dtype=u.dtype, device=u.device).unsqueeze(-1)
         v = scale * (u.unsqueeze(1) - centres)
-        bell = torch.exp(-0.5 * v * v)
-        return [bell, *((-scale) ** n * he * bell for n, he in enumerate(hermite(v, order + 1)) if n)]
+        return [(-scale) ** n * each if n else each for n, each in enumerate(hermite_functions(v, order + 1))]
 
 
 def rbf(config: RBFKANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> BasisKAN:

@@ -42,9 +42,14 @@ class Bumps(NamedTuple):
         v = (u.unsqueeze(1) - starts) / half - 1
         inside = torch.relu(1 - v * v)
         found = [inside * inside]
-        within = (inside > 0).to(u.dtype)
-        rest = (-4 * v * inside, within * (12 * v * v - 4), within * (24 * v))
-        return [*found, *(each / half**n for n, each in enumerate(rest[:order], start=1))]
+        if order > 0:
+            found.append(v * inside * (-4 / half))
+        if order > 1:
+            within = (inside > 0).to(u.dtype)
+            found.append(within * (12 * v * v - 4) / half**2)
+        if order > 2:
+            found.append(within * v * (24 / half**3))
+        return found
 
 
 def relu(config: ReLUKANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> BasisKAN:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from harness.config.bases import WaveletKANConfig
 from harness.models.bases.inside import InsideLayer, Looked
-from harness.models.bases.layer import hermite
+from harness.models.bases.layer import hermite_functions
 from harness.models.bases.network import BasisKAN
 
 WAVELETS = {"mexican_hat": (2, -2 / (math.sqrt(3) * math.pi**0.25)), "dog": (1, -1.0)}
@@ -31,7 +31,7 @@ class WaveletLayer(InsideLayer):
         self.number, self.factor = WAVELETS[wavelet]
         shape = (n_in, n_out, 1)
         v = torch.linspace(-2, 2, 1001, dtype=torch.float64)
-        square = (self.factor * hermite(v, 3)[self.number] * torch.exp(-0.5 * v * v)).square().mean().item()
+        square = (self.factor * hermite_functions(v, 3)[self.number]).square().mean().item()
         normal = torch.randn(shape, generator=generator, dtype=torch.float64)
         self.weight = nn.Parameter(normal / math.sqrt(n_in * square))
         self.dilation = nn.Parameter(torch.ones(shape, dtype=torch.float64))
@@ -42,11 +42,10 @@ class WaveletLayer(InsideLayer):
         w, a, t = self.weight, self.dilation, self.translation
         away = x.unsqueeze(1) - t
         v = a * away
-        bell = self.factor * torch.exp(-0.5 * v * v)
         last = max(order, min(order, 2) + 1 if numbers else 0)
-        polynomials = hermite(v, self.number + last + 1)[self.number :]
-        psi = [(-1) ** n * he * bell for n, he in enumerate(polynomials)]
-        edges = [w * a**n * psi[n] for n in range(order + 1)]
+        functions = hermite_functions(v, self.number + last + 1)[self.number :]
+        psi = [each.mul_((-1) ** n * self.factor) for n, each in enumerate(functions)]
+        edges = [w * psi[0], *((w * a**n) * psi[n] for n in range(1, order + 1))]
         if not numbers:
             return Looked(edges, [])
         of: list[list[Tensor]] = [[], [], []]
