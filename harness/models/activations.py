@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from harness.models.elementary import silu_and_slope, sine_and_cosine, tanh
+
 
 class Sine(nn.Module):
     """sin(omega0 x) (Sitzmann et al. 2020, section 3.2)."""
@@ -57,6 +59,12 @@ def back(activation: nn.Module, grad: Tensor, kept: Tensor) -> Tensor:
     return _FAST.get(type(activation), _WITH_SLOPE)[1](activation, grad, kept)
 
 
+def warm_up(activations: list[nn.Module], x: Tensor) -> None:
+    """Have their loops compiled for numbers like ``x``, or loaded from where they were kept, before anybody's clock runs."""
+    for each in activations:
+        derivatives(each, torch.zeros_like(x[:1]), 1)
+
+
 def silu_derivative(x: Tensor, order: int) -> Tensor:
     """The derivative of silu of that order, at most 3."""
     if order == 0:
@@ -69,31 +77,25 @@ def silu_derivative(x: Tensor, order: int) -> Tensor:
     return q * (2 + x * (1 - 2 * s)) if order == 2 else q * (3 * (1 - 2 * s) + x * (1 - 6 * q))
 
 
-def tanh_(x: Tensor) -> Tensor:
-    """Hyperbolic tangent in place, to two units in the last place: with t = exp(2x) - 1 it is t / (t + 2)."""
-    t = x.mul_(2).clamp_(max=40).expm1_()  # beyond 20 tanh is 1, long before t overflows
-    return t.div_(t + 2)
-
-
 def _by_itself(activation: Any, z: Tensor, order: int) -> list[Tensor]:
     found: list[Tensor] = activation.derivatives(z, order)
     return found
 
 
 def _of_tanh(_: Any, z: Tensor, order: int) -> list[Tensor]:
-    t = tanh_(z.clone())
+    t = tanh(z)
     first = 1 - t * t
     return [t, first, -2 * t * first, first * (6 * t * t - 2)][: order + 1]
 
 
 def _of_sine(sine: Any, z: Tensor, order: int) -> list[Tensor]:
     omega = sine.omega0
-    s, c = torch.sin(omega * z), torch.cos(omega * z)
+    s, c = sine_and_cosine(z, omega)
     return [s, omega * c, -(omega**2) * s, -(omega**3) * c][: order + 1]
 
 
 def _of_silu(_: Any, z: Tensor, order: int) -> list[Tensor]:
-    return [silu_derivative(z, n) for n in range(order + 1)]
+    return [*silu_and_slope(z), *(silu_derivative(z, n) for n in range(2, order + 1))][: order + 1]
 
 
 def _of_relu(_: Any, z: Tensor, order: int) -> list[Tensor]:
@@ -110,21 +112,34 @@ _DERIVATIVES: dict[type[nn.Module], Callable[[Any, Tensor, int], list[Tensor]]] 
 
 
 def _sine_forth(sine: Any, z: Tensor) -> tuple[Tensor, Tensor]:
-    z.mul_(sine.omega0)
-    return z.sin(), z
+    return sine_and_cosine(z, sine.omega0)
 
 
 def _sine_back(sine: Any, grad: Tensor, kept: Tensor) -> Tensor:
-    return grad.mul_(kept.cos()).mul_(sine.omega0)
+    return grad.mul_(kept).mul_(sine.omega0)
 
 
 def _tanh_forth(_: Any, z: Tensor) -> tuple[Tensor, Tensor]:
-    value = tanh_(z)
+    value = tanh(z)
     return value, value
 
 
 def _tanh_back(_: Any, grad: Tensor, kept: Tensor) -> Tensor:
     found: Tensor = torch.ops.aten.tanh_backward(grad, kept)
+    return found
+
+
+def _silu_forth(_: Any, z: Tensor) -> tuple[Tensor, Tensor]:
+    return silu_and_slope(z)
+
+
+def _relu_forth(_: Any, z: Tensor) -> tuple[Tensor, Tensor]:
+    value = z.relu_()
+    return value, value
+
+
+def _relu_back(_: Any, grad: Tensor, kept: Tensor) -> Tensor:
+    found: Tensor = torch.ops.aten.threshold_backward(grad, kept, 0)
     return found
 
 
@@ -138,6 +153,10 @@ def _back_by_slope(_: Any, grad: Tensor, kept: Tensor) -> Tensor:
 
 
 _Fast = tuple[Callable[[Any, Tensor], tuple[Tensor, Tensor]], Callable[[Any, Tensor, Tensor], Tensor]]
-_FAST: dict[type[nn.Module], _Fast] = {nn.Tanh: (_tanh_forth, _tanh_back), Sine: (_sine_forth, _sine_back)}
-"""Those that need no slope before the way back asks for it."""
+_FAST: dict[type[nn.Module], _Fast] = {
+    nn.Tanh: (_tanh_forth, _tanh_back),
+    Sine: (_sine_forth, _sine_back),
+    nn.SiLU: (_silu_forth, _back_by_slope),
+    nn.ReLU: (_relu_forth, _relu_back),
+}
 _WITH_SLOPE: _Fast = (_forth_with_slope, _back_by_slope)

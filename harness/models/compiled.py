@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from harness.models.elementary import silu_and_slope
 from harness.models.piecewise import Array, Pieces, edges, weigh
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ def _kernels() -> ModuleType:
 def locate(x: Float[Tensor, "points inputs"], pieces: Pieces) -> Located:
     """The points in their intervals."""
     x = x.detach().T.contiguous()
-    points, sigmoid = x.numpy(), torch.sigmoid(x).numpy()
-    located = Located(np.empty(points.shape, np.int32), *(np.empty_like(points) for _ in range(3)))
+    points, (base, slope) = x.numpy(), silu_and_slope(x)
+    where, u = np.empty(points.shape, np.int32), np.empty_like(points)
     assert pieces.arrays is not None  # as :func:`serves` says
-    _kernels().locate(points, sigmoid, *pieces.arrays[:-1], *located)
-    return located
+    _kernels().locate(points, *pieces.arrays[:-1], where, u)
+    return Located(where, u, base.numpy(), slope.numpy())
 
 
 @torch.no_grad()

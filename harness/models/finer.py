@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from harness.config import FinerConfig
+from harness.models.elementary import sine_and_cosine
 from harness.models.mlp import initialised_by_torch, linear
 from harness.models.perceptron import Perceptron
 
@@ -34,10 +35,10 @@ class Finer(nn.Module):
         """By the chain rule. The phase has the slope ``rate``, and that the slope ``bend``, a constant on either side."""
         size = z.abs()
         phase = (size + 1).mul_(z).mul_(self.omega0)
-        sin = torch.sin(phase)
+        sin, cos = sine_and_cosine(phase)
         if order == 0:
             return [sin]
-        cos, rate = torch.cos(phase), size.mul_(2).add_(1).mul_(self.omega0)
+        rate = size.mul_(2).add_(1).mul_(self.omega0)
         found = [sin, rate * cos]
         if order > 1:
             bend = torch.sign(z).mul_(2 * self.omega0)

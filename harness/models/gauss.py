@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from harness.config import GaussConfig
+from harness.models.elementary import bell
 from harness.models.mlp import initialised_by_torch, linear
 from harness.models.perceptron import Perceptron
 
@@ -30,7 +31,7 @@ class Gaussian(nn.Module):
 
     def derivatives(self, z: Tensor, order: int) -> list[Tensor]:
         """The value times Hermite polynomials of p = -z / a^2, the derivative of its logarithm."""
-        value, p, by = torch.exp(z.square().mul_(-0.5 / self.a**2)), z * (-1 / self.a**2), 1 / self.a**2
+        value, p, by = bell(z, 0.5 / self.a**2), z * (-1 / self.a**2), 1 / self.a**2
         found = [value]
         if order > 0:
             found.append(p * value)

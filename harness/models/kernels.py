@@ -9,18 +9,15 @@ read point by point of one input has the points as its last dimension.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.models.compiling import compiled
 from harness.models.piecewise import BINS
 
 Array = NDArray[Any]
-F = TypeVar("F", bound=Callable[..., None])
 
 Powers = tuple[int, ...]
 """0 to k. A tuple's length is part of its type, so the loops over it are compiled for each k, and unrolled."""
@@ -28,25 +25,13 @@ Powers = tuple[int, ...]
 BLOCK = 256
 """Points of a block: the sums of 64 outputs take 64 kB."""
 
-
-def _compiled(function: F) -> F:
-    """Compiled at the first call with a type, and kept on disk where a folder can be written.
-
-    Sums may be taken in another order and products be fused with them, by the compiler and always the same way; NaN and
-    infinities are those of IEEE 754.
-    """
-    function = cast(F, inspect.unwrap(function))  # as it stands here, not what a checker of annotations makes of it
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
-    try:
-        return cast(F, numba.njit(cache=True, **options)(function))
-    except RuntimeError:  # no folder for it
-        return cast(F, numba.njit(**options)(function))
+_compiled = compiled("contract", "reassoc", "nsz")
+"""Sums may be taken in another order, and products be fused with them."""
 
 
 @_compiled
 def locate(
     x: Array,
-    sigmoid: Array,
     low: Array,
     scale: Array,
     first: Array,
@@ -55,21 +40,16 @@ def locate(
     inverse: Array,
     where: Array,
     u: Array,
-    base: Array,
-    slope: Array,
 ) -> None:
-    """What is known of points in the inputs of a layer, each ``(inputs, points)``, and written into the last four.
-
-    The interval and the local coordinate there (see :class:`harness.models.piecewise.Bins`), silu and its slope. An
-    infinity gets an outer interval, where its coordinate is NaN, and so does a NaN.
+    """The interval and the local coordinate there of points in the inputs of a layer, each ``(inputs, points)``, written into the
+    last two (see :class:`harness.models.piecewise.Bins`). An infinity gets an outer interval, where its coordinate is NaN, and so
+    does a NaN.
     """
     inputs, points = x.shape
     zero, one, most = x.dtype.type(0), x.dtype.type(1), x.dtype.type(BINS + 1)
     for i in range(inputs):
         for p in range(points):
-            value, s = x[i, p], sigmoid[i, p]
-            base[i, p] = value * s
-            slope[i, p] = s + value * s * (one - s)
+            value = x[i, p]
             position = (value - low[i, 0]) * scale[i, 0] + one
             number = int(position if position < most else most) if position > zero else 0
             interval = first[i * (BINS + 2) + number]

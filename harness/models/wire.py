@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from harness.config import WireConfig
+from harness.models.elementary import bell, sine_and_cosine
 from harness.models.mlp import initialised_by_torch, linear
 from harness.models.perceptron import Perceptron
 
@@ -35,11 +36,10 @@ class Gabor(nn.Module):
     def derivatives(self, z: Tensor, order: int) -> list[Tensor]:
         """By the rule of Leibniz; the logarithm of the envelope has the derivatives p and -2 s0^2."""
         omega, s2 = self.omega0, self.s0**2
-        envelope, phase = torch.exp(-s2 * z.square()), omega * z
-        even = torch.cos(phase).mul_(envelope)
+        envelope = bell(z, s2)
+        odd, even = (each.mul_(envelope) for each in sine_and_cosine(z, omega))
         if order == 0:
             return [even]
-        odd = torch.sin(phase).mul_(envelope)
         p = -2 * s2 * z
         found = [even, p * even - omega * odd]
         if order > 1:

@@ -15,6 +15,7 @@ from torch import Tensor
 from harness.config.bases import FourierKANConfig
 from harness.models.bases.layer import network
 from harness.models.bases.network import BasisKAN
+from harness.models.elementary import sine_and_cosine
 
 FREQUENCY = math.pi / 2
 
@@ -34,7 +35,7 @@ class Fourier:
 
     def __call__(self, u: Tensor, grid: int, order: int) -> list[Tensor]:
         """Multiples of an angle by turning one step further each time."""
-        c, s = math.sqrt(2) * torch.cos(FREQUENCY * u), math.sqrt(2) * torch.sin(FREQUENCY * u)
+        s, c = (math.sqrt(2) * each for each in sine_and_cosine(u, FREQUENCY))
         twice = math.sqrt(2) * c
         cosines, sines = [torch.full_like(u, math.sqrt(2)), c], [torch.zeros_like(u), s]
         for k in range(2, grid + 1):

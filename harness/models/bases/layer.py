@@ -20,6 +20,7 @@ from torch.nn.functional import silu
 from harness.models.activations import silu_derivative
 from harness.models.bases.network import BasisKAN, BasisLayer, Factors, NodeMajor, Sums
 from harness.models.edges import OfEdges, take_shapes
+from harness.models.elementary import bell, tanh
 
 Features = Float[Tensor, "inputs functions points"]
 
@@ -82,9 +83,10 @@ class FixedLayer(BasisLayer):
 
     def prepared(self, x: NodeMajor, order: int) -> list[Features]:
         """The functions at ``x``, then their derivatives up to ``order``."""
-        found = self.basis(torch.tanh(x), self.grid, order) if self.inner else self.basis(x, self.grid, order)
+        u = tanh(x) if self.inner else x
+        found = self.basis(u, self.grid, order)
         if self.inner and order > 0:
-            found = _within_tanh(found, torch.tanh(x))
+            found = _within_tanh(found, u)
         if self.basis.base:
             found = [
                 torch.cat([each, (silu_derivative(x, n) if n else silu(x)).unsqueeze(1)], dim=1)
@@ -198,8 +200,8 @@ def hermite_functions(v: Tensor, count: int) -> list[Tensor]:
     """He_n(v) exp(-v^2/2) with the Hermite polynomials of the probabilists, the first ``count``; the derivative of each is
     the next one with its sign turned.
     """
-    bell = torch.exp((v * v).mul_(-0.5))
-    found = [bell, v * bell]
+    found = [bell(v, 0.5)]
+    found.append(v * found[0])
     for n in range(1, count - 1):
         found.append((v * found[n]).sub_(found[n - 1], alpha=n))
     return found[:count]

@@ -1,0 +1,127 @@
+"""Elementary functions in loops that numba compiles to vector instructions (:mod:`harness.models.elementary`).
+
+Each reduces its argument to a short interval around zero (Cody and Waite 1980, "Software Manual for the Elementary Functions"),
+and takes a polynomial there. Arrays are C-contiguous, and an output is none of the inputs: then the compiler takes four numbers
+at a time. All is computed in float64; numbers of float32 are read and written as such.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.models.compiling import compiled
+
+Array = NDArray[Any]
+
+ROUND = 1.5 * 2.0**52
+"""Added to a number it leaves the nearest integer in the last bits, so no reordering is allowed here."""
+LOG2_E = 1.4426950408889634
+LN2, LN2_REST = 0.6931471803691238, 1.9082149292705877e-10
+TAYLOR = tuple(1 / math.factorial(n) for n in range(13, 1, -1))
+"""Of (exp(r) - 1 - r) / r^2; for |r| < 0.35 the next term is below a unit in the last place."""
+TWO_OVER_PI = 0.6366197723675814
+PIECES = (1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
+"""Of pi / 2, the first two with zeros at their ends, so that few multiples of them are exact."""
+SINE = (
+    1.58969099521155010221e-10,
+    -2.50507602534068634195e-8,
+    2.75573137070700676789e-6,
+    -1.98412698298579493134e-4,
+    8.33333333332248946124e-3,
+    -1.66666666666666324348e-1,
+)
+COSINE = (
+    -1.13596475577881948265e-11,
+    2.08757232129817482790e-9,
+    -2.75573143513906633035e-7,
+    2.48015872894767294178e-5,
+    -1.38888888888741095749e-3,
+    4.16666666666666019037e-2,
+)
+"""Minimax polynomials on [-pi/4, pi/4], in the square (fdlibm's k_sin.c and k_cos.c, Sun Microsystems 1993)."""
+FAR = 1e5
+"""Beyond it the pieces of pi / 2 do not give the last digits any more."""
+
+
+@compiled("contract")
+def _expm1(x: float) -> Any:
+    """``exp(x) - 1`` for -708 <= x < 709."""
+    shifted = x * LOG2_E + ROUND
+    k = shifted - ROUND
+    r = (x - k * LN2) - k * LN2_REST
+    p = 0.0
+    for c in numba.literal_unroll(TAYLOR):
+        p = p * r + c
+    p = p * (r * r) + r
+    power = np.int64((np.float64(shifted).view(np.int64) << 52) + (1023 << 52)).view(np.float64)
+    return power * p + (power - 1.0)
+
+
+@compiled("contract")
+def tanh(x: Array, value: Array) -> None:
+    """Beyond 20 it is 1."""
+    x, value = x.reshape(-1), value.reshape(-1)
+    for i in range(x.size):
+        each = 20.0 if x[i] > 20.0 else np.float64(x[i])
+        each = -20.0 if each < -20.0 else each
+        t = _expm1(2.0 * each)
+        value[i] = t / (t + 2.0)
+
+
+@compiled("contract")
+def silu(x: Array, value: Array, slope: Array) -> None:
+    """``x s`` and its derivative ``s + x s (1 - s)``, with the sigmoid s."""
+    x, value, slope = x.reshape(-1), value.reshape(-1), slope.reshape(-1)
+    for i in range(x.size):
+        each = np.float64(x[i])
+        away = 700.0 if each < -700.0 else -each
+        away = -40.0 if away < -40.0 else away
+        e = _expm1(away) + 1.0
+        s = 1.0 / (1.0 + e)
+        y = each * s
+        value[i] = y
+        slope[i] = s + y * (e * s)  # 1 - s, to all digits
+
+
+@compiled("contract")
+def bell(x: Array, scale: float, value: Array) -> None:
+    """``exp(-scale x^2)``; below 1e-307 it is 0."""
+    x, value = x.reshape(-1), value.reshape(-1)
+    for i in range(x.size):
+        each = np.float64(x[i])
+        away = -scale * each * each
+        near = -708.0 if away < -708.0 else away
+        e = _expm1(near) + 1.0
+        value[i] = 0.0 if away < -708.0 else e
+
+
+@compiled("contract")
+def sine_and_cosine(x: Array, omega: float, sine: Array, cosine: Array) -> bool:
+    """Of ``omega x``; False where one of these is beyond ``FAR``: then what is written is of no use."""
+    x, sine, cosine = x.reshape(-1), sine.reshape(-1), cosine.reshape(-1)
+    far = np.int64(0)
+    for i in range(x.size):
+        phase = omega * x[i]
+        far |= np.int64(abs(phase) > FAR)
+        shifted = phase * TWO_OVER_PI + ROUND
+        k = shifted - ROUND
+        r = ((phase - k * PIECES[0]) - k * PIECES[1]) - k * PIECES[2]
+        z = r * r
+        p = 0.0
+        for c in numba.literal_unroll(SINE):
+            p = p * z + c
+        q = 0.0
+        for c in numba.literal_unroll(COSINE):
+            q = q * z + c
+        of_r, beside = r + r * z * p, 1.0 - 0.5 * z + z * z * q
+        turns = np.float64(shifted).view(np.int64)  # of pi / 2, in the last two bits
+        odd = (turns & 1) != 0
+        s, c = (beside, of_r) if odd else (of_r, beside)
+        sine[i] = np.int64(np.float64(s).view(np.int64) ^ ((turns & 2) << 62)).view(np.float64)
+        cosine[i] = np.int64(np.float64(c).view(np.int64) ^ (((turns + 1) & 2) << 62)).view(np.float64)
+    return bool(far == 0)
