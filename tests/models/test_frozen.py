@@ -103,7 +103,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         return export(program, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(torch.export, "export", listen)
-    monkeypatch.setattr("harness.models.frozen._traced", {})
+    monkeypatch.setattr("harness.models.frozen._archives", {})
     return found
 
 
@@ -120,6 +120,32 @@ def test_a_program_of_a_known_structure_is_saved_without_another_trace(
         assert torch.equal(loaded.module()(x), Program(model)(x))
         assert torch.equal(loaded.example_inputs[0][0], example)
     assert len(traced) == 1
+    written = (tmp_path / "model.pt2").read_bytes()
+    torch.export.save(
+        torch.export.export(Program(model), (example,), dynamic_shapes=({0: torch.export.Dim.AUTO},)),
+        tmp_path / "model.pt2",
+    )
+    assert (tmp_path / "model.pt2").read_bytes() == written
+
+
+def test_tensors_that_share_their_numbers_are_saved_all_the_same(traced: list[object], tmp_path: Path) -> None:
+    x = points(4)[:, :1]
+    for by in (2.0, 3.0):
+        network = Shared(by)
+        save_program(Program(Regressor(network, -1.0, 1.0)), x, tmp_path / "model.pt2")
+        assert torch.equal(torch.export.load(tmp_path / "model.pt2").module()(x), (2 * by * x).squeeze(-1))
+    assert len(traced) == 2
+
+
+class Shared(nn.Module):
+    """Two names of one tensor."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.one = self.other = nn.Parameter(torch.tensor([by], dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.one * x + self.other * x
 
 
 class Stretched(nn.Module):
