@@ -127,16 +127,41 @@ def unsynced(path: Path) -> Iterator[None]:
     """
 
     def begin(connection: Any, record: object) -> None:
-        if isinstance(connection, sqlite3.Connection):
-            opened = {name for _, _, name in connection.execute("PRAGMA database_list")}
-            if str(path) in opened:
-                connection.execute("PRAGMA synchronous=OFF")
+        if _opens(connection, {str(path)}):
+            connection.execute("PRAGMA synchronous=OFF")
 
     event.listen(Engine, "connect", begin)
     try:
         yield
     finally:
         event.remove(Engine, "connect", begin)
+
+
+def sync_at_checkpoints(path: Path) -> None:
+    """From now on, this process waits for the disk once in a thousand pages of this database, not at each of its commits.
+
+    In WAL mode, and only then, that is safe: the file stays whole, and of a process that is killed nothing is lost. A power cut
+    may take back the last transactions, whole ones and the newest first (sqlite.org/pragma.html#pragma_synchronous). Connections
+    of other processes wait as they like.
+    """
+    if not _at_checkpoints:
+        event.listen(Engine, "connect", _begin_at_checkpoints)
+    _at_checkpoints.add(str(path))
+
+
+_at_checkpoints: set[str] = set()
+
+
+def _begin_at_checkpoints(connection: Any, record: object) -> None:
+    if _opens(connection, _at_checkpoints) and connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _opens(connection: Any, paths: set[str]) -> bool:
+    """Whether a connection is one to SQLite, and to one of these files."""
+    if not isinstance(connection, sqlite3.Connection):
+        return False
+    return any(name in paths for _, _, name in connection.execute("PRAGMA database_list"))
 
 
 def _remove(path: Path) -> None:

@@ -30,7 +30,15 @@ from harness.errors import BadInput, StoreLost
 from harness.tracking import queries
 from harness.tracking.pages import ANY_RUNS, OF_AN_EXPERIMENT, how_to_read
 from harness.tracking.schema import has_tables
-from harness.tracking.sqlite import SqliteFile, check_place, is_sqlite, make_whole, sqlite_file, unsynced
+from harness.tracking.sqlite import (
+    SqliteFile,
+    check_place,
+    is_sqlite,
+    make_whole,
+    sqlite_file,
+    sync_at_checkpoints,
+    unsynced,
+)
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 """What a store raises that can't be used any more; OSError where artifacts are files."""
@@ -133,6 +141,8 @@ _trusted: set[str] = set()
 def trust(uri: str) -> None:
     """Make ``uri``, which another process has opened, the store of this one."""
     mlflow.set_tracking_uri(uri)
+    if is_sqlite(uri):
+        sync_at_checkpoints(sqlite_file(uri).path)
     _trusted.add(uri)
 
 
@@ -339,6 +349,7 @@ def _open_sqlite(file: SqliteFile) -> None:
         # Readers and writers of several processes get past one another (sqlite.org/wal.html).
         database.execute("PRAGMA journal_mode=WAL")
     check_writable(file.address)
+    sync_at_checkpoints(file.path)
     MlflowClient(file.address).search_experiments(max_results=1)
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy import create_engine, text
 
 from harness.errors import BadInput
 from harness.tracking import store as store_module
-from harness.tracking.sqlite import make_whole, sqlite_file
+from harness.tracking.sqlite import make_whole, sqlite_file, sync_at_checkpoints
 from harness.tracking.store import exclusive, look_at_store, open_store
 from tests.support import python
 
@@ -235,3 +236,24 @@ def test_a_relative_address_is_another_store_in_another_folder(
         found.append(open_store().tracking_uri)
     assert found == [f"sqlite:///{outside}/{name}/here.db" for name in ("a", "b")]
     assert (outside / "b" / "here.db").is_file()
+
+
+def test_only_connections_to_the_store_wait_for_the_disk_at_checkpoints_alone(tmp_path: Path) -> None:
+    ours, other = (sqlite_file(f"sqlite:///{tmp_path}/{name}.db") for name in ("ours", "other"))
+    sync_at_checkpoints(ours.path)
+    found = {}
+    for file in (ours, other):
+        for mode in ("delete", "wal"):
+            with closing(sqlite3.connect(file.path)) as database:
+                database.execute(f"PRAGMA journal_mode={mode}")
+            engine = create_engine(file.address)
+            with engine.connect() as connection:
+                found[file.path.stem, mode] = connection.execute(text("PRAGMA synchronous")).scalar()
+            engine.dispose()
+    full, normal = 2, 1
+    assert found == {
+        ("ours", "delete"): full,
+        ("ours", "wal"): normal,
+        ("other", "delete"): full,
+        ("other", "wal"): full,
+    }
