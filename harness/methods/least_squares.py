@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.methods import Objective
 from harness.methods.levenberg_marquardt import CHUNK
-from harness.methods.positive_definite import gram, inverse
+from harness.methods.positive_definite import gram, solver
 from harness.methods.vectors import Vector, flat, gradient_norm, move
 
 Residuals = Float[Tensor, " rows"]
@@ -83,7 +83,7 @@ def primal(objective: Objective) -> Factorise:
         return j.T @ w if rows <= stride else objective.pull_back(w)
 
     def factorise(damping: float) -> Solve | None:
-        damped = inverse(matrix, damping * scale)
+        damped = solver(matrix, damping * scale)
         if damped is None:
             return None
 
@@ -105,7 +105,7 @@ def dual(objective: Objective) -> Factorise:
 
     def factorise(damping: float) -> Solve | None:
         mu = damping * scale
-        damped = inverse(matrix, mu)
+        damped = solver(matrix, mu)
         if damped is None:
             return None
 

@@ -32,7 +32,7 @@ def gram(j: Float[Tensor, "rows columns"]) -> Float[Tensor, "columns columns"]:
     return torch.from_numpy(columns @ columns.T)
 
 
-def inverse(matrix: Matrix, mu: float) -> Callable[[Column], Column] | None:
+def solver(matrix: Matrix, mu: float) -> Callable[[Column], Column] | None:
     """What solves systems with ``matrix + mu I``, by its Cholesky factor; None when that is not positive definite in floating
     point. With one of NaN every solution is NaN.
     """

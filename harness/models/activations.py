@@ -59,12 +59,6 @@ def back(activation: nn.Module, grad: Tensor, kept: Tensor) -> Tensor:
     return _FAST.get(type(activation), _WITH_SLOPE)[1](activation, grad, kept)
 
 
-def warm_up(activations: list[nn.Module], x: Tensor) -> None:
-    """Have their loops compiled for numbers like ``x``, or loaded from where they were kept, before anybody's clock runs."""
-    for each in activations:
-        derivatives(each, torch.zeros_like(x[:1]), 1)
-
-
 def silu_derivative(x: Tensor, order: int) -> Tensor:
     """The derivative of silu of that order, at most 3."""
     if order == 0:
@@ -84,14 +78,20 @@ def _by_itself(activation: Any, z: Tensor, order: int) -> list[Tensor]:
 
 def _of_tanh(_: Any, z: Tensor, order: int) -> list[Tensor]:
     t = tanh(z)
-    first = 1 - t * t
-    return [t, first, -2 * t * first, first * (6 * t * t - 2)][: order + 1]
+    found = [t]
+    if order > 0:
+        found.append(1 - t * t)
+    if order > 1:
+        found.append(-2 * t * found[1])
+    if order > 2:
+        found.append(found[1] * (6 * t * t - 2))
+    return found
 
 
 def _of_sine(sine: Any, z: Tensor, order: int) -> list[Tensor]:
     omega = sine.omega0
     s, c = sine_and_cosine(z, omega)
-    return [s, omega * c, -(omega**2) * s, -(omega**3) * c][: order + 1]
+    return [s, *(factor * each for factor, each in ((omega, c), (-(omega**2), s), (-(omega**3), c))[:order])]
 
 
 def _of_silu(_: Any, z: Tensor, order: int) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""How numba compiles the loops of :mod:`harness.models.kernels` and :mod:`harness.models.loops`."""
+"""How numba compiles the loops of :mod:`harness.models.kernels` and :mod:`harness.models.elementary_loops`."""
 
 from __future__ import annotations
 

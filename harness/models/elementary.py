@@ -1,8 +1,8 @@
 """Sine and cosine, hyperbolic tangent, silu and the Gaussian bell of many numbers, for layers that write their derivatives out.
 
 On a processor torch's own take most of the time of a small perceptron. Compiled loops
-(:mod:`harness.models.loops`) give the same to a few units in the last place, both of a pair in one pass. Everywhere else, and
-where somebody counts or traces torch's operations, it is torch's operations that are carried out.
+(:mod:`harness.models.elementary_loops`) give the same to a few units in the last place, both of a pair in one pass. Everywhere
+else, and where somebody counts or traces torch's operations, it is torch's operations that are carried out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import functools
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -24,10 +23,9 @@ Array = NDArray[Any]
 def sine_and_cosine(x: Tensor, omega: float = 1.0) -> tuple[Tensor, Tensor]:
     """Of ``omega x``."""
     if _serves(x):
-        each = _array(x)
-        sine, cosine = np.empty_like(each), np.empty_like(each)
-        if _loops().sine_and_cosine(each, omega, sine, cosine):
-            return torch.from_numpy(sine), torch.from_numpy(cosine)
+        sine, cosine = torch.empty_like(x), torch.empty_like(x)
+        if _loops().sine_and_cosine(_flat(x), omega, _flat(sine), _flat(cosine)):
+            return sine, cosine
     phase = x if omega == 1 else omega * x
     return torch.sin(phase), torch.cos(phase)
 
@@ -35,20 +33,18 @@ def sine_and_cosine(x: Tensor, omega: float = 1.0) -> tuple[Tensor, Tensor]:
 def tanh(x: Tensor) -> Tensor:
     """Hyperbolic tangent."""
     if _serves(x):
-        each = _array(x)
-        value = np.empty_like(each)
-        _loops().tanh(each, value)
-        return torch.from_numpy(value)
+        value = torch.empty_like(x)
+        _loops().tanh(_flat(x), _flat(value))
+        return value
     return torch.tanh(x)
 
 
 def silu_and_slope(x: Tensor) -> tuple[Tensor, Tensor]:
     """``x sigmoid(x)`` and its derivative."""
     if _serves(x):
-        each = _array(x)
-        value, slope = np.empty_like(each), np.empty_like(each)
-        _loops().silu(each, value, slope)
-        return torch.from_numpy(value), torch.from_numpy(slope)
+        value, slope = torch.empty_like(x), torch.empty_like(x)
+        _loops().silu(_flat(x), _flat(value), _flat(slope))
+        return value, slope
     s = torch.sigmoid(x)
     y = x * s
     return y, s + y * torch.sigmoid(-x)
@@ -57,11 +53,19 @@ def silu_and_slope(x: Tensor) -> tuple[Tensor, Tensor]:
 def bell(x: Tensor, scale: float) -> Tensor:
     """``exp(-scale x^2)`` of a positive ``scale``."""
     if _serves(x):
-        each = _array(x)
-        value = np.empty_like(each)
-        _loops().bell(each, scale, value)
-        return torch.from_numpy(value)
+        value = torch.empty_like(x)
+        _loops().bell(_flat(x), scale, _flat(value))
+        return value
     return torch.exp(-scale * (x * x))
+
+
+@functools.cache
+def warm_up(dtype: torch.dtype) -> None:
+    """Have the loops for these numbers compiled, or loaded from where they were kept, before anybody's clock runs."""
+    x = torch.zeros(1, dtype=dtype)
+    for each in (sine_and_cosine, tanh, silu_and_slope):
+        each(x)
+    bell(x, 1.0)
 
 
 def _serves(x: Tensor) -> bool:
@@ -75,13 +79,13 @@ def _serves(x: Tensor) -> bool:
     )
 
 
-def _array(x: Tensor) -> Array:
-    found: Array = (x.detach() if x.requires_grad else x).numpy()
+def _flat(x: Tensor) -> Array:
+    found: Array = (x.detach() if x.requires_grad else x).numpy().reshape(-1)
     return found
 
 
 @functools.cache
 def _loops() -> ModuleType:
-    from harness.models import loops  # imports numba, a third of a second
+    from harness.models import elementary_loops  # imports numba, a third of a second
 
-    return loops
+    return elementary_loops

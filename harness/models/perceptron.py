@@ -20,8 +20,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from harness.models.activations import are_fast, are_known, back, derivatives, forth, warm_up
+from harness.models.activations import are_fast, are_known, back, derivatives, forth
 from harness.models.channels import Along, Channels, Units
+from harness.models.elementary import warm_up
 from harness.models.jets import jet
 from harness.models.sweep import Kept, Sweep
 
@@ -43,7 +44,7 @@ class Perceptron(nn.Sequential):
             return partial(self, x)
         with torch.no_grad():
             inputs = nn.Sequential(*before)(x).T.contiguous()
-        warm_up(activations, inputs)
+        warm_up(inputs.dtype)
 
         def outputs() -> Tensor:
             parameters = [parameter for layer in linear for parameter in (layer.weight, layer.bias)]
@@ -57,7 +58,7 @@ class Perceptron(nn.Sequential):
         before, linear, activations = self.parts()
         if not are_known(activations):
             return None
-        warm_up(activations, x)
+        warm_up(x.dtype)
         module = before[0] if len(before) == 1 else nn.Sequential(*before)
         inputs = Kept(lambda: list(module.buffers()), lambda: _inputs(module, x, order))
         layers = [Dense(*each) for each in zip(linear, [None, *activations], strict=True)]

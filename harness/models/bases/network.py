@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from harness.models.channels import Channels
 from harness.models.edges import Activations, EdgeLayer, EdgeNetwork, OfEdges, back, in_edges, summed
+from harness.models.elementary import warm_up
 from harness.models.sparsity import sparsity
 from harness.models.sweep import Kept, Sweep
 
@@ -97,6 +98,7 @@ class BasisKAN(EdgeNetwork):
     def jets_at(self, x: Activations, order: int) -> Sweep:
         """The jets at points that stay the same; what the first layer makes of them is prepared once a grid."""
         first, *others = self.own()
+        warm_up(x.dtype)
 
         def here() -> list[Tensor]:
             return [first.stamp()]

@@ -1,8 +1,8 @@
 """Elementary functions in loops that numba compiles to vector instructions (:mod:`harness.models.elementary`).
 
 Each reduces its argument to a short interval around zero (Cody and Waite 1980, "Software Manual for the Elementary Functions"),
-and takes a polynomial there. Arrays are C-contiguous, and an output is none of the inputs: then the compiler takes four numbers
-at a time. All is computed in float64; numbers of float32 are read and written as such.
+and takes a polynomial there. Arrays are flat and contiguous, and an output is none of the inputs: then the compiler takes four
+numbers at a time. All is computed in float64; numbers of float32 are read and written as such.
 """
 
 from __future__ import annotations
@@ -65,18 +65,16 @@ def _expm1(x: float) -> Any:
 @compiled("contract")
 def tanh(x: Array, value: Array) -> None:
     """Beyond 20 it is 1."""
-    x, value = x.reshape(-1), value.reshape(-1)
     for i in range(x.size):
-        each = 20.0 if x[i] > 20.0 else np.float64(x[i])
-        each = -20.0 if each < -20.0 else each
-        t = _expm1(2.0 * each)
-        value[i] = t / (t + 2.0)
+        size = abs(np.float64(x[i]))
+        t = _expm1(2.0 * (20.0 if size > 20.0 else size))
+        y = t / (t + 2.0)
+        value[i] = -y if x[i] < 0 else y
 
 
 @compiled("contract")
 def silu(x: Array, value: Array, slope: Array) -> None:
     """``x s`` and its derivative ``s + x s (1 - s)``, with the sigmoid s."""
-    x, value, slope = x.reshape(-1), value.reshape(-1), slope.reshape(-1)
     for i in range(x.size):
         each = np.float64(x[i])
         away = 700.0 if each < -700.0 else -each
@@ -91,7 +89,6 @@ def silu(x: Array, value: Array, slope: Array) -> None:
 @compiled("contract")
 def bell(x: Array, scale: float, value: Array) -> None:
     """``exp(-scale x^2)``; below 1e-307 it is 0."""
-    x, value = x.reshape(-1), value.reshape(-1)
     for i in range(x.size):
         each = np.float64(x[i])
         away = -scale * each * each
@@ -103,7 +100,6 @@ def bell(x: Array, scale: float, value: Array) -> None:
 @compiled("contract")
 def sine_and_cosine(x: Array, omega: float, sine: Array, cosine: Array) -> bool:
     """Of ``omega x``; False where one of these is beyond ``FAR``: then what is written is of no use."""
-    x, sine, cosine = x.reshape(-1), sine.reshape(-1), cosine.reshape(-1)
     far = np.int64(0)
     for i in range(x.size):
         phase = omega * x[i]
