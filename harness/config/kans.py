@@ -132,9 +132,8 @@ class KANConfig(EdgesConfig):
         return self.k
 
     def kept(self, dimension: int) -> int:
-        """The features of the inputs, and the polynomials on which the edges of the largest other layer lie."""
-        edges = self.width * (self.width if self.depth > 1 else 1)
-        return dimension * (self.stages()[-1] + self.k + 1) + (self.k + 1) * edges
+        """At each input of each layer the coordinate in its interval, silu, and the slope of silu (compiled loops)."""
+        return 3 * (dimension + self.width * self.depth)
 
 
 class Pruning(EdgesConfig):

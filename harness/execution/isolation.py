@@ -131,9 +131,14 @@ def _prepare(parent: int, memory: int | None) -> None:
     """In a fresh child: everything that a cell needs, so that no cell waits for it."""
     limit_and_follow(parent, memory)
     load("harness.run", "harness.figures")
+    import torch
+
+    from harness.models.elementary import warm_up
     from harness.tracking.artifacts import import_what_models_need
 
     import_what_models_need()
+    for dtype in (torch.float64, torch.float32):
+        warm_up(dtype)
 
 
 def _follow(parent: int) -> None:

@@ -77,14 +77,21 @@ def locate(x: Float[Tensor, "points inputs"], pieces: Pieces) -> Located:
     return Located(where, u, base.numpy(), slope.numpy())
 
 
+_warm: set[tuple[int, torch.dtype]] = set()
+"""Degrees and numbers for which this process has its loops."""
+
+
 @torch.no_grad()
 def warm_up(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> None:
-    """Have the loops compiled, or loaded from where they were kept, before anybody's clock runs."""
+    """Have the loops compiled, or loaded from where they were kept, before anybody's clock runs: once a process."""
+    if {(layer.k, x.dtype) for layer in layers} <= _warm:
+        return
     h = x[:1]
     for layer in layers:
         own = (layer.coef, layer.scale_base, layer.scale_sp)
         h, known = _through(own, layer.mask, locate(h, layer.pieces()), layer.pieces())
         _back(known, torch.ones_like(h), wants_x=True)
+        _warm.add((layer.k, x.dtype))
 
 
 def outputs(

@@ -48,7 +48,7 @@ FAR = 1e5
 """Beyond it the pieces of pi / 2 do not give the last digits any more."""
 
 
-@compiled("contract")
+@compiled("contract", inline=True)
 def _expm1(x: float) -> Any:
     """``exp(x) - 1`` for -708 <= x < 709."""
     shifted = x * LOG2_E + ROUND

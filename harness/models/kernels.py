@@ -26,6 +26,7 @@ BLOCK = 256
 """Points of a block: the sums of 64 outputs take 64 kB."""
 
 _compiled = compiled("contract", "reassoc", "nsz")
+_inline = compiled("contract", "reassoc", "nsz", inline=True)
 """Sums may be taken in another order, and products be fused with them."""
 
 
@@ -130,7 +131,7 @@ def separate(
             of_scale_sp[i, o] = total
 
 
-@_compiled
+@_inline
 def _add_outputs(powers: Powers, where: Array, u: Array, base: Array, c: Array, of_base: Array, y: Array) -> None:
     points, outputs = y.shape
     one = u.dtype.type(1)
@@ -156,7 +157,7 @@ def forward(powers: Powers, where: Array, u: Array, base: Array, c: Array, of_ba
             _add_outputs(powers, at, t, b, c, of_base[i], sums)
 
 
-@_compiled
+@_inline
 def _add_moments(
     powers: Powers, where: Array, u: Array, base: Array, grad: Array, moments: Array, of_base: Array
 ) -> None:
@@ -173,7 +174,7 @@ def _add_moments(
             of_base[o] += base[p] * g[o]
 
 
-@_compiled
+@_inline
 def _slopes(
     powers: Powers,
     where: Array,
