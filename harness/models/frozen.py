@@ -19,7 +19,6 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.export import Dim
-from torch.export.pt2_archive import PT2ArchiveReader, PT2ArchiveWriter
 from torch.nn.functional import silu
 
 from harness.models.interface import exported
@@ -129,6 +128,8 @@ def save_program(program: Program, example: Float[Tensor, "points inputs"], path
 
 def _read(path: Path) -> Archive | None:
     """What :func:`_write` needs; None of an archive in which tensors share their numbers, or are none of torch's own."""
+    from torch.export.pt2_archive import PT2ArchiveReader  # imports torch's compiler, which takes as long as torch itself
+
     reader = PT2ArchiveReader(str(path))
     added = ("byteorder", ".data/version", ".data/serialization_id")
     records = {name: reader.read_bytes(name) for name in reader.get_file_names() if name not in added}
@@ -145,6 +146,8 @@ def _write(archive: Archive, state: Mapping[str, Tensor], example: Tensor, path:
     numbers = {record: _bytes(state[name]) for record, (name, _) in archive.tensors.items()}
     if any(len(numbers[record]) != length for record, (_, length) in archive.tensors.items()):
         return False
+    from torch.export.pt2_archive import PT2ArchiveWriter
+
     written = io.BytesIO()
     torch.save(((example,), {}), written, pickle_protocol=2)
     with PT2ArchiveWriter(str(path)) as writer:

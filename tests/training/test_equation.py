@@ -102,7 +102,8 @@ def test_nothing_reads_the_solution_inside(name: str) -> None:
     assert all(torch.equal(state[key], blind_state[key]) for key in state)
 
 
-def test_no_formula_is_chosen_by_the_solution() -> None:
+def test_no_formula_is_chosen_by_the_solution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.symbolic.EPOCHS", 3)  # as much is decided, and each takes a second
     config = config_of("kan_pruned", epochs=20, problem="solve_1d_sin")
     _, data = parts(config)
     problem = problems.get(config.problem)
