@@ -32,6 +32,7 @@ from tests.postgres import Server, binaries  # noqa: E402
 # commands would inherit and, as they should, keep.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.dont_write_bytecode = True  # beside a plug-in of a test, which looks at what a command leaves
 logging.getLogger("torch.__trace").setLevel(logging.WARNING)  # else a failure is buried under its lines
 settings.register_profile("harness", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("harness")

@@ -128,7 +128,9 @@ def save_program(program: Program, example: Float[Tensor, "points inputs"], path
 
 def _read(path: Path) -> Archive | None:
     """What :func:`_write` needs; None of an archive in which tensors share their numbers, or are none of torch's own."""
-    from torch.export.pt2_archive import PT2ArchiveReader  # imports torch's compiler, which takes as long as torch itself
+    from torch.export.pt2_archive import (
+        PT2ArchiveReader,
+    )  # imports torch's compiler, which takes as long as torch itself
 
     reader = PT2ArchiveReader(str(path))
     added = ("byteorder", ".data/version", ".data/serialization_id")
