@@ -118,7 +118,9 @@ def served(command: Sequence[str], folder: Path, **extra: str) -> Iterator[str]:
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", *command, "--port", str(port)],
-            env=environment(**extra),
+            env=environment(
+                MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **extra
+            ),  # eight more processes, for jobs that none has
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
