@@ -115,12 +115,11 @@ def served(command: Sequence[str], folder: Path, **extra: str) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
+    of_server = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight more processes, for jobs that no test has
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", *command, "--port", str(port)],
-            env=environment(
-                MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **extra
-            ),  # eight more processes, for jobs that none has
+            env=environment(**of_server, **extra),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

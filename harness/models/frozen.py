@@ -128,9 +128,8 @@ def save_program(program: Program, example: Float[Tensor, "points inputs"], path
 
 def _read(path: Path) -> Archive | None:
     """What :func:`_write` needs; None of an archive in which tensors share their numbers, or are none of torch's own."""
-    from torch.export.pt2_archive import (
-        PT2ArchiveReader,
-    )  # imports torch's compiler, which takes as long as torch itself
+    # Here, since it imports torch's compiler, which takes as long as torch itself; an export has imported it anyway.
+    from torch.export.pt2_archive import PT2ArchiveReader
 
     reader = PT2ArchiveReader(str(path))
     added = ("byteorder", ".data/version", ".data/serialization_id")
@@ -145,11 +144,11 @@ def _read(path: Path) -> Archive | None:
 
 def _write(archive: Archive, state: Mapping[str, Tensor], example: Tensor, path: Path) -> bool:
     """Write an archive with other numbers, and say whether that could be done: not of a tensor in a part of its storage."""
+    from torch.export.pt2_archive import PT2ArchiveWriter
+
     numbers = {record: _bytes(state[name]) for record, (name, _) in archive.tensors.items()}
     if any(len(numbers[record]) != length for record, (_, length) in archive.tensors.items()):
         return False
-    from torch.export.pt2_archive import PT2ArchiveWriter
-
     written = io.BytesIO()
     torch.save(((example,), {}), written, pickle_protocol=2)
     with PT2ArchiveWriter(str(path)) as writer:

@@ -25,9 +25,11 @@ Powers = tuple[int, ...]
 BLOCK = 256
 """Points of a block: the sums of 64 outputs take 64 kB."""
 
-_compiled = compiled("contract", "reassoc", "nsz")
-_inline = compiled("contract", "reassoc", "nsz", inline=True)
+FASTMATH = ("contract", "reassoc", "nsz")
 """Sums may be taken in another order, and products be fused with them."""
+
+_compiled = compiled(*FASTMATH)
+_inline = compiled(*FASTMATH, inline=True)
 
 
 @_compiled

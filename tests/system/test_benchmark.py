@@ -246,9 +246,10 @@ def test_an_unreachable_scheduler_is_refused_and_nothing_is_left(store: MlflowCl
     ("executor", "signals"),
     [
         ("process", [signal.SIGTERM]),  # as a batch system does, and `kill`
-        ("dask", [signal.SIGHUP, signal.SIGINT]),  # a terminal that is closed tells every process of its group
+        ("process", [signal.SIGINT, signal.SIGINT]),  # Ctrl-C, which a terminal tells every process of its group
+        ("dask", [signal.SIGHUP, signal.SIGHUP]),  # a terminal that is closed: the shell and the system each say so
     ],
-    ids=["kill", "terminal"],
+    ids=["kill", "Ctrl-C", "closed"],
 )
 def test_a_signal_ends_it_within_ten_seconds_with_everything_recorded(
     executor: str, signals: list[signal.Signals], store: MlflowClient, outside: Path
@@ -280,12 +281,13 @@ def test_a_signal_ends_it_within_ten_seconds_with_everything_recorded(
     assert f"Stopped by {signals[0].name}; the same command goes on from here" in out
     assert "Traceback" not in err
     assert {run.info.status for run in all_runs(store)} == {"KILLED"}
-    for run in cells_of(store):
-        assert run.data.tags["outcome"] == "interrupted"
-        reason = run.data.tags["outcome.reason"]
-        if reason == f"Stopped by {signals[0].name}; it did not stop by itself in time.":
-            continue  # a machine that is busy with other things
-        assert "Stopped by SIGTERM after epoch" in reason, "its driver's"
+    assert {run.data.tags["outcome"] for run in cells_of(store)} == {"interrupted"}
+    # On a machine that is busy with other things a driver may have to close one in its stead.
+    closed = f"Stopped by {signals[0].name}; it did not stop by itself in time."
+    by_themselves = [run for run in cells_of(store) if run.data.tags["outcome.reason"] != closed]
+    assert by_themselves
+    for run in by_themselves:
+        assert "Stopped by SIGTERM after epoch" in run.data.tags["outcome.reason"], "its driver's"
         assert "history.parquet" in [file.path for file in store.list_artifacts(run.info.run_id)], "what it had is kept"
 
 

@@ -9,7 +9,6 @@ import os, sys
 from dataclasses import replace
 import torch
 from torch import nn
-import harness.run
 from harness.config import RunConfig
 from harness.families import Family, register
 from harness.problems import Rows
@@ -55,6 +54,8 @@ def test_nothing_of_torch_is_loaded_on_the_clock_of_the_first_epoch() -> None:
 NEEDED = (
     LINE
     + """
+import harness.run  # with all that a run has imported when its training begins
+
 def needed(model, optimizer, order):
     config = small(model, epochs=2, optimizer=optimizer)
     regressor, data = parts(config)
