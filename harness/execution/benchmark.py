@@ -213,9 +213,11 @@ def plan(config: BenchmarkConfig) -> dict[str, Cell]:
     chosen = list(suites.configurations(suite, config.seed_range(), presets, given, config.models, suitable))
     try_networks(chosen)
     cells = {cell.fingerprint: cell for cell in (Cell(each, fingerprint_of(each)) for each in chosen)}
-    if not cells:
+    met = {cell.config.model for cell in cells.values()}
+    without = [name for name in config.models if name not in met and name != suites.ALL]
+    if without or not cells:
         raise BadInput(
-            f"models = {quoted(','.join(config.models))} leaves nothing of suite {config.suite!r} to compute."
+            f"models = {quoted(','.join(without or config.models))} leaves nothing of suite {config.suite!r} to compute."
         )
     for cell in list(cells.values()):
         twin = cell.config.twin()

@@ -377,9 +377,10 @@ def test_a_twin_trained_in_a_benchmark_is_the_one_that_the_run_would_have_traine
     assert alone.metrics["prune/base_dense_mse"] == run(twin).metrics["final/dense_mse"]
 
 
-def test_a_plan_for_which_nothing_is_left_is_refused(config: BenchmarkConfig) -> None:
+@pytest.mark.parametrize("named", [("mlp",), ("kan", "mlp")])
+def test_a_family_that_a_suite_leaves_nothing_for_is_refused(config: BenchmarkConfig, named: tuple[str, ...]) -> None:
     with pytest.raises(BadInput, match="models = 'mlp' leaves nothing"):
-        plan(config.model_copy(update={"models": ("mlp",)}))
+        plan(config.model_copy(update={"models": named}))
 
 
 def test_an_estimate_makes_no_store_and_says_what_it_does_not_know(config: BenchmarkConfig, outside: Path) -> None:
