@@ -20,23 +20,22 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.config import RunConfig
 from harness.data import Data, Sample, scale2
 from harness.models import KAN, Regressor
+from harness.models.bases.network import BasisKAN
 from harness.models.bases.splines import as_splines
+from harness.models.bases.symbolic import FUNCTIONS, SymbolicLayer, symbolic_kan
 from harness.models.edges import EdgeNetwork
-from harness.models.multkan import SymbolicEdge, symbolic_layers
+from harness.models.multkan import SymbolicEdge, symbolic_edges
 from harness.problems import Problem
 from harness.problems.problem import names_of_inputs
 from harness.problems.rows import Jet
 from harness.protocol import RESIDUAL_FLOOR
 from harness.training import Epoch, train
 
-LIBRARY = ("x", "x^2", "x^3", "x^4", "exp", "tanh", "sin", "gaussian")
-"""Smooth, and defined everywhere, so that no training of their parameters leads out of a domain. pykan's own library has
-20 more, with poles, jumps and square roots."""
 WEIGHT_SIMPLE = 0.5
 """pykan's weight of simplicity against the fit of an edge. NMSE of formulas from seven pruned KANs of seed 0: at most 1
 at pykan's 0.8, which takes x for curves that are none, 3e-3 at 0.5, 9e-4 at 0.2, which misses the simple formula where
@@ -85,20 +84,6 @@ class Formula:
         return json.dumps(content, indent=2) + "\n"
 
 
-class SymbolicKAN(nn.Module):
-    """A KAN of known functions, whose parameters are the ``affine`` ones of pykan's ``Symbolic_KANLayer``."""
-
-    def __init__(self, layers: nn.ModuleList) -> None:
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Outputs of shape ``(points, outputs)`` for inputs of shape ``(points, inputs)``."""
-        for layer in self.layers:
-            x, _ = layer(x)
-        return x
-
-
 def find_formula(model: Regressor, problem: Problem, data: Data, go_on: Callable[[], None] = lambda: None) -> Formula:
     """The formula that a trained KAN leads to; where its edges are no splines, by splines through them.
 
@@ -113,9 +98,9 @@ def find_formula(model: Regressor, problem: Problem, data: Data, go_on: Callable
     network = cast(EdgeNetwork, model.network)
     splines = network if isinstance(network, KAN) else as_splines(network, scaled)
     data = _in_double(data)
-    layers, edges = symbolic_layers(splines, scaled, LIBRARY, WEIGHT_SIMPLE, go_on)
+    layers, edges = symbolic_edges(splines, scaled, list(FUNCTIONS), WEIGHT_SIMPLE, go_on)
     symbolic = Regressor(
-        SymbolicKAN(layers),
+        symbolic_kan(layers),
         (model.centre - model.half_width).tolist(),
         (model.centre + model.half_width).tolist(),
         model.mean.tolist(),
@@ -141,7 +126,7 @@ def find_formula(model: Regressor, problem: Problem, data: Data, go_on: Callable
 
 def symbols(problem: Problem) -> tuple[str, ...]:
     """What the inputs are called in a formula: by their names, where these can be names of variables."""
-    functions = {*LIBRARY} - {"x"}
+    functions = {*FUNCTIONS} - {"x"}
     usable = all(name.isidentifier() and not iskeyword(name) and name not in functions for name in problem.inputs)
     return problem.inputs if usable else tuple(f"x{axis}" for axis in range(1, problem.dimension + 1))
 
@@ -177,26 +162,31 @@ def _parse(text: str, names: Sequence[str]) -> Any:
 
 
 def _expressions(model: Regressor, names: Sequence[str]) -> list[Any]:
-    """The functions of a regressor of a :class:`SymbolicKAN` in sympy, scaling of inputs and outputs included."""
+    """The functions of a regressor of known functions in sympy, scaling of inputs and outputs included."""
     import sympy
 
     centre, half_width = (t.expand(len(names)).tolist() for t in (model.centre, model.half_width))
     nodes = [(variable - c) / h for variable, c, h in zip(_variables(names), centre, half_width, strict=True)]
-    for layer in model.network.layers:  # type: ignore[union-attr]  # a SymbolicKAN has them
-        nodes = [
-            sympy.Add(
-                *(
-                    c * function(a * node + b) + d
-                    for node, function, (a, b, c, d), live in zip(nodes, functions, affine, mask, strict=True)
-                    if live
-                )
-            )
-            for functions, affine, mask in zip(
-                layer.funs_sympy, layer.affine.tolist(), layer.mask.tolist(), strict=True
-            )
-        ]
+    for layer in cast(BasisKAN, model.network):
+        nodes = [sympy.Add(*edges) for edges in zip(*_edges(cast(SymbolicLayer, layer), nodes), strict=True)]
     mean, std = (t.expand(len(nodes)).tolist() for t in (model.mean, model.std))
     return [m + s * node for m, s, node in zip(mean, std, nodes, strict=True)]
+
+
+def _edges(layer: SymbolicLayer, nodes: Sequence[Any]) -> list[list[Any]]:
+    """Each edge in sympy, ``(inputs, outputs)``; one that is cut is 0."""
+    import sympy
+
+    def edge(node: Any, function: str, affine: Sequence[float], live: float) -> Any:
+        text, (a, b, c, d) = FUNCTIONS[function][0], affine
+        return c * sympy.sympify(text, locals={"x": a * node + b}) + d if live else sympy.Integer(0)
+
+    return [
+        [edge(node, *each) for each in zip(functions, affine, mask, strict=True)]
+        for node, functions, affine, mask in zip(
+            nodes, layer.functions, layer.affine.tolist(), layer.mask.tolist(), strict=True
+        )
+    ]
 
 
 def _shortest(expression: Any, error: Callable[[str], float], rounding: float) -> str:

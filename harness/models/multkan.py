@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 
 from harness.errors import BadInput
+from harness.models.bases.symbolic import SymbolicEdges
 from harness.models.edges import Activations
 from harness.models.kan import KAN
 
@@ -75,14 +75,14 @@ class SymbolicEdge(NamedTuple):
     """Coefficient of determination against the spline, of the function's first fit."""
 
 
-def symbolic_layers(
+def symbolic_edges(
     network: KAN,
     x: Activations,
     library: Sequence[str],
     weight_simple: float,
     go_on: Callable[[], None] = lambda: None,
-) -> tuple[nn.ModuleList, list[SymbolicEdge]]:
-    """What ``MultKAN.auto_symbolic`` makes of a network: its ``Symbolic_KANLayer``s in float64 on the CPU, and each edge.
+) -> tuple[list[SymbolicEdges], list[SymbolicEdge]]:
+    """What ``MultKAN.auto_symbolic`` makes of a network: its layers in float64 on the CPU, and each edge.
 
     An edge is ``c f(a x + b) + d`` with f from ``library`` (names in pykan's) and the ``affine`` parameters (a, b, c, d),
     fitted to its spline at the points ``x`` of the scaled inputs; an edge that is cut stays cut. ``weight_simple``, from
@@ -104,10 +104,15 @@ def symbolic_layers(
     with undisturbed_generators(), redirect_stdout(io.StringIO()), torch.no_grad():
         multkan(x.to("cpu", torch.float64))  # the activations that it fits to
         multkan.auto_symbolic(lib=list(library), weight_simple=weight_simple, verbose=0)
-    for theirs, ours in zip(multkan.symbolic_fun, network, strict=True):
-        # It makes a constant of an edge that is cut.
-        theirs.mask.data = ours.mask.detach().T.to("cpu", torch.float64).clone()
-    return multkan.symbolic_fun, edges
+    layers = []
+    for number, (theirs, ours) in enumerate(zip(multkan.symbolic_fun, network, strict=True)):
+        chosen = {(edge.input, edge.output): edge.function for edge in edges if edge.layer == number}
+        affine = theirs.affine.detach().transpose(0, 1).clone()
+        mask = ours.mask.detach().to("cpu", torch.float64).clone()
+        n_in, n_out = mask.shape
+        functions = [[chosen.get((i, j), library[0]) for j in range(n_out)] for i in range(n_in)]
+        layers.append(SymbolicEdges(functions, affine, mask))
+    return layers, edges
 
 
 @contextmanager

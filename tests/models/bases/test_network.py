@@ -47,15 +47,8 @@ def assert_near(found: Tensor, expected: Tensor, tolerance: float = 1e-11) -> No
     assert (found - expected).norm() <= tolerance * (1e-3 + expected.norm())
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize(("depth", "dimension", "outputs"), [(1, 2, 1), (2, 1, 1), (2, 3, 2)])
-@pytest.mark.parametrize("model", FAMILIES)
-def test_jets_gradient_and_jacobian_are_those_of_torch_func(
-    model: str, depth: int, dimension: int, outputs: int, masked: bool
-) -> None:
-    own, x = made(model, dimension, outputs, depth=depth)
-    if masked:
-        next(iter(own)).mask[0, 1] = 0
+def assert_as_torch_func_has_it(own: BasisKAN, x: Tensor) -> None:
+    """Jets, the gradient of a combination of them, and its Jacobian."""
     of_all = list(own.parameters())
     for order in (1, 2):
         expected = jet_of_any(own, x, order)
@@ -73,6 +66,18 @@ def test_jets_gradient_and_jacobian_are_those_of_torch_func(
         gradients = torch.autograd.grad(combined, of_all)
         assert_near(torch.cat([each.flatten() for each in gradients]), by_points.sum(dim=0))
     assert_near(jacobian(own, x, of_all), jacobian_of_any(own, x, of_all))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("depth", "dimension", "outputs"), [(1, 2, 1), (2, 1, 1), (2, 3, 2)])
+@pytest.mark.parametrize("model", FAMILIES)
+def test_jets_gradient_and_jacobian_are_those_of_torch_func(
+    model: str, depth: int, dimension: int, outputs: int, masked: bool
+) -> None:
+    own, x = made(model, dimension, outputs, depth=depth)
+    if masked:
+        next(iter(own)).mask[0, 1] = 0
+    assert_as_torch_func_has_it(own, x)
 
 
 @pytest.mark.parametrize("model", FAMILIES)
