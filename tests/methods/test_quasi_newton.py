@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from harness.methods import METHODS
-from harness.methods.quasi_newton import C1, C2, LBFGS, Trial, line_search
+from harness.methods.quasi_newton import C1, C2, LBFGS, Pairs, Trial, line_search
 from harness.presets import resolve
 from tests.methods.support import Lowered
 
@@ -19,10 +21,40 @@ def quadratic(scale: float) -> tuple[Tensor, Tensor]:
 def test_a_quadratic_is_minimised_whatever_its_scale(scale: float) -> None:
     eigenvalues, x = quadratic(scale)
     first = (eigenvalues * x * x / 2).sum().item()
-    method = LBFGS(x, 1.0, 20, 10)
+    method = LBFGS(x, 1.0, 20, len(x))  # as many pairs as numbers: with fewer, rounding decides how far it gets
     for _ in range(10):
         method.step(lambda: ((eigenvalues * x * x / 2).sum().item(), eigenvalues * x))
     assert (eigenvalues * x * x / 2).sum().item() < 1e-20 * first
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
+@pytest.mark.parametrize("history", [1, 7, 40])
+def test_a_direction_is_that_of_the_two_loops(history: int, dtype: torch.dtype, tolerance: float) -> None:
+    generator = torch.Generator().manual_seed(history)
+    eigenvalues = torch.logspace(0, 2, 30, dtype=torch.float64)
+    pairs, kept = Pairs(torch.zeros(30, dtype=dtype), history), deque[tuple[Tensor, Tensor]](maxlen=history)
+    for _ in range(23):
+        step = torch.randn(30, generator=generator, dtype=torch.float64).to(dtype)
+        change = (eigenvalues * step).to(dtype)
+        pairs.add(step, change, step.dot(change).item(), change.dot(change).item())
+        kept.append((step.double(), change.double()))
+        gradient = torch.randn(30, generator=generator, dtype=torch.float64)
+        found = pairs.direction(gradient.to(dtype)).double()
+        expected = two_loops(list(kept), gradient)
+        assert (found - expected).norm() < tolerance * expected.norm()
+
+
+def two_loops(pairs: list[tuple[Tensor, Tensor]], gradient: Tensor) -> Tensor:
+    """Algorithm 7.4 of Nocedal and Wright 2006, pair by pair, with eq. 7.20."""
+    direction, alphas = -gradient, []
+    for step, change in reversed(pairs):
+        alphas.append(step.dot(direction) / step.dot(change))
+        direction = direction - alphas[-1] * change
+    step, change = pairs[-1]
+    direction = direction * step.dot(change) / change.dot(change)
+    for (step, change), alpha in zip(pairs, reversed(alphas), strict=True):
+        direction = direction + (alpha - change.dot(direction) / step.dot(change)) * step
+    return direction
 
 
 def test_rosenbrock_takes_about_as_many_evaluations_as_with_torch() -> None:
