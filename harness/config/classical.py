@@ -142,7 +142,7 @@ def _patience_of_sizes(default: int | None) -> Any:
 class FitConfig(LadderConfig):
     """One that fits, size after size, and takes the size with the least validation error."""
 
-    without: ClassVar[frozenset[str]] = frozenset({"optimizer", "dtype"})
+    without: ClassVar[frozenset[str]] = frozenset({"optimizer", "dtype", "standardise"})
     ladder: ClassVar[str]
     more_than_points: ClassVar[bool] = False
     """Whether a size that the user names may have more unknowns than there are training points."""
@@ -190,13 +190,16 @@ class FitConfig(LadderConfig):
         return 8.0 * unknowns * min(2 * unknowns, self.n_train + unknowns) * (2 * dimension + 4)
 
     def sizes(self, dimension: int, limit: float) -> tuple[Size, ...]:
-        """Those that are named, else of the planned ones those that end in time and take at most ``limit`` bytes."""
+        """Of the planned ones those that have points enough and take at most ``limit`` bytes; where none are named, that end in
+        time too, or else the smallest.
+        """
         found = sorted(self.planned(dimension), key=lambda size: size.unknowns)
-        if self.named:
-            return tuple(found)
-        most = self.most_unknowns()
+        own = math.inf if self.more_than_points else self.n_train
+        most = own if self.named else self.most_unknowns()
         fit = [each for each in found if each.unknowns <= most and self.bytes_of(each.unknowns, dimension) <= limit]
-        return tuple(fit or found[:1])
+        if fit or self.named:
+            return tuple(fit)
+        return tuple(each for each in found if each.unknowns == found[0].unknowns)
 
 
 class LinearConfig(FitConfig):

@@ -45,6 +45,11 @@ def power(exponent: int) -> str:
     return f"10{str(exponent).translate(SUPERSCRIPT)}"
 
 
+def decade(value: float, place: object = None) -> str:
+    """The name of a tick at a power of ten."""
+    return power(round(math.log10(value))) if value > 0 else ""
+
+
 def number(value: float, digits: int = 3) -> str:
     """A number as every text of a figure spells it: ``−0.25``, ``2.61×10⁻¹²``."""
     mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
@@ -70,18 +75,23 @@ def label_in_units(axis: Axis, largest: float) -> str:
 
 
 def tick_decades(axis: Axis) -> str:
-    """Decades only where a logarithmic axis has several, else round numbers, and what to say of those beside the axis' name: the
-    ticks between took a quarter of the drawing.
+    """As :func:`decades_or_numbers`, and what to say of numbers beside the axis' name: they are counted in a power of ten."""
+    return "" if decades_or_numbers(axis) else label_in_units(axis, axis.get_view_interval()[1])
+
+
+def decades_or_numbers(axis: Axis) -> bool:
+    """Decades only where a logarithmic axis has several, else round numbers, which nobody has spelled yet; whether it is decades.
+    The ticks between took a quarter of the drawing.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     low, high = axis.get_view_interval()
     axis.set_minor_locator(NullLocator())
     if high > 100 * low:
-        axis.set_major_formatter(FuncFormatter(lambda value, _: power(round(math.log10(value))) if value > 0 else ""))
-        return ""
+        axis.set_major_formatter(decade)
+        return True
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(6, steps=[1, 2, 5, 10]))
-    return label_in_units(axis, high)
+    return False
 
 
 def described(figure: Figure) -> str:

@@ -49,8 +49,8 @@ FAR = 1e5
 
 
 @compiled("contract", inline=True)
-def _expm1(x: float) -> Any:
-    """``exp(x) - 1`` for -708 <= x < 709."""
+def _exp(x: float) -> Any:
+    """A power of two and p with ``exp(x) = power p + power``, for -708 <= x < 709."""
     shifted = x * LOG2_E + ROUND
     k = shifted - ROUND
     r = (x - k * LN2) - k * LN2_REST
@@ -59,7 +59,7 @@ def _expm1(x: float) -> Any:
         p = p * r + c
     p = p * (r * r) + r
     power = np.int64((np.float64(shifted).view(np.int64) << 52) + (1023 << 52)).view(np.float64)
-    return power * p + (power - 1.0)
+    return power, p
 
 
 @compiled("contract")
@@ -67,7 +67,8 @@ def tanh(x: Array, value: Array) -> None:
     """Beyond 20 it is 1."""
     for i in range(x.size):
         size = abs(np.float64(x[i]))
-        t = _expm1(2.0 * (20.0 if size > 20.0 else size))
+        power, p = _exp(2.0 * (20.0 if size > 20.0 else size))
+        t = power * p + (power - 1.0)  # exp - 1, to all digits
         y = t / (t + 2.0)
         value[i] = -y if x[i] < 0 else y
 
@@ -79,7 +80,8 @@ def silu(x: Array, value: Array, slope: Array) -> None:
         each = np.float64(x[i])
         away = 700.0 if each < -700.0 else -each
         away = -40.0 if away < -40.0 else away
-        e = _expm1(away) + 1.0
+        power, p = _exp(away)
+        e = power * p + (power - 1.0) + 1.0
         s = 1.0 / (1.0 + e)
         y = each * s
         value[i] = y
@@ -93,7 +95,8 @@ def bell(x: Array, scale: float, value: Array) -> None:
         each = np.float64(x[i])
         away = -scale * each * each
         near = -708.0 if away < -708.0 else away
-        e = _expm1(near) + 1.0
+        power, p = _exp(near)
+        e = power * p + power
         value[i] = 0.0 if away < -708.0 else e
 
 

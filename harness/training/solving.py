@@ -31,8 +31,8 @@ SHOWN = 0.1
 """The same of a fit: a validation error, in units of the variance of the target."""
 ABSURD = 1e4
 """A training error, in units of the variance of the target, that no size which is solved can have; the function 0 has 1."""
-LOOK = 1000
-"""Training points that this is looked at, which costs less than any fit."""
+LOOK = 200
+"""Training points that this is looked at. More cost as much as the fit of a small size, of many inputs above all."""
 T = TypeVar("T")
 
 
@@ -159,7 +159,7 @@ def _of_rows(training: Training) -> Callable[[Size], Rung]:
                 rows = slice(start, min(start + CHUNK, objective.rows))
                 yield Part(objective.jacobian(rows.start, rows.stop).cpu(), right[rows])
 
-        solved, linear = gauss_newton(lambda: objective.attempt()[0], jacobian, read, write, linear)
+        solved, linear = gauss_newton(lambda: objective.attempt()[0], jacobian, read, write, linear, network.rank)
         return solved
 
     return lambda size: Rung(size.name, partial(network.grow, size), solve)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from matplotlib.figure import Figure
 
 from harness.escaping import drawn, file_name
 from harness.families import FAMILIES, Kind
+from harness.figures import packing
+from harness.figures.drawing import decades_or_numbers, number
 from harness.presets import KNOWS_TARGET
 from reports.comparing.groups import Group, dagger
 from reports.pages.charts import Chart
@@ -151,6 +152,8 @@ def png(figure: Figure, title: str, formula: str = "") -> bytes:
     set_as = typeset(formula) if formula and title.endswith(formula) else None
     text = drawn(title) if set_as is None else f"{drawn(title.removesuffix(formula))}{set_as}"
     figure.suptitle(text, fontsize=10)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log" and not decades_or_numbers(axis):
+                axis.set_major_formatter(lambda value, place: number(value, 6))
+    return packing.png(figure)

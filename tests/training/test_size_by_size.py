@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ import torch
 from mlflow import MlflowClient
 
 from harness import presets, problems
-from harness.config import FitConfig, RunConfig
+from harness.config import FitConfig, RandomFeaturesConfig, RunConfig
 from harness.data import of
 from harness.errors import BadInput
 from harness.families import FAMILIES
@@ -206,7 +206,13 @@ def refused(fields: dict[str, Any]) -> str:
         ({"model": "chebyshev", "degrees": "50"}, "total_50 has 1,326 unknowns, and there are 1,000 training points"),
         ({"model": "rbf", "points": "100,20000", "n_train": 30_000}, "points_20000 needs"),
         ({"model": "rbf", "powers": "7", "n_train": 9}, "n_train = 9 is too few for model 'rbf' as it is set"),
+        ({"model": "rbf", "powers": "7", "points": "5,500"}, "points = 5 is too few for model 'rbf' as it is set"),
+        (
+            {"model": "spline", "grids": "2,40", "problem": "toy_4d"},
+            "grids = 40 can't be fitted on problem 'toy_4d': order_1",
+        ),
         ({"model": "rbf", "powers": "4"}, "powers"),
+        ({"model": "linear", "standardise": "false"}, "standardise"),
         ({"model": "spline", "grids": "8,4"}, "grids = '8,4' is not increasing"),
         ({"model": "gp", "optimizer": "lm"}, "'gp': it solves for its coefficients, in float64, and has no optimizer"),
         ({"model": "linear", "seconds": "0"}, "greater than 0"),
@@ -216,6 +222,18 @@ def test_what_a_fit_can_not_take_on_is_refused_in_one_sentence(fields: dict[str,
     sentence = refused(fields)
     assert complaint in sentence
     assert "\n" not in sentence
+
+
+def test_a_size_that_is_named_is_tried_in_every_way_that_fits() -> None:
+    config = cast(FitConfig, resolve({"model": "spline", "problem": "toy_4d", "grids": "2,4", "n_train": 300}))
+    check(config, memory())
+    found = {size.name for size in config.sizes(4, 2**30)}
+    assert found == {f"order_{order}_grid_{grid}" for order in (1, 2) for grid in (2, 4)}, "three inputs: 369 unknowns"
+
+
+def test_of_few_points_every_setting_of_the_smallest_size_is_tried() -> None:
+    config = cast(FitConfig, resolve({"model": "random_features", "problem": "sin_freq1", "n_train": 5}))
+    assert len(config.sizes(1, 2**30)) == len(RandomFeaturesConfig().scales)
 
 
 def test_rows_of_a_problem_s_own_are_refused_where_values_are_fitted(own_rows: str) -> None:

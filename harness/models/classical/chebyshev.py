@@ -39,7 +39,8 @@ class Polynomial(Truncated):
 
 def polynomials(x: Inputs, size: int, order: int) -> list[Weights]:
     """T_0 to T_(size - 1) and derivatives, by ``T_(m+j) = 2 T_m T_j - T_(m-j)``, which doubles their number in each step."""
-    one, zero = torch.ones_like(x), torch.zeros_like(x)
+    zero = 0 * x  # NaN of NaN, so that a constant is so too
+    one = 1 + zero
     known: list[Tensor] = [
         torch.stack([start, then]) for start, then in ((one, x), (zero, one), (zero, zero))[: order + 1]
     ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Generator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from harness.config import FitConfig, Size
-from harness.models.classical.least_squares import Part, least_squares
+from harness.models.classical.least_squares import RANK, Part, least_squares
 from harness.models.interface import Inputs, Outputs
 from harness.models.jets import Jacobian, Seeds
 from harness.problems.rows import Jet
@@ -139,6 +139,9 @@ class Expansion(nn.Module, abc.ABC):
 class LeastSquares(Expansion):
     """One whose coefficients are those with the least squares at all training points."""
 
+    rank: ClassVar[float] = RANK
+    """Singular values below this, in units of the largest, count as 0."""
+
     @abc.abstractmethod
     def grow(self, size: Size) -> None:
         """Take the functions of that size; all coefficients are 0 but those of functions that it had, where it keeps some."""
@@ -149,7 +152,7 @@ class LeastSquares(Expansion):
         self.grow(size)
         parts, targets = self._parts(x, 0), iter(y.split([len(part) for part in self._parts(x, 0)]))
         rows = (Part(self.features(part, 0).value.cpu(), next(targets).cpu()) for part in parts)
-        self.set(least_squares(rows).unknowns.to(y.device))
+        self.set(least_squares(rows, self.rank).unknowns.to(y.device))
 
 
 class _Exported(nn.Module):

@@ -119,8 +119,8 @@ class EvenGrid(Grid):
         inner, place = nodes[1:-1], nodes[1:-1] - start[1:-1]
         for step, of_first, of_second in ((-1, -0.5, 1.0), (0, 0.0, -2.0), (1, 0.5, 1.0)):
             first[inner, place + step], second[inner, place + step] = of_first / h, of_second / h**2
-        first[0] = torch.tensor([-1.5, 2.0, -0.5, 0.0]) / h
-        second[0] = torch.tensor([2.0, -5.0, 4.0, -1.0]) / h**2
+        first[0] = torch.tensor([-1.5, 2.0, -0.5, 0.0], dtype=torch.float64) / h
+        second[0] = torch.tensor([2.0, -5.0, 4.0, -1.0], dtype=torch.float64) / h**2
         first[-1], second[-1] = -first[0].flip(0), second[0].flip(0)
         return start.unsqueeze(1) + torch.arange(4), first, second
 

@@ -14,8 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-RANK = 1e-15
-"""Singular values below this, in units of the largest, count as 0: the answer is the smallest that remains."""
+RANK = 5e-14
+"""Singular values below this, in units of the largest, count as 0: the answer is the smallest that remains. Those that are 0 come
+out at up to 1e-14, and with them coefficients of 1e12.
+"""
 FULL = 1e-10
 """A triangle whose diagonal stays above this, in units of its largest number, is as good as its singular values."""
 
@@ -35,8 +37,11 @@ class Solution(NamedTuple):
     """``|A c - b|^2``."""
 
 
-def least_squares(rows: Iterable[Part]) -> Solution:
-    """The c with the least ``|A c - b|``; of several the smallest, in units in which all columns are alike. On the CPU."""
+def least_squares(rows: Iterable[Part], rank: float = RANK) -> Solution:
+    """The c with the least ``|A c - b|``; of several the smallest, in units in which all columns are alike. On the CPU.
+
+    ``rank``: singular values below this, in units of the largest, count as 0.
+    """
     whole: Part | None = None
     for part in rows:
         whole = part if whole is None else _triangle(whole, part)
@@ -49,7 +54,7 @@ def least_squares(rows: Iterable[Part]) -> Solution:
     if len(diagonal) == unknowns and diagonal.min() > FULL * diagonal.max():
         found = torch.linalg.solve_triangular(triangle[:unknowns], right[:unknowns], upper=True)
     else:
-        found = torch.linalg.lstsq(triangle, right, rcond=RANK, driver="gelsd").solution
+        found = torch.linalg.lstsq(triangle, right, rcond=rank, driver="gelsd").solution
     return Solution(found / scale.unsqueeze(1), (triangle @ found - right).square().sum().item())
 
 
@@ -77,6 +82,7 @@ def gauss_newton(
     read: Callable[[], Tensor],
     write: Callable[[Tensor], None],
     linear: bool,
+    rank: float = RANK,
 ) -> tuple[int, bool]:
     """Lower the squares of ``residuals`` from where ``read`` says the unknowns are, and ``write`` them.
 
@@ -86,7 +92,7 @@ def gauss_newton(
     least = residuals().square().sum().item()
     for solved in range(1, STEPS + 1):
         start, before = read(), least
-        step, expected = least_squares(jacobian())
+        step, expected = least_squares(jacobian(), rank)
         if before - expected <= ENOUGH * before:
             return solved, linear
         for halved in range(HALVINGS):

@@ -6,8 +6,10 @@ as ``scipy.interpolate.RBFInterpolator`` finds with the kernels linear, cubic an
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.linalg import qr
 from torch import Tensor
 
 from harness.config import FitConfig, RBFConfig, Size
@@ -22,6 +24,8 @@ DEGREE = 3
 """Of the polynomial, at most: that of r^7."""
 TINY = 1e-60
 """Squares of distances count as this at least, so that no derivative is divided by 0."""
+ALIKE = 1e-10
+"""What is left of a monomial beside others, in units of the largest, that makes it one of its own."""
 
 
 class Polyharmonic(Expansion):
@@ -57,11 +61,10 @@ class Polyharmonic(Expansion):
         value = torch.cat([root * square**half, tail.value], dim=1)
         if order == 0 or tail.slopes is None:
             return Features(value)
-        first = (2 * half + 1) * square**half / root
+        first = torch.where(square > TINY, (2 * half + 1) * square**half / root, 0.0)
         slopes = torch.cat([torch.stack([first * z for z in away]), tail.slopes], dim=2)
         if order == 1 or tail.curvatures is None:
             return Features(value, slopes)
-        # Written so that a centre itself has 0 and not the difference of two infinities.
         second = torch.stack([first * (1 + (2 * half - 1) * (z / root) ** 2) for z in away])
         return Features(value, slopes, torch.cat([second, tail.curvatures], dim=2))
 
@@ -82,13 +85,24 @@ class Polyharmonic(Expansion):
         )
         self.loaded()
         values, n = self.features(points, 0).value.cpu(), len(points)
-        kernel, monomials = values[:, :n], values[:, n:]
+        alone = _independent(values[:, n:])
+        self.hold(indices=self.indices[alone])
+        kernel, monomials = values[:, :n], values[:, n:][:, alone]
         sign = -1.0 if degree % 2 == 0 else 1.0
-        corner = values.new_zeros(values.shape[1] - n, values.shape[1] - n)
+        corner = values.new_zeros(len(alone), len(alone))
         diagonal = sign * smoothing * torch.eye(n, dtype=values.dtype)
         matrix = torch.cat([torch.cat([kernel + diagonal, monomials], 1), torch.cat([monomials.T, corner], 1)])
         right = torch.cat([targets.cpu(), values.new_zeros(len(corner), self.outputs)])
         self.set(torch.linalg.solve_ex(matrix, right).result.to(x))
+
+
+def _independent(columns: Float[Tensor, "rows columns"]) -> Int[Tensor, " independent"]:
+    """Columns that span what all of them do, by QR with pivoting: inputs of two values, or one that is constant among these
+    points, make some of the monomials alike, and a system of equations singular.
+    """
+    triangle, pivots = qr(columns.numpy(), mode="r", pivoting=True)
+    diagonal = np.abs(triangle.diagonal())
+    return torch.from_numpy(np.sort(pivots[: len(diagonal)][diagonal > ALIKE * diagonal[0]]).astype(np.int64))
 
 
 def rbf(config: RBFConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> Polyharmonic:

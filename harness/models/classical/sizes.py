@@ -64,16 +64,31 @@ def check_fit(config: FitConfig, problem: Problem) -> None:
             "network."
         )
     limit = room()
-    sizes = config.sizes(problem.dimension, limit)
-    if not sizes:
-        raise BadInput(
-            f"n_train = {config.n_train} is too few for model {config.model!r} as it is set on the {problem.dimension} inputs of "
-            f"problem {problem.name!r}: its polynomial alone has more than half as many coefficients."
-        )
-    for size in sizes if config.named else ():
-        named = ",".join(map(str, config.named or ()))
-        what = f"{config.ladder} = {named} can't be fitted on problem {problem.name!r}: {size.name}"
-        if size.unknowns > config.n_train and not config.more_than_points:
-            raise BadInput(f"{what} has {size.unknowns:,} unknowns, and there are {config.n_train:,} training points.")
-        if (needed := config.bytes_of(size.unknowns, problem.dimension)) > limit:
-            raise BadInput(f"{what} needs {gib(needed)} of memory, and may take {gib(limit)}.")
+    for value in config.named or ():
+        _check_named(config.model_copy(update={config.ladder: (value,)}), problem, limit)
+    if not config.sizes(problem.dimension, limit):
+        raise BadInput(f"n_train = {config.n_train} {_too_few(config, problem)}")
+
+
+def _check_named(config: FitConfig, problem: Problem, limit: float) -> None:
+    """One size that the user names, which may be had in several ways: one of them has to be possible."""
+    (value,) = config.named or ()
+    planned = sorted(config.planned(problem.dimension), key=lambda size: size.unknowns)
+    if not planned:
+        raise BadInput(f"{config.ladder} = {value} {_too_few(config, problem)}")
+    if not config.sizes(problem.dimension, limit):
+        smallest = planned[0]
+        what = f"{config.ladder} = {value} can't be fitted on problem {problem.name!r}: {smallest.name}"
+        if smallest.unknowns > config.n_train and not config.more_than_points:
+            raise BadInput(
+                f"{what} has {smallest.unknowns:,} unknowns, and there are {config.n_train:,} training points."
+            )
+        needed = config.bytes_of(smallest.unknowns, problem.dimension)
+        raise BadInput(f"{what} needs {gib(needed)} of memory, and may take {gib(limit)}.")
+
+
+def _too_few(config: FitConfig, problem: Problem) -> str:
+    return (
+        f"is too few for model {config.model!r} as it is set on the {problem.dimension} inputs of problem {problem.name!r}: its "
+        "polynomial alone has more than half as many coefficients."
+    )

@@ -53,16 +53,9 @@ def of_degree(dimension: int, degree: int, *, tensor: bool) -> Indices:
     """Those whose numbers add up to ``degree`` at most; ``tensor``: of which none is larger."""
     if tensor:
         return _table(itertools.product(range(degree + 1), repeat=dimension), dimension)
-    return _table(_within(dimension, degree), dimension)
-
-
-def _within(dimension: int, degree: int) -> Iterable[tuple[int, ...]]:
-    if dimension == 0:
-        yield ()
-        return
-    for first in range(degree + 1):
-        for rest in _within(dimension - 1, degree - first):
-            yield (first, *rest)
+    # A multiset of axes for each product, where an axis that there is none of takes what is left of the degree.
+    multisets = itertools.combinations_with_replacement(range(dimension + 1), degree)
+    return _table(sorted(tuple(map(each.count, range(dimension))) for each in multisets), dimension)
 
 
 def of_interactions(dimension: int, functions: int, order: int) -> Indices:

@@ -17,6 +17,7 @@ from torch import Tensor
 from harness.config import Size
 from harness.models.classical.gp import Process
 from harness.models.classical.random_features import RandomFeatures
+from harness.models.classical.truncated import of_degree
 from tests.models.classical.fits import points, untrained, values
 
 TOLERANCE = 1e-10
@@ -116,3 +117,28 @@ def test_random_features_are_least_squares_of_their_own_columns() -> None:
 
     expected = matrix(z) @ np.linalg.lstsq(matrix(x.numpy()), y.numpy()[:, 0], rcond=1e-14)[0]
     np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("power", [1, 3, 5, 7])
+def test_rbf_meets_its_points_where_an_input_has_two_values_and_has_no_curvature_at_a_centre(power: int) -> None:
+    model, _ = untrained({"model": "rbf"}, 3)
+    x = points(100, 3)
+    x[:, 1] = x[:, 1].sign()
+    x[:, 2] = 0.5
+    model.fit(Size("", 100, (power, 0.0)), x, values(x))
+    assert (model(x) - values(x)).abs().max() < 1e-6
+    curvatures = model.features(x[:5], 2).curvatures
+    assert curvatures is not None
+    assert (curvatures[:, range(5), range(5)] == 0).all()
+
+
+def test_of_a_point_that_is_none_a_polynomial_of_degree_0_has_no_value() -> None:
+    model, _ = untrained({"model": "chebyshev"}, 2)
+    x = points(20, 2)
+    model.fit(Size("", 1, (0, False)), x, values(x))
+    assert model(torch.where(x == x[0, 1], torch.nan, x)).isnan().any(dim=1).tolist() == [True] + [False] * (len(x) - 1)
+
+
+def test_a_polynomial_may_have_more_inputs_than_python_has_calls() -> None:
+    assert len(of_degree(1500, 1, tensor=False)) == 1501
+    assert of_degree(3, 2, tensor=False).tolist() == sorted(of_degree(3, 2, tensor=False).tolist())

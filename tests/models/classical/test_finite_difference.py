@@ -89,3 +89,10 @@ def test_half_the_distance_leaves_a_quarter_of_the_error(known: Known) -> None:
         errors.append(relative_error(network, known))
     assert 3.2 < errors[0] / errors[1] < 5.5
     assert errors[1] < 0.02
+
+
+@pytest.mark.parametrize("intervals", [250, 500, 1000])
+def test_differences_of_a_constant_are_0_on_fine_grids_at_the_ends_too(intervals: int) -> None:
+    _, first, second = EvenGrid(intervals, ((0.0, 1.0),)).stencil
+    assert (first.sum(dim=1).abs() <= 1e-15 * intervals).all()
+    assert (second.sum(dim=1).abs() <= 1e-15 * intervals**2).all()

@@ -28,3 +28,16 @@ def test_a_third_goes_on_and_the_best_comes_to_the_end() -> None:
 def test_there_are_so_many_finalists_and_all_settings_up_to_a_size() -> None:
     assert tried(finalists=2)[-2:] == [(80, 4), (80, 5)]
     assert [n for n, _ in tried(all_up_to=20)] == [*[10] * 9, *[20] * 9, *[40] * 3, 80]
+
+
+def test_a_setting_that_needs_many_unknowns_takes_part_from_there_on() -> None:
+    planned = [*(size for size in PLANNED if size.setting != (4,) or size.unknowns >= 40)]
+    ladder, found = halved(tuple(planned)), []
+    size = next(ladder)
+    while size is not None:
+        found.append((size.unknowns, size.setting[0]))
+        try:
+            size = ladder.send(abs(size.setting[0] - 4.1))
+        except StopIteration:
+            break
+    assert [n for n, setting in found if setting == 4] == [40, 80]

@@ -68,3 +68,12 @@ def test_steps_find_out_whether_a_system_is_linear(linear: bool) -> None:
     assert found == linear
     assert (solved == 1) == linear
     np.testing.assert_allclose(unknowns[:, 0].numpy(), [1.0, -2.0, 0.5, 3.0], atol=1e-8)
+
+
+def test_columns_that_add_up_to_others_have_small_coefficients_under_noise() -> None:
+    generator = torch.Generator().manual_seed(0)
+    kinds = [torch.randint(count, (2000,), generator=generator) for count in (5, 7)]
+    one_hot = [torch.nn.functional.one_hot(each).double() for each in kinds]
+    matrix = torch.cat([torch.ones(2000, 1).double(), *one_hot], dim=1)
+    right = kinds[0].double().unsqueeze(1) + 0.3 * torch.randn(2000, 1, generator=generator, dtype=torch.float64)
+    assert least_squares([Part(matrix, right)]).unknowns.abs().max() < 10
