@@ -208,8 +208,8 @@ def refused(fields: dict[str, Any]) -> str:
         ({"model": "rbf", "powers": "7", "n_train": 9}, "n_train = 9 is too few for model 'rbf' as it is set"),
         ({"model": "rbf", "powers": "7", "points": "5,500"}, "points = 5 is too few for model 'rbf' as it is set"),
         (
-            {"model": "spline", "grids": "2,40", "problem": "toy_4d"},
-            "grids = 40 can't be fitted on problem 'toy_4d': order_1",
+            {"model": "spline", "grids": "2,400", "problem": "toy_4d"},
+            "grids = 400 can't be fitted on problem 'toy_4d': order_1",
         ),
         ({"model": "rbf", "powers": "4"}, "powers"),
         ({"model": "linear", "standardise": "false"}, "standardise"),
