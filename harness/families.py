@@ -186,7 +186,7 @@ register(
         "harness.models.kan:kan",
         "Kolmogorov-Arnold network (Liu et al. 2024).",
         "harness.training.plans:grid_stages",
-        figures={"kan.png": "harness.figures:kan_figure"},
+        figures={"kan.png": "harness.figures.kan:kan_figure"},
         kind="kan",
     )
 )
@@ -197,7 +197,7 @@ register(
         "harness.models.kan:kan",
         "KAN: sparsify, prune, retrain (Liu et al. 2024).",
         "harness.training.plans:sparsify_prune_retrain",
-        figures={"kan.png": "harness.figures:kan_figure"},
+        figures={"kan.png": "harness.figures.kan:kan_figure"},
         kind="kan",
         after=("harness.after.twin:compare_with_twin", "harness.after.formula:look_for_formula"),
     )
@@ -219,7 +219,7 @@ for _config, _pruned, _what in (
             f"harness.models.bases.{_basis}:{_basis}",
             f"KAN of {_what}.",
             "harness.training.plans:grid_stages",
-            figures={"kan.png": "harness.figures:kan_figure"},
+            figures={"kan.png": "harness.figures.kan:kan_figure"},
             kind="kan",
             usual=False,
         )
@@ -231,7 +231,7 @@ for _config, _pruned, _what in (
             f"harness.models.bases.{_basis}:{_basis}",
             f"KAN of {_what}: sparsify, prune, retrain.",
             "harness.training.plans:sparsify_prune_retrain",
-            figures={"kan.png": "harness.figures:kan_figure"},
+            figures={"kan.png": "harness.figures.kan:kan_figure"},
             kind="kan",
             usual=False,
             after=("harness.after.twin:compare_with_twin", "harness.after.formula:look_for_formula"),

@@ -26,7 +26,9 @@ from harness.data import of as data_of
 from harness.errors import BadInput
 from harness.evaluation import evaluate, of_dense_grid
 from harness.families import FAMILIES, Place, resolve
-from harness.figures import draw_picture, loss_figure, solving_figure
+from harness.figures.loss import loss_figure
+from harness.figures.of_problem import draw_picture
+from harness.figures.solving import solving_figure
 from harness.machine import memory, more_threads_than_cores, refuse_what_can_not_fit
 from harness.models import Regressor, build
 from harness.models.interface import active_parameters, parameters

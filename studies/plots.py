@@ -21,7 +21,7 @@ from optuna.visualization import (
     plot_slice,
 )
 
-from harness.figures import BLUE, DPI, GREEN, GREY, ORANGE, RED
+from harness.figures.drawing import BLUE, DPI, GREEN, GREY, ORANGE, RED
 from studies.definition import Study
 from studies.space import Choice, Real
 from studies.trials import feasible, succeeded

@@ -18,7 +18,10 @@ from matplotlib.image import AxesImage, imread
 from matplotlib.text import Text
 
 from harness import problems
-from harness.figures import fit_figure, heatmap_figure, kan_figure, loss_figure
+from harness.figures.fit import fit_figure
+from harness.figures.heatmap import heatmap_figure
+from harness.figures.kan import kan_figure
+from harness.figures.loss import loss_figure
 from harness.models import KAN
 from harness.training import NonFinite
 from harness.training.pruning import prune

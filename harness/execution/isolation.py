@@ -130,7 +130,7 @@ def limit_and_follow(parent: int, memory: int | None) -> None:
 def _prepare(parent: int, memory: int | None) -> None:
     """In a fresh child: everything that a cell needs, so that no cell waits for it."""
     limit_and_follow(parent, memory)
-    load("harness.run", "harness.figures")
+    load("harness.run", "harness.figures.kan")
     import torch
 
     from harness.models.elementary import warm_up

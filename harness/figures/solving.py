@@ -30,7 +30,7 @@ def solving_figure(history: pd.DataFrame, events: Sequence[NonFinite], title: st
     """Above what a training lowers, with the same at held-out points, stages, rates and non-finite events as of a fit; below
     the MSE of u, of which it knows nothing; and the seconds of training under the epochs.
 
-    ``history`` has a row for each planned epoch, as for :func:`harness.figures.loss_figure`; columns may lack.
+    ``history`` has a row for each planned epoch, as for :func:`harness.figures.loss.loss_figure`; columns may lack.
     """
     wanted = [curve.metric for curve in (*RESIDUALS, ERROR)] + ["epoch", "stage", "lr", "time/train_s"]
     history = history.reindex(columns=wanted)

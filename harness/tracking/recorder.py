@@ -28,7 +28,7 @@ from harness.config import RunConfig
 from harness.data import Data, scale2
 from harness.escaping import markdown
 from harness.evaluation import log10_nmse
-from harness.figures import png
+from harness.figures.packing import png
 from harness.fingerprint import COMPARABILITY, fingerprint
 from harness.models import Regressor
 from harness.outcome import Additions, Ending, Outcome

@@ -43,18 +43,11 @@ def pareto_front(preset: str, groups: Mapping[str, Group]) -> Picture:
         ]
         axes.plot(*zip(*front, strict=True), color="#8c8c8c", linewidth=0.8, zorder=0) if front else None
         axes.set(xscale="log", yscale="log")
-    handles = [axes.get_legend_handles_labels() for axes in panels]
-    figure.legend(
-        [h for hs, _ in handles for h in hs],
-        [n for _, ns in handles for n in ns],
-        loc="lower center",
-        ncols=5,
-        fontsize=8,
-    )
+    handles = {name: mark for axes in panels for mark, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     lost = [
         f"{model} on {problem}" for problem, group in groups.items() for model in group if not _has_size(group[model])
     ]
-    label_panels(figure, panels, list(groups), "active parameters", "final NMSE")
+    label_panels(figure, panels, list(groups), "active parameters", "final NMSE", handles, 5)
     title = f"Error against parameters, {preset}"
     sentence = "Every run (small), the median of each variant (large), the Pareto front (line)."
     known = [f"{m} on {p}" for p, group in groups.items() for m in group if any(c.knows_target for c in group[m])]

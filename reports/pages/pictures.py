@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -115,8 +116,18 @@ def panel_grid(count: int) -> tuple[Figure, list[Axes]]:
     return figure, panels[:count]
 
 
-def label_panels(figure: Figure, panels: Sequence[Axes], titles: Sequence[str], x: str, y: str) -> None:
-    """The titles of the panels, the names of the axes at the outer ones, and room for a legend below."""
+def label_panels(
+    figure: Figure,
+    panels: Sequence[Axes],
+    titles: Sequence[str],
+    x: str,
+    y: str,
+    named: Mapping[str, Artist],
+    across: int,
+) -> None:
+    """The titles of the panels, the names of the axes at the outer ones, and a legend below of what is ``named``, so many
+    ``across``.
+    """
     columns = min(MOST_COLUMNS, len(panels))
     for index, (axes, title) in enumerate(zip(panels, titles, strict=True)):
         axes.minorticks_off()
@@ -127,7 +138,10 @@ def label_panels(figure: Figure, panels: Sequence[Axes], titles: Sequence[str], 
             axes.set_ylabel(y, fontsize=8)
         if index + columns >= len(panels):
             axes.set_xlabel(x, fontsize=8)
-    margins(figure, bottom=0.85, top=0.55)
+    below = 0.19 * math.ceil(len(named) / across)
+    figure.set_figheight(figure.get_figheight() + below)
+    figure.legend(named.values(), named.keys(), loc="lower center", ncols=across, fontsize=8, frameon=False)
+    margins(figure, bottom=0.6 + below, top=0.55)
     figure.subplots_adjust(hspace=0.55, wspace=0.45)
 
 

@@ -31,8 +31,7 @@ def pruning_path(preset: str, groups: Mapping[str, Group]) -> Picture | None:
         axes.axhline(LARGEST_LOSS, color="#8c8c8c", linewidth=0.8, linestyle="--")
         axes.set(yscale="log", xlim=(0, 1))
     handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=2, fontsize=8)
-    label_panels(figure, panels, list(found), "parameters removed", "error / twin's")
+    label_panels(figure, panels, list(found), "parameters removed", "error / twin's", handles, 2)
     title = f"Pruning path, {preset}"
     sentence = (
         "Error in relation to the unpruned twin's against the part of the active parameters that is really gone: every seed a "

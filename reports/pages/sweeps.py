@@ -38,8 +38,7 @@ def sweep_picture(preset: str, groups: Mapping[str, Group], axis: Axis) -> Pictu
         axes.set(xscale="log", yscale="log")
         _tick(axes, places)
     handles = {name: line for axes in panels for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=6, fontsize=8)
-    label_panels(figure, panels, list(found), axis.label, "final NMSE")
+    label_panels(figure, panels, list(found), axis.label, "final NMSE", handles, 6)
     sentence = f"{axis.note} Line: median of the seeds; band: its interval."
     if axis.field == "target_noise":
         sentence += " Dotted: the NMSE of the noise itself, below which the model has averaged it out."

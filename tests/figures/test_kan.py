@@ -7,7 +7,8 @@ import pytest
 import torch
 from matplotlib.collections import LineCollection
 
-from harness.figures import kan, kan_figure
+from harness.figures import kan
+from harness.figures.kan import kan_figure
 from harness.models import build
 from harness.problems import Problem
 from tests.figures.support import formula, rendered

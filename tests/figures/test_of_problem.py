@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.figures import draw_picture
+from harness.figures.of_problem import draw_picture
 from harness.problems.pictures import pictures_of
 from tests.figures.support import formula, named, points_of, rendered, rows, split_of
 

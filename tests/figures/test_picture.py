@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.figures import picture_figure
-from harness.figures.picture import MOST, psnr
+from harness.figures.picture import MOST, picture_figure, psnr
 from harness.figures.quantities import Model
 from tests.figures.support import rendered, rows, split_of
 

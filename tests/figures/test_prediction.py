@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.figures import prediction_figure
-from harness.figures.prediction import MOST
+from harness.figures.prediction import MOST, prediction_figure
 from tests.figures.support import formula, named, points_of, rendered
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from harness.data import Sample
-from harness.figures import draw_picture, residual_figure
 from harness.figures.drawing import number
+from harness.figures.of_problem import draw_picture
+from harness.figures.residual import residual_figure
 from harness.problems import Condition, Jet, dirichlet
 from harness.problems.pictures import pictures_of
 from tests.figures.support import model_of, named, points_of, poisson, rendered, sine

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.figures import sensitivity_figure
-from harness.figures.sensitivity import indices
+from harness.figures.sensitivity import indices, sensitivity_figure
 from tests.figures.support import formula, points_of, rendered
 
 

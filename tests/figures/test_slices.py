@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness import problems
-from harness.figures import slices_figure
+from harness.figures.slices import slices_figure
 from tests.figures.support import formula, named, points_of, rendered
 
 

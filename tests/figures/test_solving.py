@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from harness.figures import solving_figure
+from harness.figures.solving import solving_figure
 from harness.training import NonFinite
 from tests.figures.support import rendered
 
