@@ -220,3 +220,24 @@ def test_a_digest_is_of_the_values_whatever_their_order_comments_and_summary(mon
     }
     monkeypatch.setattr(presets, "load", lambda name, *file: yaml.safe_load(texts[name]))
     assert presets.digest("a") == presets.digest("b") != presets.digest("c")
+
+
+@pytest.mark.parametrize(
+    ("rows", "given"),
+    [
+        (["x,z,y", *(f"{n},{n % 3},{n % 5}" for n in range(40)), "7,,2"], {"missing": "drop"}),
+        (["x,same,y", *(f"{n},1,{n % 5}" for n in range(40))], {"inputs": "x"}),
+        (["x,note,y", *(f"{n},word {n},{n % 5}" for n in range(40))], {"inputs": "x"}),
+        (
+            ["x,part,y", *(f"{n},{('train', 'train', 'val', 'test')[n % 4]},{n % 5}" for n in range(40))],
+            {"split_column": "part"},
+        ),
+    ],
+    ids=["a gap", "a constant", "text", "a column of parts"],
+)
+def test_what_a_user_says_of_a_file_s_columns_holds_when_the_run_is_named(
+    rows: list[str], given: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("\n".join(rows) + "\n")
+    config = resolve({"model": "linear", "data": str(tmp_path / "rows.csv"), "outputs": "y", **given})
+    assert by_hand(config) == {name: value for name, value in config.values().items() if name in {"outputs", *given}}

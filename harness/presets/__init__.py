@@ -219,8 +219,8 @@ def by_hand(config: RunConfig) -> dict[str, Any]:
     In order of declaration, values as in JSON. A value that is set by hand and is the preset's all the same is not told.
     """
     chosen: dict[str, Any] = {"model": config.model, "problem": config.problem, "preset": config.preset}
-    if config.data:  # without which there is no problem
-        chosen |= {"data": config.data, "outputs": config.outputs}
+    of_file = {name: getattr(config, name) for name in config.of_file} if config.data else {}
+    chosen |= {"data": config.data, **of_file} if config.data else {}  # without which there is no problem
 
     def differing() -> dict[str, Any]:
         alone = resolve({**chosen, "seed": config.seed}).values()
@@ -234,7 +234,8 @@ def by_hand(config: RunConfig) -> dict[str, Any]:
     deciding = {name: value for name, value in differing().items() if name in names}
     chosen |= deciding
     rest = differing()
-    named = {*deciding, *rest, *(["outputs"] if config.outputs else [])}
+    told = {name for name, value in of_file.items() if value != type(config).model_fields[name].default}
+    named = {*deciding, *rest, *told}
     return {name: value for name, value in config.values().items() if name in named}
 
 
