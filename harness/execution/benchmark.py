@@ -216,8 +216,9 @@ def plan(config: BenchmarkConfig) -> dict[str, Cell]:
     met = {cell.config.model for cell in cells.values()}
     without = [name for name in config.models if name not in met and name != suites.ALL]
     if without or not cells:
+        has = f"; it has {', '.join(sorted(met))}" if met else ""
         raise BadInput(
-            f"models = {quoted(','.join(without or config.models))} leaves nothing of suite {config.suite!r} to compute."
+            f"models = {quoted(','.join(without or config.models))} leaves nothing of suite {config.suite!r} to compute{has}."
         )
     for cell in list(cells.values()):
         twin = cell.config.twin()

@@ -30,9 +30,11 @@ class Advice:
     final: Recommendation
     """By the error on the dense grid."""
     quick: Recommendation | None
-    """By the error on the test points, since no other is known on the way; None where no model is usable by then."""
+    """By the error on the test points, since no other is known on the way; None where no model is usable by then, and where the
+    model of ``final`` is at its end by then.
+    """
     seconds: float | None
-    """The time that ``quick`` is about: the most that every model has spent."""
+    """The time that ``quick`` is about: the most that every network has spent."""
     final_on_test: Estimate | None
     """What ``quick`` is to be held against: the error of the model of ``final`` at its end, on the test points too."""
     classical: tuple[Classical, ...] | None = None
@@ -68,6 +70,8 @@ def advice_over_presets(evidence: Evidence, artifacts: Artifacts) -> tuple[Advic
 
 
 def _advice(problem: str, group: Group, classical: Group, artifacts: Artifacts) -> Advice | None:
+    # Nobody who has the target still to find has a shape that was chosen with knowledge of it.
+    group = {name: cells for name, cells in group.items() if not any(cell.knows_target for cell in cells)} or group
     both = {**group, **classical}
     known = target_of(itertools.chain(*both.values()))
     solved = known is not None and known.is_equation
@@ -82,7 +86,7 @@ def _advice(problem: str, group: Group, classical: Group, artifacts: Artifacts) 
         of_network = estimate(errors_at(group[network.model], artifacts, CLOCK, math.inf)) if network else None
         solvers = costs_of_solvers(classical, artifacts, of_network.median) if of_network else ()
     seconds = equal_budget(group.values(), CLOCK)
-    if seconds is None:
+    if seconds is None or _costs(both, "model/params")[final.model].seconds <= seconds:
         return Advice(final, None, None, None, solvers)
     early = {m: [e for e in errors_at(c, artifacts, CLOCK, seconds) if e is not None] for m, c in both.items()}
     # What is cut at the end is there on the way.
