@@ -168,7 +168,11 @@ def digest_of(text: str) -> str:
 
 
 def check(root: Path = Path()) -> list[str]:
-    """A sentence for each thing that is published and that breaks the protocol; none where all is well."""
+    """A sentence for each thing that is published and that breaks the protocol; none where all is well. Raises BadInput where
+    this is no checkout.
+    """
+    if not (root / "docs").is_dir():
+        raise BadInput("there is no folder docs here; check in the checkout of the project.")
     rows = {each.name: each for each in ledger(root)}
     faults = [fault for each in rows.values() for fault in _faults_of(each)]
     there: dict[str, set[str]] = {name: set() for name in rows}

@@ -265,3 +265,8 @@ def test_the_groups_of_criteria_are_counted_by_verdict_and_what_does_not_hold_is
         "| SIREN (S1, S2, S3) | 1 PASS, 2 FAIL (S2, S3) | 1 N/A |  |",
         "| Beyond (B1) |  |  | 1 UNSURE (B1) |",
     ]
+
+
+def test_outside_of_a_checkout_nothing_is_well(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no folder docs here"):
+        check(tmp_path)
