@@ -30,6 +30,7 @@ from torch import Tensor
 
 from harness import data, problems
 from harness.config import RunConfig
+from harness.families import FAMILIES
 from harness.models import Regressor, build
 from harness.models.interface import active_parameters
 from harness.presets import DAGGER, resolve
@@ -236,13 +237,16 @@ def table(options: argparse.Namespace) -> None:
             if 0 <= int(run.data.params["cfg/seed"]) - options.first_seed < options.seeds:
                 found[run.data.params["cfg/problem"], run.data.params["cfg/model"]].append(run)
         token = page.token or ""
-    models = [model for model in (*NETWORKS, *CLASSICAL) if any(of == model for _, of in found)]
+    models = [model for model in FAMILIES.names() if any(of == model for _, of in found)]
+    solved = sorted({name for name, _ in found}, key=problems.PROBLEMS.names().index)
     seeds = sorted({int(run.data.params["cfg/seed"]) for runs in found.values() for run in runs})
     print(f"Seeds {seeds[0]} to {seeds[-1]}\n")
-    print(f"| | {' | '.join(models)} |")
-    print("|---" * (len(models) + 1) + "|")
-    for problem in sorted({name for name, _ in found}, key=problems.PROBLEMS.names().index):
-        print(f"| `{problem}` | {' | '.join(_medians(found[problem, model], len(seeds)) for model in models)} |")
+    down, across = (models, solved) if len(models) > len(solved) else (solved, models)
+    print(f"| | {' | '.join(f'`{name}`' if name in solved else name for name in across)} |")
+    print("|---" * (len(across) + 1) + "|")
+    for one in down:
+        pairs = ((one, other) if one in solved else (other, one) for other in across)
+        print(f"| `{one}` | {' | '.join(_medians(found[pair], len(seeds)) for pair in pairs)} |")
 
 
 def _medians(runs: Sequence[Run], seeds: int) -> str:
