@@ -168,6 +168,7 @@ def png(figure: Figure, title: str, formula: str = "") -> bytes:
     figure.suptitle(text, fontsize=10)
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            if axis.get_scale() == "log" and not decades_or_numbers(axis):
+            # What has ticks of its own keeps them.
+            if axis.get_scale() == "log" and axis.isDefault_majloc and not decades_or_numbers(axis):
                 axis.set_major_formatter(lambda value, place: number(value, 6))
     return packing.png(figure)
