@@ -31,8 +31,8 @@ SHOWN = 0.1
 """The same of a fit: a validation error, in units of the variance of the target."""
 ABSURD = 1e4
 """A training error, in units of the variance of the target, that no size which is solved can have; the function 0 has 1."""
-LOOK = 200
-"""Training points that this is looked at. More cost as much as the fit of a small size, of many inputs above all."""
+LOOK = 1000
+"""Training points that this is looked at. It counts in the seconds, and takes more of them than the fit of a small size."""
 T = TypeVar("T")
 
 

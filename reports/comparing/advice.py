@@ -86,7 +86,7 @@ def _advice(problem: str, group: Group, classical: Group, artifacts: Artifacts) 
         of_network = estimate(errors_at(group[network.model], artifacts, CLOCK, math.inf)) if network else None
         solvers = costs_of_solvers(classical, artifacts, of_network.median) if of_network else ()
     seconds = equal_budget(group.values(), CLOCK)
-    if seconds is None or _costs(both, "model/params")[final.model].seconds <= seconds:
+    if seconds is None or _median(both[final.model], CLOCK) <= seconds:
         return Advice(final, None, None, at_the_end, solvers)
     early = {m: [e for e in errors_at(c, artifacts, CLOCK, seconds) if e is not None] for m, c in both.items()}
     # What is cut at the end is there on the way.

@@ -9,9 +9,9 @@ SETTINGS = tuple(range(9))
 PLANNED = tuple(Size(f"{setting}_{n}", n, (setting,)) for n in (10, 20, 40, 80) for setting in SETTINGS)
 
 
-def tried(finalists: int = 1, all_up_to: int = 0) -> list[tuple[int, int]]:
+def tried(finalists: int = 1, all_up_to: int = 0, planned: tuple[Size, ...] = PLANNED) -> list[tuple[int, int]]:
     """What is tried where the error is the distance from setting 4."""
-    ladder, found = halved(PLANNED, finalists, all_up_to), []
+    ladder, found = halved(planned, finalists, all_up_to), []
     size = next(ladder)
     while True:
         found.append((size.unknowns, size.setting[0]))
@@ -31,13 +31,5 @@ def test_there_are_so_many_finalists_and_all_settings_up_to_a_size() -> None:
 
 
 def test_a_setting_that_needs_many_unknowns_takes_part_from_there_on() -> None:
-    planned = [*(size for size in PLANNED if size.setting != (4,) or size.unknowns >= 40)]
-    ladder, found = halved(tuple(planned)), []
-    size = next(ladder)
-    while size is not None:
-        found.append((size.unknowns, size.setting[0]))
-        try:
-            size = ladder.send(abs(size.setting[0] - 4.1))
-        except StopIteration:
-            break
-    assert [n for n, setting in found if setting == 4] == [40, 80]
+    planned = tuple(size for size in PLANNED if size.setting != (4,) or size.unknowns >= 40)
+    assert [n for n, setting in tried(planned=planned) if setting == 4] == [40, 80]
