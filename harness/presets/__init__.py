@@ -37,7 +37,7 @@ COMPETITORS = "competitors"
 
 DAGGER = "†"
 """Stands at each number of a run whose preset knows its target (:func:`knows_target`)."""
-KNOWS_TARGET = f"{DAGGER} shape chosen with knowledge of the target; lm_plain stands beside it"
+KNOWS_TARGET = f"{DAGGER} shape chosen with knowledge of the target; preset lm_plain has one without"
 
 
 def names() -> list[str]:

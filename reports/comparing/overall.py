@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.presets import DAGGER, KNOWS_TARGET
 from harness.protocol import FLOOR
@@ -55,7 +55,8 @@ class Overall:
 
     best: Pair
     leads: int
-    """The problems on which the median of the best pair is the least one, or differs from it by less than the floor."""
+    """The problems on which the median of the best pair is the least one, or differs from it by less than the floor; a pair
+    whose shape knew the target there does not count."""
     usable: int
     """The problems on which any pair's median is small enough to be recommended."""
     problems: int
@@ -109,7 +110,7 @@ class Overall:
 
 def overall(evidence: Evidence) -> Overall | None:
     """From the final errors on the dense grid; None where no run has ended."""
-    errors, pairs, groups, floors = _errors(evidence)
+    errors, pairs, groups, floors, knowing = _errors(evidence)
     if not errors:
         return None
     medians = {
@@ -117,10 +118,15 @@ def overall(evidence: Evidence) -> Overall | None:
         for problem, each in errors.items()
     }
     usable = {problem: each for problem, each in medians.items() if min(each.values()) <= USABLE}
+    # Who leads is asked of those whose shape did not know the target, where there are any.
+    asked = {
+        problem: {pair: m for pair, m in each.items() if (problem, pair) not in knowing} or each
+        for problem, each in usable.items()
+    }
     leads = {
         pair: sum(
             pair in each and better(each[pair], min(each.values()), floors.get(problem, FLOOR)) == 0.5
-            for problem, each in usable.items()
+            for problem, each in asked.items()
         )
         for pair in pairs
     }
@@ -154,10 +160,14 @@ def overall(evidence: Evidence) -> Overall | None:
 
 def _errors(
     evidence: Evidence,
-) -> tuple[dict[str, dict[str, list[float]]], dict[str, Pair], dict[str, list[str]], dict[str, float]]:
-    """The seeds' errors by problem and pair, the pairs by what stands for them, the problems by group, and their floors."""
+) -> tuple[
+    dict[str, dict[str, list[float]]], dict[str, Pair], dict[str, list[str]], dict[str, float], set[tuple[str, str]]
+]:
+    """The seeds' errors by problem and pair, the pairs by what stands for them, the problems by group, their floors, and
+    on which problem which pair knows the target.
+    """
     errors: dict[str, dict[str, list[float]]] = {}
-    knows: dict[str, bool] = {}
+    knowing: set[tuple[str, str]] = set()
     pairs: dict[str, Pair] = {}
     groups: dict[str, list[str]] = {}
     floors: dict[str, float] = {}
@@ -169,14 +179,16 @@ def _errors(
                 if found:
                     name = f"{model}, {preset}"
                     errors.setdefault(problem, {})[name] = found
-                    knows[name] = knows.get(name, False) or any(cell.knows_target for cell in cells)
-                    pairs[name] = Pair(model, preset, knows[name])
+                    if any(cell.knows_target for cell in cells):
+                        knowing.add((problem, name))
+                    pairs[name] = Pair(model, preset)
     for problem in in_order(set(errors)):
         known = target_of(cell for cell in evidence.cells if cell.problem == problem)
         if known is not None:
             groups.setdefault(_group(known), []).append(problem)
             floors[problem] = known.resolution
-    return errors, pairs, {kind: groups[kind] for kind in GROUPS if kind in groups}, floors
+    pairs |= {name: replace(pairs[name], knows_target=True) for _, name in knowing}
+    return errors, pairs, {kind: groups[kind] for kind in GROUPS if kind in groups}, floors, knowing
 
 
 def _group(known: Target) -> str:

@@ -151,10 +151,17 @@ def _names(report: Report, link: Link) -> dict[str, Any]:
     for by_preset in by_criterion.values():
         criterion = next(iter(by_preset.values())).criterion
         groups.setdefault(criterion.group, []).append((criterion, by_preset))
+    applying: dict[str, list[Any]] = {}
+    elsewhere: dict[str, list[Any]] = {}
+    for group, of in groups.items():
+        for each in of:
+            (applying if _applies(each[1]) else elsewhere).setdefault(group, []).append(each)
     return {
         "report": report,
         "evidence": report.evidence,
         "groups": groups,
+        "applying": applying,
+        "elsewhere": elsewhere,
         "link": link,
         "threshold_plot": threshold_plot,
         "anchor": anchor,
@@ -171,6 +178,10 @@ def _names(report: Report, link: Link) -> dict[str, Any]:
         "is_estimate": lambda value: isinstance(value, Estimate),
         "isnan": math.isnan,
     }
+
+
+def _applies(by_preset: dict[str | None, Any]) -> bool:
+    return any(each.verdict is not Verdict.NOT_APPLICABLE for each in by_preset.values())
 
 
 def _base64(content: bytes) -> str:

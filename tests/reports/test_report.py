@@ -95,6 +95,9 @@ def test_the_page_is_one_file_and_each_verdict_leads_to_its_evidence(filled: Mlf
     assert text.count("over presets tuned, lm") >= once
     assert set(inner) <= page.ids
     assert "Partial:" in text
+    grid, folded = text.split("Not for these problems or runs: ", 1)
+    assert ">P1</span>" not in grid
+    assert set(re.findall(r'class="v (\S+)"', folded.split("</details>")[0])) == {"N"}, "what applies is in front"
     for name in CRITERIA.names():
         assert name in text
 

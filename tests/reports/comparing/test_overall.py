@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from reports.comparing.overall import Overall, Pair, title
-from reports.reading.evidence import Selection
+from reports.comparing.overall import Overall, Pair, overall, title
+from reports.reading.cells import Cell
+from reports.reading.evidence import Evidence, Selection
 from reports.report import report
+from tests.reports.support import facts, made
 
 BEST = Overall(Pair("siren", "lm", True), 8, 14, 15, 10, {}, {}, {}, {})
 NOBODY = Overall(Pair("mlp", "seed"), 0, 0, 15, 3, {}, {}, {}, {})
@@ -37,17 +39,45 @@ def test_the_title_is_a_sentence(found: Overall | None, failed: list[str], unsur
     assert sentence in title(found, failed, unsure, [], "tuned")
 
 
+def test_nobody_leads_by_a_shape_that_knew_the_target_where_any_other_was_run() -> None:
+    def ended(model: str, problem: str, error: float, knows: str = "false") -> Cell:
+        metrics = {"final/dense_nmse": error, "val/mse": error}
+        return made(facts("x"), metrics, model=model, problem=problem, tags={"preset.knows_target": knows})
+
+    known, other = (
+        overall(
+            Evidence(
+                Selection(),
+                (
+                    ended("siren", "waves", 1e-7, knows),
+                    ended("mlp", "waves", 1e-3),
+                    ended("siren", "flat", 1e-2),
+                    ended("mlp", "flat", 1e-3),
+                ),
+                True,
+                "1",
+                {},
+            )
+        )
+        for knows in ("true", "false")
+    )
+    assert known is not None
+    assert (str(known.best), known.leads) == ("mlp, tuned", 2)
+    assert other is not None
+    assert (other.leads, "siren, tuned†" in map(str, known.profile)) == (1, True)
+
+
 def test_the_summary_stands_on_top_of_each_page_and_in_the_json(filled: MlflowClient, outside: Path) -> None:
-    made = report(Selection(), "written").report
-    assert made.summary is not None
-    names = [picture.name for picture in made.overview]
+    found = report(Selection(), "written").report
+    assert found.summary is not None
+    names = [picture.name for picture in found.overview]
     for name in ("report.html", "report.md"):
         text = (outside / "written" / name).read_text()
         assert text.index("All problems at once") < text.index("Which criteria hold")
     assert all((outside / "written" / "figures" / f"{name}.png").exists() for name in names)
-    chart = made.overview[0].chart
+    chart = found.overview[0].chart
     assert chart is not None
     assert [panel.title for panel in chart.panels] == ["tuned", "lm"], "all presets, each against the best of all"
     summary = json.loads((outside / "written" / "report.json").read_text())["summary"]
-    assert (summary["title"], summary["best"]) == (made.title, str(made.summary.best))
-    assert {each["pair"] for each in summary["pairs"]} == {str(pair) for pair in made.summary.profile}
+    assert (summary["title"], summary["best"]) == (found.title, str(found.summary.best))
+    assert {each["pair"] for each in summary["pairs"]} == {str(pair) for pair in found.summary.profile}
