@@ -2,6 +2,7 @@
 
 python docs/write.py configuration        docs/configuration.md, of the fields of the configuration
 python docs/write.py needs report.json    whether a network is needed, of a report, to put into docs/competitors.md
+python docs/write.py variants runs.csv    the errors of a suite's variants beside each other, of a report
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from harness.config import Pruning, RunConfig
 from harness.families import FAMILIES
@@ -88,11 +91,26 @@ def needs(report: Path) -> str:
     return "\n".join(lines)
 
 
+def variants(runs: Path) -> str:
+    """A line for each problem and preset: of each variant the median dense NMSE of the completed seeds (least to largest)."""
+    frame = pd.read_csv(runs)
+    frame = frame[frame.outcome == "completed"]
+    names = sorted(frame.variant.unique())
+    lines = [f"| problem | preset | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
+    for (problem, preset), rows in frame.groupby(["problem", "preset"]):
+        of_names = [rows.loc[rows.variant == name, "final/dense_nmse"] for name in names]
+        cells = [f"{found.median():.1e} ({found.min():.1e} to {found.max():.1e})" for found in of_names]
+        lines.append(f"| `{problem}` | {preset} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["configuration"]:
             PAGE.write_text(configuration())
         case ["needs", report]:
             print(needs(Path(report)))
+        case ["variants", runs]:
+            print(variants(Path(runs)))
         case _:
             sys.exit(__doc__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,8 @@ from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import active_children, current_process, get_context, resource_tracker
+from multiprocessing import active_children, current_process, get_context, parent_process, resource_tracker
+from multiprocessing.connection import wait as wait_for_one
 from typing import TypeVar
 
 import psutil
@@ -49,6 +51,9 @@ class Limits:
     memory: int | None = None
     """Bytes that it may allocate, on systems that can limit that (RLIMIT_DATA)."""
 
+
+FORKS = sys.platform == "linux"
+"""Whether children are forked from a process that has imported all that they need, and share its memory."""
 
 _children: dict[int, tuple[Limits, ProcessPool]] = {}
 """The child of each thread, by the thread's number; a pool of one, which replaces a process that died."""
@@ -114,22 +119,36 @@ def _child(limits: Limits) -> ProcessPool:
         )
     # Read when torch is loaded, so it has to be there before the child starts.
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(limits.threads))
-    pool = ProcessPool(1, initializer=_prepare, initargs=(os.getpid(), limits.memory), context=get_context("spawn"))
+    context = get_context("forkserver" if FORKS else "spawn")
+    context.set_forkserver_preload(["harness.execution.preloaded"])
+    pool = ProcessPool(1, initializer=_prepare, initargs=(dict(os.environ), limits), context=context)
     _children[threading.get_ident()] = (limits, pool)
     return pool
 
 
-def limit_and_follow(parent: int, memory: int | None) -> None:
-    """In a fresh child, first of all: its memory is limited, it ends soon after its parent, and what it prints may be lost."""
+def begin(environment: dict[str, str], limits: Limits) -> None:
+    """In a fresh child, first of all: it has the environment of its parent, its threads and memory are limited, it ends soon
+    after its parent, and what it prints may be lost.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     let_the_reader_go()
-    threading.Thread(target=_follow, args=(parent,), daemon=True, name="follow parent").start()
-    if memory is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    threading.Thread(target=_follow, daemon=True, name="follow parent").start()
+    if limits.memory is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
 
 
-def _prepare(parent: int, memory: int | None) -> None:
+def _prepare(environment: dict[str, str], limits: Limits) -> None:
     """In a fresh child: everything that a cell needs, so that no cell waits for it."""
-    limit_and_follow(parent, memory)
+    begin(environment, limits)
+    preload()
+    import torch
+
+    torch.set_num_threads(limits.threads)  # where it was imported before this child began
+
+
+def preload() -> None:
+    """Import what a cell needs, and have the compiled loops ready."""
     load("harness.run", "harness.figures.kan")
     import torch
 
@@ -141,10 +160,11 @@ def _prepare(parent: int, memory: int | None) -> None:
         warm_up(dtype)
 
 
-def _follow(parent: int) -> None:
+def _follow() -> None:
     """A cell gets the time to record what it has, an idle child none."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
+    parent = parent_process()
+    assert parent is not None, "this is a child"
+    wait_for_one([parent.sentinel])
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_S)
     os._exit(1)

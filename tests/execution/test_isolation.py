@@ -18,8 +18,8 @@ LIGHT = Limits()
 
 @pytest.fixture(autouse=True)
 def light_children(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Children that import nothing, and short graces: what is tested here has nothing to do with torch."""
-    monkeypatch.setattr(isolation, "_prepare", isolation.limit_and_follow)
+    """Children that prepare nothing, and short graces: what is tested here has nothing to do with torch."""
+    monkeypatch.setattr(isolation, "_prepare", isolation.begin)
     monkeypatch.setattr(isolation, "GRACE_S", 0.5)
     yield
     end_children()
@@ -97,10 +97,10 @@ def test_a_process_that_outstays_its_deadline_is_killed() -> None:
 
 
 def test_memory_beyond_the_limit_is_refused_to_the_function_which_can_say_so() -> None:
-    limits = Limits(memory=2**29)
+    limits = Limits(memory=2**31)
     assert isolated(allocate, 2**20, limits) == 2**20
     with pytest.raises(MemoryError):
-        isolated(allocate, 2**30, limits)
+        isolated(allocate, 2**31, limits)
 
 
 def test_the_threads_are_set_before_anything_is_imported() -> None:

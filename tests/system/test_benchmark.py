@@ -89,8 +89,10 @@ def workers(process: subprocess.Popen[str], count: int) -> list[psutil.Process]:
 
 
 def _is_worker(process: psutil.Process) -> bool:
+    """Whether it was forked from the process that imports, which looks the same and is its parent."""
     try:
-        return "spawn_main" in " ".join(process.cmdline())
+        parent = process.parent()
+        return all("forkserver" in " ".join(each.cmdline()) for each in (process, parent) if each)
     except psutil.NoSuchProcess:  # also of one that is dead and not yet reaped
         return False
 
@@ -226,9 +228,9 @@ def test_a_postgresql_that_is_restarted_in_the_middle_costs_no_cell(
 def test_a_worker_of_dask_that_is_killed_costs_an_attempt_and_no_cell(store: MlflowClient, suite: str) -> None:
     with driver(suite, executor="dask") as process:
         wait_for(store, 1)
-        dask_workers = {p.parent() for p in workers(process, 4)} - {psutil.Process(process.pid)}
-        victim = next(p for p in dask_workers if p is not None)
-        victim.kill()
+        worker_of_dask = workers(process, 2)[0].parents()[1]
+        assert worker_of_dask.pid != process.pid
+        worker_of_dask.kill()
         out, err = process.communicate(timeout=240)
     assert process.returncode == 0, out + err
     assert_exactly_the_plan(store, suite)
