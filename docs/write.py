@@ -13,11 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.config import Pruning, RunConfig
 from harness.families import FAMILIES
 from harness.methods import METHODS
+from harness.protocol import FLOOR
 
 PAGE = Path(__file__).parent / "configuration.md"
 
@@ -92,15 +94,19 @@ def needs(report: Path) -> str:
 
 
 def variants(runs: Path) -> str:
-    """A line for each problem and preset: of each variant the median dense NMSE of the completed seeds (least to largest)."""
+    """A line for each problem and preset: of each variant the median dense NMSE of the completed seeds (least to largest), and
+    below the mean over the problems of the logarithms of the medians, above the floor.
+    """
     frame = pd.read_csv(runs)
-    frame = frame[frame.outcome == "completed"]
-    names = sorted(frame.variant.unique())
+    errors = frame[frame.outcome == "completed"].groupby(["preset", "problem", "variant"])["final/dense_nmse"]
+    table = errors.agg(["median", "min", "max"]).unstack()
+    names = sorted(table["median"])
     lines = [f"| problem | preset | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
-    for (problem, preset), rows in frame.groupby(["problem", "preset"]):
-        of_names = [rows.loc[rows.variant == name, "final/dense_nmse"] for name in names]
-        cells = [f"{found.median():.1e} ({found.min():.1e} to {found.max():.1e})" for found in of_names]
-        lines.append(f"| `{problem}` | {preset} | {' | '.join(cells)} |")
+    for each in table.reset_index().to_dict("records"):
+        cells = [f"{each['median', n]:.1e} ({each['min', n]:.1e} to {each['max', n]:.1e})" for n in names]
+        lines.append(f"| `{each['problem', '']}` | {each['preset', '']} | {' | '.join(cells)} |")
+    for preset, mean in np.log10(table["median"] + FLOOR).groupby(level="preset").mean().iterrows():
+        lines.append(f"| mean of log10 | {preset} | {' | '.join(f'{mean[name]:.2f}' for name in names)} |")
     return "\n".join(lines)
 
 

@@ -13,8 +13,9 @@ from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import active_children, current_process, get_context, parent_process, resource_tracker
+from multiprocessing import active_children, current_process, forkserver, get_context, parent_process, resource_tracker
 from multiprocessing.connection import wait as wait_for_one
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 import psutil
@@ -55,6 +56,7 @@ class Limits:
 FORKS = sys.platform == "linux"
 """Whether children are forked from a process that has imported all that they need, and share its memory."""
 
+_starting = threading.Lock()
 _children: dict[int, tuple[Limits, ProcessPool]] = {}
 """The child of each thread, by the thread's number; a pool of one, which replaces a process that died."""
 
@@ -117,13 +119,38 @@ def _child(limits: Limits) -> ProcessPool:
         raise WorkerLost(
             "Dask's workers must be allowed children: start them with DASK_DISTRIBUTED__WORKER__DAEMON=False."
         )
-    # Read when torch is loaded, so it has to be there before the child starts.
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(limits.threads))
-    context = get_context("forkserver" if FORKS else "spawn")
-    context.set_forkserver_preload(["harness.execution.preloaded"])
+    context = _context(limits.threads)
     pool = ProcessPool(1, initializer=_prepare, initargs=(dict(os.environ), limits), context=context)
     _children[threading.get_ident()] = (limits, pool)
     return pool
+
+
+def import_ahead(threads: int) -> None:
+    """Let the process that children are forked from begin with its imports, so that the first cell waits less for them."""
+    if FORKS:
+        with out_of_the_terminal_s_reach():
+            _context(threads)
+
+
+def _context(threads: int) -> BaseContext:
+    """How children are made; where they are forked, the process that does it is there."""
+    # Read when torch is loaded, so they have to be there before any child.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    if not FORKS:
+        return get_context("spawn")
+    forkserver.set_forkserver_preload(["harness.execution.preloaded"])
+    # It would seek modules in the current folder first, before ours and not where we do (harness.shadows).
+    paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    with _starting:
+        before = {name: os.environ[name] for name in paths if name in os.environ}
+        os.environ |= paths
+        try:
+            forkserver.ensure_running()
+        finally:
+            for name in paths:
+                del os.environ[name]
+            os.environ |= before
+    return get_context("forkserver")
 
 
 def begin(environment: dict[str, str], limits: Limits) -> None:

@@ -29,6 +29,14 @@ def pid(_: object) -> int:
     return os.getpid()
 
 
+def parent(_: object) -> int:
+    return os.getppid()
+
+
+def environment(name: str) -> str | None:
+    return os.environ.get(name)
+
+
 def threads(_: object) -> str:
     return os.environ["OMP_NUM_THREADS"]
 
@@ -106,3 +114,22 @@ def test_memory_beyond_the_limit_is_refused_to_the_function_which_can_say_so() -
 def test_the_threads_are_set_before_anything_is_imported() -> None:
     assert isolated(threads, None, Limits(threads=3)) == "3"
     assert isolated(threads, None, Limits(threads=2)) == "2", "other limits, another process"
+
+
+def test_a_child_has_the_environment_of_the_moment_at_which_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    isolated(pid, None, LIGHT)
+    end_children()
+    monkeypatch.setenv("OF_THE_MOMENT", "now")
+    before = dict(os.environ)
+    assert isolated(environment, "OF_THE_MOMENT", LIGHT) == "now"
+    assert isolated(environment, "PYTHONPATH", LIGHT) == before.get("PYTHONPATH"), "that of the imports is not ours"
+    assert dict(os.environ) == before
+
+
+@pytest.mark.skipif(not isolation.FORKS, reason="children are spawned here")
+def test_the_process_that_forks_outlives_a_call_to_every_process_to_stop() -> None:
+    forks = isolated(parent, None, LIGHT)
+    assert forks != os.getpid()
+    os.kill(forks, signal.SIGTERM)
+    end_children()
+    assert isolated(parent, None, LIGHT) == forks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from harness.execution.executors.executor import ExecutorConfig, ExecutorKind, register
 
@@ -22,11 +22,11 @@ def processes_of(threads: ThreadPoolExecutor) -> Iterator[Executor]:
         threads.shutdown()
 
 
-register(
-    ExecutorKind(
-        "process",
-        ExecutorConfig,
-        lambda config: processes_of(ThreadPoolExecutor(config.worker_count(), thread_name_prefix="cell")),
-        "Processes of this machine.",
-    )
-)
+def _of_this_machine(config: ExecutorConfig) -> AbstractContextManager[Executor]:
+    from harness.execution.isolation import import_ahead  # late, as above
+
+    import_ahead(config.threads)
+    return processes_of(ThreadPoolExecutor(config.worker_count(), thread_name_prefix="cell"))
+
+
+register(ExecutorKind("process", ExecutorConfig, _of_this_machine, "Processes of this machine."))
