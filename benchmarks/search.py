@@ -1,7 +1,7 @@
 """What a study costs beyond its runs, and what its sampler and its pruning are worth.
 
     python benchmarks/search.py overhead     driver's time a trial, over 1,000 trials with runs that take none
-    python benchmarks/search.py sampler      samplers against each other: regret after 60 trials, 5 repetitions [--study kan]
+    python benchmarks/search.py sampler      samplers against each other: regret after 60 trials, 5 repetitions [--study kan_rbf]
     python benchmarks/search.py pruning      training time and best value with and without, the same sampler seeds
     python benchmarks/search.py workers      the same trials as a user starts them, with one worker and with two
 
@@ -52,14 +52,17 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--sampler_seed", type=int, default=0, help="The sampler's seed in the first repetition.")
     parser.add_argument("--samplers", default="tpe,gp,random", help="sampler: which are held against each other.")
-    parser.add_argument("--study", default="siren", help="sampler: the study that is searched.")
+    parser.add_argument("--study", default="siren", help="sampler: the study that is searched; one with one objective.")
+    parser.add_argument("--preset", default="tuned", help="sampler: the preset that the study starts from.")
+    parser.add_argument("--problem", default="section1_2,section1_3", help="sampler: the problems of the study.")
     given = parser.parse_args()
     seeds = range(given.sampler_seed, given.sampler_seed + given.repetitions)
     torch.set_num_threads(1)
     if given.what == "overhead":
         overhead(given.trials or 1000)
     elif given.what == "sampler":
-        sampler(given.trials or 60, seeds, given.samplers.split(","), given.study)
+        searched = {"study": given.study, "preset": given.preset, "problem": given.problem}
+        sampler(given.trials or 60, seeds, given.samplers.split(","), searched)
     elif given.what == "workers":
         workers(given.trials or 20)
     else:
@@ -146,12 +149,12 @@ def search(folder: str, **fields: str) -> Desk:
     return at
 
 
-def sampler(trials: int, seeds: range, samplers: list[str], study: str) -> None:
+def sampler(trials: int, seeds: range, samplers: list[str], searched: dict[str, str]) -> None:
     best: dict[str, list[float]] = {name: [] for name in samplers}
     with tempfile.TemporaryDirectory() as folder:
         for repetition in seeds:
             for name in best:
-                fields = {"seeds": "1", "trials": str(trials), "pruning": "false", "study": study}
+                fields = {"seeds": "1", "trials": str(trials), "pruning": "false", **searched}
                 at = search(folder, **fields, sampler=name, sampler_seed=str(repetition), name=f"{name}{repetition}")
                 best[name].append(at.study.best_value)
                 print(f"{name}, repetition {repetition}: best log10 NMSE {best[name][-1]:.3f}", flush=True)

@@ -12,9 +12,6 @@ from harness.execution.benchmark_config import BenchmarkConfig
 from harness.tracking.results import Result, results
 from harness.tracking.store import look_at_store, open_store
 
-RECORDING_S = 0.5
-"""What a run takes besides its training (`benchmarks/overhead.py`)."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -44,10 +41,14 @@ class Estimate:
         known = [(row.cells - row.finished, row.seconds) for row in self.rows if row.seconds is not None]
         seconds = sum(cells * each for cells, each in known) / self.workers
         covered = sum(cells for cells, _ in known)
-        text = f"{left} cells to compute with {self.workers} workers"
+        text = f"{_counted(left, 'cell')} to compute with {_counted(self.workers, 'worker')}"
         if not covered:
             return f"{text}; how long that takes is not known before the first runs of their kind."
-        rest = f", without the {left - covered} cells of which the store has no run yet" if covered < left else ""
+        rest = (
+            f", without the {_counted(left - covered, 'cell')} of which the store has no run yet"
+            if covered < left
+            else ""
+        )
         return f"{text}, about {duration(seconds)}{rest}."
 
 
@@ -78,8 +79,17 @@ def estimate(cells: Mapping[str, Cell], config: BenchmarkConfig) -> Estimate:
 
 
 def _seconds(taken: Sequence[Result], epochs: int) -> float | None:
-    """Median of the runs of so many epochs; where there are none, of all in proportion to their epochs, the rest apart."""
+    """Median of the runs of so many epochs; where there are none, of all, each with its training in proportion to its epochs."""
     if alike := [result.seconds for result in taken if result.epochs == epochs]:
         return median(alike)
-    paces = [max(0.0, result.seconds - RECORDING_S) / result.epochs for result in taken]
-    return RECORDING_S + median(paces) * epochs if paces else None
+    return median([_stretched(result, epochs) for result in taken]) if taken else None
+
+
+def _stretched(result: Result, epochs: int) -> float:
+    told = result.train_s or 0.0
+    train_s = told if 0 <= told <= result.seconds else 0.0  # NaN is not
+    return result.seconds - train_s + train_s * epochs / result.epochs
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"

@@ -34,6 +34,8 @@ class Result:
     epochs: int
     dense_mse: float | None
     log10_nmse: float | None
+    train_s: float | None
+    """Seconds of these that were training."""
 
 
 def results(client: MlflowClient) -> dict[str, Result]:
@@ -60,6 +62,7 @@ def result_of(run: Run) -> Result:
         _whole(params.get("cfg/epochs")),
         metrics.get("final/dense_mse"),
         metrics.get("final/log10_nmse"),
+        metrics.get("time/train_s"),
     )
 
 
@@ -81,9 +84,9 @@ def _from_database(engine: Engine) -> Iterator[Result]:
             connection,
             TERMINAL,
             params=("cfg/model", "cfg/preset", "cfg/epochs"),
-            metrics=("final/dense_mse", "final/log10_nmse"),
+            metrics=("final/dense_mse", "final/log10_nmse", "time/train_s"),
         )
-    for fingerprint, run_id, ended, start, end, model, preset, epochs, dense_mse, log10_nmse in rows:
+    for fingerprint, run_id, ended, start, end, model, preset, epochs, dense_mse, log10_nmse, train_s in rows:
         seconds = ((end or start) - start) / 1000
         yield Result(
             fingerprint,
@@ -96,4 +99,5 @@ def _from_database(engine: Engine) -> Iterator[Result]:
             _whole(epochs),
             dense_mse,
             log10_nmse,
+            train_s,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,16 @@ from mlflow import MlflowClient
 
 from harness.execution.benchmark import plan
 from harness.execution.benchmark_config import BenchmarkConfig, configure
-from harness.execution.estimate import RECORDING_S, estimate
+from harness.execution.estimate import estimate
 
 
-def finished(store: MlflowClient, model: str, epochs: int, seconds: float) -> None:
-    """A run of a preset that took so long, of a cell that no plan has."""
+def finished(store: MlflowClient, model: str, epochs: int, seconds: float, train_s: float = 0.0) -> None:
+    """A run of a preset that took so long, of which that was training, of a cell that no plan has."""
     tags = {"fingerprint": f"{model}-{epochs}-{seconds}", "outcome": "completed"}
     run = store.create_run("0", start_time=1_000_000, tags=tags)
     for name, value in {"model": model, "preset": "tuned", "epochs": epochs}.items():
         store.log_param(run.info.run_id, f"cfg/{name}", value)
+    store.log_metric(run.info.run_id, "time/train_s", train_s)
     store.set_terminated(run.info.run_id, end_time=int(1_000_000 + 1000 * seconds))
 
 
@@ -35,13 +37,22 @@ def test_runs_of_as_many_epochs_say_it_directly(store: MlflowClient, config: Ben
     assert rows["siren"].seconds == pytest.approx(3.0)
     assert rows["mlp"].seconds is None
     assert estimate(plan(config), config).sentence() == (
-        "8 cells to compute with 1 workers, about 12 s, without the 4 cells of which the store has no run yet."
+        "8 cells to compute with 1 worker, about 12 s, without the 4 cells of which the store has no run yet."
     )
 
 
 def test_runs_of_other_lengths_say_it_in_proportion_to_what_is_training(
     store: MlflowClient, config: BenchmarkConfig
 ) -> None:
-    finished(store, "siren", 100, RECORDING_S + 1.0)
+    finished(store, "siren", 5, seconds=3.0, train_s=0.1)
     rows = {row.model: row for row in estimate(plan(config), config).rows}
-    assert rows["siren"].seconds == pytest.approx(RECORDING_S + 2.0)
+    assert rows["siren"].seconds == pytest.approx(2.9 + 0.1 * 200 / 5)
+
+
+@pytest.mark.parametrize("train_s", [math.nan, -1.0, 4.0])
+def test_a_training_that_can_not_have_been_counts_as_none(
+    store: MlflowClient, config: BenchmarkConfig, train_s: float
+) -> None:
+    finished(store, "siren", 5, seconds=3.0, train_s=train_s)
+    rows = {row.model: row for row in estimate(plan(config), config).rows}
+    assert rows["siren"].seconds == pytest.approx(3.0)
