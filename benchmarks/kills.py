@@ -194,12 +194,13 @@ def benchmark(folder: Path, store: str, seeds: int) -> subprocess.Popen[str]:
 
 
 def workers_of(driver: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The worker processes of a driver."""
+    """The worker processes of a driver: those forked from the one that imports, which looks the same and is their parent."""
     found = []
     with suppress(psutil.NoSuchProcess):
         for process in psutil.Process(driver.pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
-                found += [process] if "spawn_main" in " ".join(process.cmdline()) else []
+                both = (process, process.parent() or process)
+                found += [process] if all("forkserver" in " ".join(each.cmdline()) for each in both) else []
     return found
 
 

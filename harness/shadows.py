@@ -13,7 +13,7 @@ HOME = Path(__file__).parents[1]
 
 
 def look_here_last() -> None:
-    """From here on a module is sought in the current folder last, also by the processes that are spawned from here.
+    """From here on a module is sought in the current folder last, also by the processes that are started from here.
 
     ``python -m`` puts it before everything else. Only where the packages themselves lie there, as in a checkout, it stays.
     """

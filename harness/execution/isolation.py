@@ -120,7 +120,9 @@ def _child(limits: Limits) -> ProcessPool:
             "Dask's workers must be allowed children: start them with DASK_DISTRIBUTED__WORKER__DAEMON=False."
         )
     context = _context(limits.threads)
-    pool = ProcessPool(1, initializer=_prepare, initargs=(dict(os.environ), limits), context=context)
+    with _starting:
+        environment = dict(os.environ)
+    pool = ProcessPool(1, initializer=_prepare, initargs=(environment, limits), context=context)
     _children[threading.get_ident()] = (limits, pool)
     return pool
 
@@ -146,6 +148,8 @@ def _context(threads: int) -> BaseContext:
         os.environ |= paths
         try:
             forkserver.ensure_running()
+        except OSError:  # the path of its socket, in TMPDIR, may be longer than the system allows
+            return get_context("spawn")
         finally:
             for name in paths:
                 del os.environ[name]
@@ -169,9 +173,6 @@ def _prepare(environment: dict[str, str], limits: Limits) -> None:
     """In a fresh child: everything that a cell needs, so that no cell waits for it."""
     begin(environment, limits)
     preload()
-    import torch
-
-    torch.set_num_threads(limits.threads)  # where it was imported before this child began
 
 
 def preload() -> None:
@@ -222,10 +223,17 @@ def end_children() -> None:
         _, (_, pool) = _children.popitem()
         with suppress(TimeoutError):
             _end(pool)
+    for process in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            # One that still imports would hear of our end only after that; else it takes no notice.
+            if "multiprocessing.forkserver" in " ".join(process.cmdline()):
+                process.terminate()
 
 
 def _cause(exitcode: int) -> str:
     """Why a process died, from the exit code that Python gives it."""
+    if FORKS and exitcode == 255:
+        return "The process that the workers are forked from was killed, and its workers with it."
     if exitcode >= 0:
         return f"The worker ended with exit code {exitcode} in the middle of the cell."
     try:

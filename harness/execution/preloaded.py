@@ -4,5 +4,7 @@ import signal
 
 from harness.execution.isolation import preload
 
-preload()
-signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever asks the workers to stop asks every process of the driver
+try:
+    preload()
+finally:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever asks the workers to stop asks every process of the driver

@@ -7,11 +7,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from harness.execution import isolation
 from harness.execution.isolation import DeadlinePassed, Limits, WorkerLost, end_children, isolated
+from tests.support import python
 
 LIGHT = Limits()
 
@@ -111,7 +114,7 @@ def test_memory_beyond_the_limit_is_refused_to_the_function_which_can_say_so() -
         isolated(allocate, 2**31, limits)
 
 
-def test_the_threads_are_set_before_anything_is_imported() -> None:
+def test_each_process_is_told_its_threads() -> None:
     assert isolated(threads, None, Limits(threads=3)) == "3"
     assert isolated(threads, None, Limits(threads=2)) == "2", "other limits, another process"
 
@@ -133,3 +136,31 @@ def test_the_process_that_forks_outlives_a_call_to_every_process_to_stop() -> No
     os.kill(forks, signal.SIGTERM)
     end_children()
     assert isolated(parent, None, LIGHT) == forks
+
+
+@pytest.mark.skipif(not isolation.FORKS, reason="children are spawned here")
+def test_where_the_process_that_forks_is_killed_the_workers_say_so_and_the_next_has_another() -> None:
+    forks = isolated(parent, None, LIGHT)
+    with ThreadPoolExecutor(1) as pool:
+        asleep = pool.submit(isolated, sleep, 60.0, LIGHT)
+        time.sleep(1.0)
+        os.kill(forks, signal.SIGKILL)
+        with pytest.raises(WorkerLost, match="forked from was killed"):
+            asleep.result(timeout=30)
+    end_children()
+    assert isolated(parent, None, LIGHT) not in (forks, os.getpid())
+
+
+def test_a_folder_for_sockets_whose_path_is_too_long_costs_the_fork_alone(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    script = """
+import os
+from harness.execution import isolation
+if __name__ == "__main__":
+    isolation._prepare = isolation.begin
+    print(isolation.isolated(os.path.basename, "of/here", isolation.Limits()))
+    isolation.end_children()
+"""
+    done = python(["-c", script], TMPDIR=str(long))
+    assert (done.returncode, done.stdout) == (0, "here\n"), done.stderr
