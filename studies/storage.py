@@ -29,6 +29,7 @@ from harness.tracking import store
 from harness.tracking.liveness import owner_tag
 from harness.tracking.sqlite import SqliteFile, check_place, is_sqlite, make_whole, sqlite_file
 from studies.plan import Plan, difference
+from studies.space import Real
 from studies.study_config import StudyConfig
 
 _JOURNAL = b'{"op_code":'
@@ -240,8 +241,12 @@ def _sampler(plan: Plan, config: StudyConfig, drivers: int) -> optuna.samplers.B
     seed = generator(config.sampler_seed, f"sampler/{drivers}").initial_seed() % 2**32
     if config.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
-    few = len(plan.study.objectives) == 1 and config.trials <= MOST_OF_A_PROCESS
-    if config.sampler == "gp" or (config.sampler == "auto" and few):
+    suits = (
+        len(plan.study.objectives) == 1
+        and config.trials <= MOST_OF_A_PROCESS
+        and any(isinstance(each, Real) for each in plan.study.space.values())
+    )
+    if config.sampler == "gp" or (config.sampler == "auto" and suits):
         return optuna.samplers.GPSampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed)
 

@@ -52,8 +52,8 @@ class StudyConfig(BaseModel):
     sampler: Literal["tpe", "gp", "auto", "random"] = field(
         "auto",
         "How the next trial is chosen: tree-structured Parzen estimator; Gaussian process, which takes longer for a choice; "
-        "`auto`, the latter for one objective and up to 250 trials, else the former; or at random.",
-        source="measured on SIREN, docs/studies.md",
+        "`auto`, the latter for one objective, up to 250 trials, and a space with a real number, else the former; or at random.",
+        source="measured on SIREN and kan_rbf, docs/studies.md",
     )
     sampler_seed: int = field(0, "Seed of the sampler.", ge=0, lt=2**31)
     pruning: bool = field(

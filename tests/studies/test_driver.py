@@ -199,6 +199,10 @@ def test_auto_takes_a_gaussian_process_for_as_many_trials_as_it_can_bear(
     assert type(desk(quick(trials=trials, sampler="auto")).study.sampler).__name__ == sampler
 
 
+def test_auto_takes_tpe_where_no_hyperparameter_is_a_real_number(outside: Path) -> None:
+    assert type(desk(quick(trials=60, sampler="auto", study="kan_rbf")).study.sampler).__name__ == "TPESampler"
+
+
 @pytest.mark.parametrize(("any_storage", "any_store"), [("journal", "sqlite"), ("sqlite", "postgresql")], indirect=True)
 def test_a_study_is_a_parent_run_whose_trials_are_children(
     any_storage: str, any_store: MlflowClient, tmp_path: Path
