@@ -25,7 +25,9 @@ def table_of_needs(needs: Sequence[Need]) -> Table | None:
     """Table 13, over all presets: whether a problem needs a network; None where nothing can be said of that."""
     rows: list[tuple[Entry, ...]] = []
     for each in needs:
-        ratio = f"{number(each.ratio)} ({number(each.least)} to {number(each.largest)})"
+        ratio = number(each.ratio)
+        if each.seeds > 1:
+            ratio += f" ({number(each.least)} to {number(each.largest)})"
         if each.of_floor:
             ratio = "both below the floor"
         answer = f"{each.answer}, {each.better} of {each.seeds}"

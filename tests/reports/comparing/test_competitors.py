@@ -67,6 +67,11 @@ def test_the_table_of_needs_has_the_answer_in_front() -> None:
     table = table_of_needs(needs_of([*MANY, *SOLVERS]))
     assert table is not None
     assert table.rows[0][:3] == ("mine", "yes, 1 of 1", "four, tuned")
+    assert "to" not in str(table.rows[0][-1]), "one seed has no range"
+    seeds = [replace(each, seed=seed) for seed in range(2) for each in (*MANY, *SOLVERS)]
+    of_two = table_of_needs(needs_of(seeds))
+    assert of_two is not None
+    assert " to " in str(of_two.rows[0][-1])
     assert table_of_needs(()) is None
 
 
