@@ -243,6 +243,9 @@ def _kinds() -> dict[str, Any]:
     return {field: TypeAdapter(kind, config=config) for field, kind in get_type_hints(Problem).items()}
 
 
+SHIPPED = ("table_diabetes", "table_linnerud")
+"""Problems of the plug-in ``harness.problems.shipped``, for whoever asks for one without it."""
+
 PROBLEMS: Registry[Problem] = Registry("problem", "harness.problems", Problem)
 
 
@@ -252,5 +255,7 @@ def register(problem: Problem) -> Problem:
 
 
 def get(name: str) -> Problem:
-    """The problem of that name. Raises BadInput, with the nearest known name, when there is none."""
+    """The problem of that name. Raises BadInput, with the nearest known name, or the plug-in that has it, when there is none."""
+    if name in SHIPPED and name not in PROBLEMS.names():
+        raise BadInput(f"problem = {name!r} is known with --plugins harness.problems.shipped.")
     return PROBLEMS.get(name)
