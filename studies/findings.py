@@ -20,7 +20,7 @@ from studies.plan import Plan
 from studies.plots import figures, page
 from studies.storage import counted
 from studies.study_config import StudyConfig
-from studies.trials import RECORD, feasible, succeeded, violations
+from studies.trials import RECORD, can_be_weighed, feasible, succeeded, violations
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -108,12 +108,14 @@ def findings(plan: Plan, study: optuna.Study, *, weigh: bool = False) -> Finding
 
 
 def _importance(plan: Plan, study: optuna.Study) -> dict[str, dict[str, float]]:
-    found = {}
+    found: dict[str, dict[str, float]] = {}
+    if not can_be_weighed(study):
+        return found
     for index, objective in enumerate(plan.study.objectives):
         try:
             found[objective.name] = optuna.importance.get_param_importances(study, target=partial(_value, index))
         except (RuntimeError, ValueError):
-            continue  # too few trials, or all alike: there is nothing to weigh
+            continue  # all alike: there is nothing to weigh
     return found
 
 

@@ -24,7 +24,7 @@ from optuna.visualization import (
 from harness.figures.drawing import BLUE, DPI, GREEN, GREY, ORANGE, RED
 from studies.definition import Study
 from studies.space import Choice, Real
-from studies.trials import feasible, succeeded
+from studies.trials import can_be_weighed, feasible, succeeded
 
 
 def figures(
@@ -150,8 +150,9 @@ def page(study: Study, tuned: optuna.Study, title: str) -> str:
         shown: dict[str, Any] = {"target": lambda t, index=index: t.values[index], "target_name": objective.name}
         plots = [plot_optimization_history(tuned, **shown), plot_slice(tuned, **shown)]
         plots.append(plot_parallel_coordinate(tuned, **shown))
-        with suppress(RuntimeError, ValueError):  # too few trials to weigh
-            plots.append(plot_param_importances(tuned, **shown))
+        with suppress(RuntimeError, ValueError):  # all alike
+            if can_be_weighed(tuned):
+                plots.append(plot_param_importances(tuned, **shown))
         parts += [_html(plot, first=not parts and number == 0) for number, plot in enumerate(plots)]
     if len(study.objectives) == 2:
         parts.append(_html(plot_pareto_front(tuned), first=False))

@@ -19,6 +19,8 @@ from studies.storage import counted
 
 RECORD = "record"
 """The attribute in which a trial keeps the results of its runs."""
+LEAST_WEIGHED = 10
+"""Complete trials from which on the importance of a hyperparameter is told. Of fewer any order comes out."""
 
 
 @dataclass
@@ -152,6 +154,11 @@ def _record(runs: list[Measured]) -> dict[str, Any]:
 def _without_result(by_problem: dict[str, list[Measured]]) -> list[str]:
     """The problems on which the median seed is one without a result."""
     return [p for p, group in by_problem.items() if 2 * sum(run.has_result for run in group) <= len(group)]
+
+
+def can_be_weighed(study: optuna.Study) -> bool:
+    """Whether enough trials have a result to say which hyperparameter matters."""
+    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) >= LEAST_WEIGHED
 
 
 def succeeded(trials: Iterable[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:

@@ -17,6 +17,7 @@ from harness.outcome import Outcome
 from studies.driver import StudyResult
 from studies.findings import findings, rows, write_findings
 from studies.terminal import print_trial, summarise
+from studies.trials import LEAST_WEIGHED
 from tests.studies.support import by_value, desk, done, drive, failed, quick
 
 FIGURES = {"siren": ["history", "importance", "slice"], "kan": ["history", "importance", "pareto", "slice"]}
@@ -64,6 +65,12 @@ def test_importance_finds_the_one_hyperparameter_that_counts(outside: Path) -> N
     (parts,) = findings(at.plan, at.study, weigh=True).importance.values()
     assert max(parts, key=lambda name: parts[name]) == "omega0"
     assert sum(parts.values()) == pytest.approx(1)
+
+
+def test_of_few_trials_no_importance_is_told(outside: Path) -> None:
+    at = desk(quick(trials=LEAST_WEIGHED - 1, sampler="random", pruning="false"))
+    drive(at, by_value("omega0", 10.0))
+    assert findings(at.plan, at.study, weigh=True).importance == {}
 
 
 def test_the_pareto_front_holds_what_no_other_trial_beats_in_both(outside: Path) -> None:
