@@ -156,8 +156,9 @@ class FitConfig(LadderConfig):
     )
     seconds: float = field(
         1.0,
-        "No size is begun once the fits before have taken so long of a processor. Where no sizes are named, those are left out "
-        "beforehand whose operations would take so long on a slow machine, so that the clock decides only where it must.",
+        "No size is begun once the fits before have taken so long of a processor, or, of an equation, ten times as long. "
+        "Where no sizes are named, those are left out beforehand whose operations would take so long on a slow machine, so that "
+        "the clock decides only where it must.",
         unit="s",
         gt=0,
         le=1e6,

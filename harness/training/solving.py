@@ -33,6 +33,8 @@ ABSURD = 1e4
 """A training error, in units of the variance of the target, that no size which is solved can have; the function 0 has 1."""
 LOOK = 1000
 """Training points that this is looked at. It counts in the seconds, and takes more of them than the fit of a small size."""
+OF_EQUATION = 10.0
+"""By how much the seconds are more where an equation is solved, in which a network, too, takes so much longer than in a fit."""
 T = TypeVar("T")
 
 
@@ -56,7 +58,8 @@ def coarse_to_fine(training: Training) -> Iterator[Event]:
 
 def size_by_size(training: Training) -> Iterator[Event]:
     """A classical fit in one size after the other, as long as the seconds for that are not over."""
-    yield from _climb(training, _sizes(training), cast(FitConfig, training.config).seconds)
+    seconds = cast(FitConfig, training.config).seconds
+    yield from _climb(training, _sizes(training), OF_EQUATION * seconds if training.data.declared else seconds)
 
 
 def _climb(training: Training, rungs: Rungs, seconds: float = math.inf) -> Iterator[Event]:

@@ -91,6 +91,15 @@ def test_when_the_seconds_are_over_no_further_size_is_begun_and_that_is_told(mon
     assert str(cut) == "The search ended after 3 sizes, since its 2.5 s of the processor were over."
 
 
+def test_an_equation_has_ten_times_the_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr("harness.training.solving.time.process_time", lambda: float(next(clock)))
+    found, _ = events(config_of("random_features", "solve_1d_sin", seconds=0.25))
+    assert len(of_kind(found, Epoch)) == 3
+    (cut,) = of_kind(found, CutShort)
+    assert str(cut) == "The search ended after 3 sizes, since its 2.5 s of the processor were over."
+
+
 def test_more_seconds_plan_more_and_many_points_plan_less() -> None:
     def largest(model: str, **fields: Any) -> int:
         config = resolve({"model": model, "problem": "poisson_2d_sin", **fields})
