@@ -108,9 +108,9 @@ def findings(plan: Plan, study: optuna.Study, *, weigh: bool = False) -> Finding
 
 
 def _importance(plan: Plan, study: optuna.Study) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
     if not can_be_weighed(study):
-        return found
+        return {}
+    found = {}
     for index, objective in enumerate(plan.study.objectives):
         try:
             found[objective.name] = optuna.importance.get_param_importances(study, target=partial(_value, index))

@@ -150,8 +150,8 @@ def page(study: Study, tuned: optuna.Study, title: str) -> str:
         shown: dict[str, Any] = {"target": lambda t, index=index: t.values[index], "target_name": objective.name}
         plots = [plot_optimization_history(tuned, **shown), plot_slice(tuned, **shown)]
         plots.append(plot_parallel_coordinate(tuned, **shown))
-        with suppress(RuntimeError, ValueError):  # all alike
-            if can_be_weighed(tuned):
+        if can_be_weighed(tuned):
+            with suppress(RuntimeError, ValueError):  # all alike
                 plots.append(plot_param_importances(tuned, **shown))
         parts += [_html(plot, first=not parts and number == 0) for number, plot in enumerate(plots)]
     if len(study.objectives) == 2:

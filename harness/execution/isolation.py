@@ -57,6 +57,7 @@ FORKS = sys.platform == "linux"
 """Whether children are forked from a process that has imported all that they need, and share its memory."""
 
 _starting = threading.Lock()
+"""Held while the environment is, for a moment, that of the process that children are forked from."""
 _children: dict[int, tuple[Limits, ProcessPool]] = {}
 """The child of each thread, by the thread's number; a pool of one, which replaces a process that died."""
 
@@ -158,8 +159,8 @@ def _context(threads: int) -> BaseContext:
 
 
 def begin(environment: dict[str, str], limits: Limits) -> None:
-    """In a fresh child, first of all: it has the environment of its parent, its threads and memory are limited, it ends soon
-    after its parent, and what it prints may be lost.
+    """In a fresh child, first of all: it has the environment of its parent, its memory is limited, it ends soon after its
+    parent, and what it prints may be lost.
     """
     os.environ.clear()
     os.environ.update(environment)
@@ -232,8 +233,8 @@ def end_children() -> None:
 
 def _cause(exitcode: int) -> str:
     """Why a process died, from the exit code that Python gives it."""
-    if FORKS and exitcode == 255:
-        return "The process that the workers are forked from was killed, and its workers with it."
+    if FORKS and exitcode == 255:  # what multiprocessing says of a child whose fork server is gone
+        return "The worker ended with exit code 255 in the middle of the cell, or the process that it was forked from was killed."
     if exitcode >= 0:
         return f"The worker ended with exit code {exitcode} in the middle of the cell."
     try:

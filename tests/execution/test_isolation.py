@@ -145,7 +145,7 @@ def test_where_the_process_that_forks_is_killed_the_workers_say_so_and_the_next_
         asleep = pool.submit(isolated, sleep, 60.0, LIGHT)
         time.sleep(1.0)
         os.kill(forks, signal.SIGKILL)
-        with pytest.raises(WorkerLost, match="forked from was killed"):
+        with pytest.raises(WorkerLost, match="the process that it was forked from was killed"):
             asleep.result(timeout=30)
     end_children()
     assert isolated(parent, None, LIGHT) not in (forks, os.getpid())
