@@ -51,13 +51,13 @@ class _Known(NamedTuple):
 
 
 def serves(layers: Sequence[KANLayer], x: Tensor) -> bool:
-    """Whether the compiled loops can take this network at these points, and nobody counts or traces torch's operations."""
-    return (
-        torch._C._len_torch_dispatch_stack() == 0
-        and x.is_cpu
-        and x.dtype in (torch.float32, torch.float64)
-        and all(layer.grid.dtype == x.dtype and layer.grid.is_cpu for layer in layers)
-    )
+    """Whether the compiled loops can take this network at these points."""
+    return takes(x) and all(layer.grid.dtype == x.dtype and layer.grid.is_cpu for layer in layers)
+
+
+def takes(x: Tensor) -> bool:
+    """Whether the compiled loops can take these points, and nobody counts or traces torch's operations."""
+    return torch._C._len_torch_dispatch_stack() == 0 and x.is_cpu and x.dtype in (torch.float32, torch.float64)
 
 
 @functools.cache
@@ -104,6 +104,43 @@ def outputs(
     parameters = [p for layer in layers for p in (layer.coef, layer.scale_base, layer.scale_sp)]
     result: Tensor = _Network.apply(layers, located, x, *parameters)  # type: ignore[no-untyped-call]
     return result
+
+
+class OfUnits(NamedTuple):
+    """A spline for each unit at its points, both ``(units, points)``, and what its gradient wants to find again."""
+
+    value: Tensor
+    slope: Tensor
+    where: Array
+    u: Array
+
+
+def units(coef: Float[Tensor, "units splines"], pieces: Pieces, x: Float[Tensor, "units points"]) -> OfUnits:
+    """A spline for each unit, without a gradient of autograd; ``coef`` are its factors, and silu has no part."""
+    assert pieces.arrays is not None
+    kernels, powers, own = _kernels(), _powers(pieces), coef.detach().unsqueeze(1).numpy()
+    points, one = x.detach().contiguous().numpy(), np.ones((len(coef), 1), own.dtype)
+    where, u = np.empty(points.shape, np.int32), np.empty_like(points)
+    kernels.locate(points, *pieces.arrays[:-1], where, u)
+    c = np.empty((len(pieces.arrays.start), len(powers), 1), own.dtype)
+    kernels.combine(powers, own, one, one, one, pieces.arrays.polynomials, c, np.empty_like(one))
+    value, slope = np.empty_like(points), np.empty_like(points)
+    kernels.by_itself(powers, where, u, pieces.arrays.inverse, c, value, slope)
+    return OfUnits(torch.from_numpy(value), torch.from_numpy(slope), where, u)
+
+
+def units_gradient(
+    coef: Float[Tensor, "units splines"], pieces: Pieces, known: OfUnits, grad: Float[Tensor, "units points"]
+) -> Float[Tensor, "units splines"]:
+    """From derivatives in the values of :func:`units` to those in ``coef``."""
+    assert pieces.arrays is not None
+    kernels, powers, own = _kernels(), _powers(pieces), coef.detach().unsqueeze(1).numpy()
+    one, found = np.ones((len(coef), 1), own.dtype), np.empty_like(own)
+    moments = np.empty((len(pieces.arrays.start), len(powers), 1), own.dtype)
+    kernels.moments_by_itself(powers, known.where, known.u, grad.contiguous().numpy(), moments)
+    polynomials, unused = pieces.arrays.polynomials, np.empty_like(one)
+    kernels.separate(powers, moments, one, own, one, one, polynomials, found, unused, unused)
+    return torch.from_numpy(found).squeeze(1)
 
 
 class _Network(torch.autograd.Function):

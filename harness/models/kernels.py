@@ -230,3 +230,30 @@ def backward(
             if of_x.size:
                 of_silu = slope[i, p : p + BLOCK]
                 _slopes(powers, at, t, of_silu, inverse, g, c, of_base[i], of_x[i, p : p + BLOCK])
+
+
+@_compiled
+def by_itself(powers: Powers, where: Array, u: Array, inverse: Array, c: Array, y: Array, slope: Array) -> None:
+    """Edges into one output each, by themselves, and their slopes; these, like the points, ``(inputs, points)``."""
+    inputs, points = u.shape
+    for i in range(inputs):
+        for p in range(points):
+            row, total, rate = c[where[i, p]], u.dtype.type(0), u.dtype.type(0)
+            for q in range(len(powers) - 1, -1, -1):
+                rate = rate * u[i, p] + total
+                total = total * u[i, p] + row[q, 0]
+            y[i, p] = total
+            slope[i, p] = rate * inverse[where[i, p]]
+
+
+@_compiled
+def moments_by_itself(powers: Powers, where: Array, u: Array, grad: Array, moments: Array) -> None:
+    """From derivatives in these edges to those in the coefficients of u^0 to u^k."""
+    inputs, points = u.shape
+    moments[:] = 0
+    for i in range(inputs):
+        for p in range(points):
+            row, power = moments[where[i, p]], grad[i, p]
+            for q in range(len(powers)):
+                row[q, 0] += power
+                power *= u[i, p]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from harness.config import MLPBSplineConfig
-from harness.models import piecewise
+from harness.models import compiled, piecewise
 from harness.models.bspline import bspline_basis, extend, fit_coefficients
 from harness.models.channels import Channels, Units
 from harness.models.jets import plain
@@ -69,21 +69,34 @@ class _Activations(NamedTuple):
         """The coefficients."""
         return [self.splines.coef]
 
+    @torch.no_grad()
+    def warm_up(self) -> None:
+        """Have the loops compiled, or loaded from where they were kept, before anybody's clock runs."""
+        one = Channels(torch.zeros_like(self.splines.coef[:, :1]))
+        self.gradient(self.through(one, 1)[1], one)
+
     def through(self, z: Channels, order: int) -> tuple[Channels, _Known]:
-        """Each unit's spline, its derivatives by the chain rule."""
+        """Each unit's spline, its derivatives by the chain rule; values and first derivatives by compiled loops."""
         splines = self.splines
+        if order <= 1 and compiled.takes(z.value) and splines.grid.dtype == z.value.dtype:
+            known = compiled.units(splines.coef, splines.pieces(), z.value)
+            f = [known.value, known.slope]
+            return activated(f, z), (f, z, known)
         found = piecewise.edges_and_slopes(z.value, splines.weights(), splines.pieces(), splines.k, order)
         f = [each.squeeze(0) for each in found]
-        return activated(f, z), (f, z)
+        return activated(f, z), (f, z, None)
 
     def back(self, known: _Known, adjoint: Channels) -> Channels:
         """Through the activation."""
-        return through_activation(*known, adjoint)
+        return through_activation(known[0], known[1], adjoint)
 
     def gradient(self, known: _Known, adjoint: Channels) -> Float[Tensor, " parameters"]:
         """What the adjoints put on each derivative of a spline, times that of each B-spline, summed over the points."""
-        z, splines = known[1], self.splines
-        factors = [each.unsqueeze(0) for each in _on_derivatives(z, adjoint)]
+        _, z, located = known
+        splines, factors = self.splines, _on_derivatives(z, adjoint)
+        if located is not None and len(factors) == 1:
+            return compiled.units_gradient(splines.coef, splines.pieces(), located, factors[0]).flatten()
+        factors = [each.unsqueeze(0) for each in factors]
         found = piecewise.gradient(z.value, splines.weights(), splines.pieces(), splines.k, factors)
         return found[0, :, :-1].flatten()
 
@@ -98,8 +111,8 @@ class _Activations(NamedTuple):
             of_coef.addcmul_(factor.unsqueeze(1), each[:, :-1])
 
 
-_Known = tuple[list[Units], Channels]
-"""Of a layer: its splines with their derivatives, and the units that they were taken of."""
+_Known = tuple[list[Units], Channels, compiled.OfUnits | None]
+"""Of a layer: its splines with their derivatives, the units that they were taken of, and what compiled loops know of these."""
 
 
 def _on_derivatives(z: Channels, adjoint: Channels) -> list[Units]:
@@ -128,7 +141,8 @@ class SplinePerceptron(Perceptron):
             if isinstance(each, nn.Linear):
                 layers.append(Dense(each, None))
             elif isinstance(each, Splines):
-                layers.append(_Activations(each))
+                layers.append(activations := _Activations(each))
+                activations.warm_up()
         return Sweep(self, layers, Kept(list, lambda: Channels.of_inputs(x, order)), order)
 
 

@@ -10,6 +10,7 @@ import torch
 from scipy.interpolate import BSpline
 from torch import Tensor
 
+from harness.models import compiled, piecewise
 from harness.models.mlp_bspline import Splines
 
 
@@ -59,3 +60,22 @@ def test_a_copy_follows_its_own_grid() -> None:
     other = copy.deepcopy(activation)
     other.grid.mul_(2)
     assert torch.equal(other(2 * x), activation(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("k", [0, 1, 3, 5])
+def test_the_compiled_loops_are_the_operations(k: int, dtype: torch.dtype) -> None:
+    activation = splines(k).to(dtype)
+    odd = torch.tensor([torch.nan, torch.inf, -torch.inf, 1e30], dtype=dtype).expand(4, -1)
+    x = torch.cat([points(4).T.to(dtype), activation.grid, odd], dim=1).contiguous()
+    coef, pieces = activation.coef, activation.pieces()
+    found = compiled.units(coef, pieces, x)
+    expected = piecewise.edges_and_slopes(x, activation.weights(), pieces, k, 1)
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-4
+    for one, other in zip(found[:2], expected, strict=True):
+        torch.testing.assert_close(one, other.squeeze(0), rtol=tolerance, atol=tolerance, equal_nan=True)
+
+    inside, factors = x[:, : -odd.shape[1]].contiguous(), torch.randn(4, x.shape[1] - odd.shape[1], dtype=dtype)
+    slopes = compiled.units_gradient(coef, pieces, compiled.units(coef, pieces, inside), factors)
+    wanted = piecewise.gradient(inside, activation.weights(), pieces, k, [factors.unsqueeze(0)])[0, :, :-1]
+    torch.testing.assert_close(slopes, wanted, rtol=tolerance, atol=tolerance)

@@ -36,7 +36,9 @@ class InsideLayer(BasisLayer):
 
     @abc.abstractmethod
     def look(self, x: NodeMajor, order: int, numbers: bool) -> Looked:
-        """Edges without the mask, with derivatives up to ``order``; ``numbers`` asks for those in the parameters too, up to 2."""
+        """Edges without the mask, with derivatives up to ``order``; ``numbers`` asks for those in the parameters too, of all but
+        the highest of these: that is there for the way back only.
+        """
 
     def refine(self, grid: int) -> None:
         """There is nothing finer: it has one stage."""
@@ -59,11 +61,13 @@ class InsideLayer(BasisLayer):
 
     def gradient(self, known: list[list[Tensor]], factors: Factors) -> Float[Tensor, " parameters"]:
         """Factors times derivatives, summed over the points."""
-        masked = [(self.mask.unsqueeze(-1) * factor).unsqueeze(2) for factor in factors]
-        parts = []
+        mask, parts = self.mask.unsqueeze(-1), []
         for of_parameter in known:
-            pairs = zip(masked, of_parameter, strict=False)
-            parts.append(torch.stack([(factor * each).sum(dim=3) for factor, each in pairs]).sum(dim=0).flatten())
+            first, *others = (
+                torch.mul(factor.unsqueeze(2), each).sum(dim=3)
+                for factor, each in zip(factors, of_parameter, strict=False)
+            )
+            parts.append((mask * sum(others, start=first)).flatten())
         return torch.cat(parts)
 
     def jacobian(self, known: list[list[Tensor]], factors: Factors, out: Float[Tensor, "parameters points"]) -> None:

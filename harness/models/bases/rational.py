@@ -49,10 +49,9 @@ class RationalLayer(InsideLayer):
         edges = [math.factorial(n) * each for n, each in enumerate(f)]
         if not numbers:
             return Looked(edges, [])
-        upto = min(order, 2) + 1
-        powers = [each.unsqueeze(1) for each in powers[:upto]]
-        share = _quotient(powers, [each.unsqueeze(2) for each in below[:upto]])
-        twice = [-2 * each.unsqueeze(2) for each in _product(f[:upto], q[:upto])]
+        powers = [each.unsqueeze(1) for each in powers[:order]]
+        share = _quotient(powers, [each.unsqueeze(2) for each in below[:order]])
+        twice = [-2 * each.unsqueeze(2) for each in _product(f[:order], q[:order])]
         own = self.denominator.shape[2]
         of_q = _product(twice, [each[:, :, 1 : own + 1] for each in share])
         of_p = [each[:, :, : self.numerator.shape[2]] for each in share]
@@ -73,7 +72,13 @@ def _combined(coefficients: Tensor, powers: Tensor) -> Tensor:
 
 
 def _product(f: Sequence[Tensor], g: Sequence[Tensor]) -> Series:
-    return [torch.stack([f[k] * g[n - k] for k in range(n + 1)]).sum(dim=0) for n in range(len(f))]
+    found: Series = []
+    for n in range(len(f)):
+        each = f[0] * g[n]
+        for k in range(1, n + 1):
+            each.addcmul_(f[k], g[n - k])
+        found.append(each)
+    return found
 
 
 def _quotient(f: Sequence[Tensor], g: Sequence[Tensor]) -> Series:

@@ -98,7 +98,7 @@ class SymbolicLayer(InsideLayer):
         if not numbers:
             return Looked(edges, [])
         of = []
-        for n in range(min(order, 2) + 1):
+        for n in range(order):
             grown = (c * a**n) * f[n + 1]
             of_a = grown * x + (n * c * a ** (n - 1)) * f[n] if n else grown * x
             of_d = torch.ones_like(f[0]) if n == 0 else torch.zeros_like(f[0])

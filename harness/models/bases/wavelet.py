@@ -42,19 +42,18 @@ class WaveletLayer(InsideLayer):
         w, a, t = self.weight, self.dilation, self.translation
         away = x.unsqueeze(1) - t
         v = a * away
-        last = max(order, min(order, 2) + 1 if numbers else 0)
-        functions = hermite_functions(v, self.number + last + 1)[self.number :]
+        functions = hermite_functions(v, self.number + order + 1)[self.number :]
         psi = [each.mul_((-1) ** n * self.factor) for n, each in enumerate(functions)]
         edges = [w * psi[0], *((w * a**n) * psi[n] for n in range(1, order + 1))]
         if not numbers:
             return Looked(edges, [])
         of: list[list[Tensor]] = [[], [], []]
-        for n in range(min(order, 2) + 1):
-            of[0].append((a**n * psi[n]).unsqueeze(2))
-            grown = a**n * psi[n + 1] * away
-            of[1].append((w * (grown + n * a ** (n - 1) * psi[n] if n else grown)).unsqueeze(2))
-            of[2].append((-w * a ** (n + 1) * psi[n + 1]).unsqueeze(2))
-        return Looked(edges, of)
+        for n in range(order):
+            grown = (w * a**n) * psi[n + 1] * away
+            of[0].append(a**n * psi[n] if n else psi[0])
+            of[1].append(grown + (n * w * a ** (n - 1)) * psi[n] if n else grown)
+            of[2].append(-edges[n + 1])
+        return Looked(edges, [[each.unsqueeze(2) for each in parameter] for parameter in of])
 
 
 def wavelet(config: WaveletKANConfig, dimension: int, generator: torch.Generator, outputs: int = 1) -> BasisKAN:
