@@ -12,6 +12,7 @@ from harness.escaping import markdown
 from harness.machine import refuse_unwritable
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store
 from reports.comparing.groups import chosen, final_errors, groups_of
+from reports.comparing.recommendations import FEWEST
 from reports.comparing.statistics import Estimate, better, estimate
 from reports.pages.render import OVER
 from reports.reading.artifacts import Artifacts
@@ -167,7 +168,7 @@ def _text(
             f"**Different rules**: versions {markdown(first.comparability)} and {markdown(second.comparability)}.",
         ]
     fewest = min((seeds for c in changes for seeds in (c.before.seeds, c.after.seeds)), default=0)
-    if fewest < 4:
+    if fewest < FEWEST:
         lines += ["", f"With {fewest} seeds no difference can be told from noise; the test needs four on each side."]
     if flips:
         lines += ["", "| criterion | preset | before | after |", "|---|---|---|---|"]

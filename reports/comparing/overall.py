@@ -22,7 +22,7 @@ from reports.comparing.intervals import (
 from reports.comparing.recommendations import USABLE
 from reports.comparing.statistics import better
 from reports.reading.evidence import Evidence
-from reports.reading.kinds import kind_of
+from reports.reading.kinds import is_network, kind_of
 from reports.reading.targets import Target, in_order, target_of
 from reports.verdicts.criteria import HIGH
 from reports.verdicts.need import Need, needs_of
@@ -131,8 +131,8 @@ def overall(evidence: Evidence) -> Overall | None:
         for pair in pairs
     }
     bands = profile_bands(errors, floors)
-    # Of pairs that lead on as many problems, that which is near the best on more.
-    best = max(pairs, key=lambda name: (leads[name], sum(bands[name].value)))
+    # Of pairs that lead on as many problems, that which is near the best on more; of equals no network.
+    best = max(pairs, key=lambda name: (leads[name], sum(bands[name].value), not is_network(pairs[name].model)))
     against = {name: improvement(errors, best, name, floors) for name in pairs if name != best}
 
     def behind(name: str) -> tuple[bool, float, float]:
@@ -220,7 +220,9 @@ def title(
     if found.needs:
         needed = sum(each.answer == "yes" for each in found.needs)
         of = f"{needed} of {len(found.needs)}" if len(found.needs) > 1 else "it" if needed else "none"
-        first += f"; a network is needed on {of}"
+        few = sum(each.unsure for each in found.needs)
+        how = "" if not few else " (unsure)" if few == len(found.needs) else f" ({few} of these answers unsure)"
+        first += f"; a network is needed on {of}{how}"
     if failed:
         rest = f"{_listed(failed)} {'do' if len(failed) > 1 else 'does'} not hold under {preset}"
     elif unsure or undecided:

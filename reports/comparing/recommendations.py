@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from harness.protocol import FLOOR
 from reports.comparing.statistics import Estimate, better, estimate, probability_of_improvement
 
+FEWEST = 4
+"""Seeds of a model that can be better than another by more than chance: with fewer the rank test of 95% never says so."""
 USABLE = 0.1
 """The largest NMSE of a model that is recommended: one that predicts the mean everywhere has 1."""
 
@@ -43,7 +45,7 @@ class Recommendation:
         if not self.runner_up:
             return "no other to choose" if not self.equals else "all the same"
         seeds = f"{self.estimate.seeds} seed{'s' if self.estimate.seeds > 1 else ''}"
-        if self.estimate.seeds < 3:
+        if self.estimate.seeds < FEWEST:
             return f"unsure, {seeds}"
         word = "sure" if self.chance >= 0.95 else "likely" if self.chance >= 0.75 else "toss-up"
         return f"{word}, {self.chance:.0%} of pairs, {seeds}"

@@ -60,7 +60,9 @@ def _content(report: Report) -> dict[str, Any]:
             }
             for each in report.judgements
         ],
-        "needs": [asdict(each) | {"answer": each.answer} for each in report.summary.needs] if report.summary else [],
+        "needs": [asdict(each) | {"answer": each.answer, "unsure": each.unsure} for each in report.summary.needs]
+        if report.summary
+        else [],
         "models": [_advice(advice) for advice in report.advice],
         "comparisons": [
             {

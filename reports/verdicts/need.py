@@ -21,7 +21,7 @@ from reports.reading.kinds import is_network
 from reports.reading.targets import target_of
 from reports.verdicts.numbers import number
 from reports.verdicts.problem_verdicts import chosen_variant, validation
-from reports.verdicts.verdict import ProblemVerdict, Verdict, median_figure
+from reports.verdicts.verdict import ProblemVerdict, Verdict, median_figure, seed_holds
 
 Key = TypeVar("Key")
 DECADE = 10.0
@@ -73,6 +73,13 @@ class Need:
         """``yes`` where the seeds agree that the network is better, ``no`` where they agree that it is not, else ``toss-up``."""
         part = self.better / self.seeds
         return "yes" if part >= AGREE else "no" if part <= 1 - AGREE else "toss-up"
+
+    @property
+    def unsure(self) -> bool:
+        """Whether seeds that agree are too few to show that more than half of all would, which is what PASS wants."""
+        agree = {"yes": self.better, "no": self.seeds - self.better}.get(self.answer)
+        interval = None if agree is None else seed_holds(agree, self.seeds)
+        return interval is not None and interval[0] <= 0.5
 
 
 def need_of(cells: Sequence[Cell]) -> Need | None:
@@ -162,8 +169,8 @@ def network_wins_by_a_decade(cells: Sequence[Cell], artifacts: Artifacts) -> Pro
         note = f"{' and '.join(lacking)} has a result here" if lacking else "no seed has both"
         return ProblemVerdict(problem, Verdict.NOT_APPLICABLE, note=note)
     wins = found.ratio >= DECADE
-    counted = f"network needed: {found.answer} ({found.better} of {found.seeds} seeds)"
-    note = f"{counted}; {_told(found.network)}; {_told(found.classical)}"
+    counted = f"{found.answer} ({found.better} of {found.seeds} seeds{', unsure' if found.unsure else ''})"
+    note = f"network needed: {counted}; {_told(found.network)}; {_told(found.classical)}"
     verdict = Verdict.EXPECTED if wins else Verdict.NOT_OBSERVED
     return ProblemVerdict(problem, verdict, found.ratio, (found.least, found.largest), note=note)
 

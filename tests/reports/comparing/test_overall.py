@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from reports.comparing.overall import Overall, Pair, overall, title
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence, Selection
 from reports.report import report
+from reports.verdicts.need import need_of
 from tests.reports.support import facts, made
 
 BEST = Overall(Pair("siren", "lm", True), 8, 14, 15, 10, {}, {}, {}, {})
@@ -37,6 +39,24 @@ NOBODY = Overall(Pair("mlp", "seed"), 0, 0, 15, 3, {}, {}, {}, {})
 )
 def test_the_title_is_a_sentence(found: Overall | None, failed: list[str], unsure: list[str], sentence: str) -> None:
     assert sentence in title(found, failed, unsure, [], "tuned")
+
+
+def test_of_two_that_lead_as_often_the_classical_method_is_named_and_few_seeds_are_called_unsure() -> None:
+    cells = tuple(
+        made(facts("x"), {"final/dense_nmse": error, "val/mse": error}, model=model, problem=problem)
+        for problem in ("waves", "flat")
+        for model, error in (("mlp", 1e-13), ("spectral", 1e-14))
+    )
+    found = overall(Evidence(Selection(), cells, True, "1", {}))
+    assert found is not None
+    assert (str(found.best), found.leads) == ("spectral", 2)
+    assert "spectral is best or as good as the best on 2; a network is needed on 0 of 2 (unsure);" in title(
+        found, [], [], [], "tuned"
+    )
+    agreed = need_of([replace(cell, seed=seed) for cell in cells[:2] for seed in range(6)])
+    assert agreed is not None
+    mixed = replace(found, needs=(agreed, *found.needs[:1]))
+    assert "needed on 0 of 2 (1 of these answers unsure)" in title(mixed, [], [], [], "tuned")
 
 
 def test_nobody_leads_by_a_shape_that_knew_the_target_where_any_other_was_run() -> None:

@@ -102,9 +102,10 @@ def test_a_recommendation_says_how_sure_it_is() -> None:
     assert sure is not None
     assert (sure.model, sure.runner_up, sure.chosen_for) == ("a", "c", "least error")
     assert sure.certainty == "sure, 100% of pairs, 5 seeds"
-    few = recommend("p", {"a": [1e-6], "b": [1e-2]}, {})
-    assert few is not None
-    assert few.certainty == "unsure, 1 seed"
+    for count, said in ((1, "unsure, 1 seed"), (3, "unsure, 3 seeds"), (4, "sure, 100% of pairs, 4 seeds")):
+        few = recommend("p", {"a": [1e-6] * count, "b": [1e-2] * count}, {})
+        assert few is not None
+        assert few.certainty == said
     assert recommend("p", {"a": []}, {}) is None
 
 

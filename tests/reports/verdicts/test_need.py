@@ -46,6 +46,20 @@ def test_it_is_needed_where_the_seeds_agree_that_it_is_better_by_more_than_the_f
     assert (need.answer, need.better, need.seeds) == (answer, better, 3)
 
 
+@pytest.mark.parametrize(("seeds", "unsure"), [(1, True), (5, True), (6, False)])
+@pytest.mark.parametrize("classical", [1e-2, 1e-9])
+def test_an_answer_of_few_seeds_that_agree_is_unsure_as_a_criterion_would_be(
+    classical: float, seeds: int, unsure: bool
+) -> None:
+    need = found(runs("mlp", [1e-5] * seeds), runs("spectral", [classical] * seeds))
+    assert (need.answer, need.unsure) == ("yes" if classical > 1e-5 else "no", unsure)
+
+
+def test_a_toss_up_is_no_answer_that_could_be_unsure() -> None:
+    need = found(runs("mlp", [1e-5, 1e-1]), runs("spectral", [1e-3] * 2))
+    assert (need.answer, need.unsure) == ("toss-up", False)
+
+
 def test_both_are_chosen_by_their_error_at_held_out_points_and_not_by_the_one_that_is_told() -> None:
     need = found(
         runs("mlp", [1e-4] * 3, val=1e-5),
@@ -88,7 +102,7 @@ def test_c1_is_shown_with_both_sides_and_not_judged(network: list[float], verdic
     said = network_wins_by_a_decade(cells, NOTHING)
     assert said.verdict is verdict
     assert said.figure == pytest.approx(figure, rel=1e-2)
-    assert said.note.startswith("network needed: yes (3 of 3 seeds); mlp, lm ")
+    assert said.note.startswith("network needed: yes (3 of 3 seeds, unsure); mlp, lm ")
     assert "spectral 1e-3 in 2 s, 50 parameters" in said.note
 
 
