@@ -3,6 +3,7 @@
 python docs/write.py configuration        docs/configuration.md, of the fields of the configuration
 python docs/write.py needs report.json    whether a network is needed, of a report, to put into docs/competitors.md
 python docs/write.py variants runs.csv    the errors of a suite's variants beside each other, of a report
+python docs/write.py sizes runs.csv       the errors of networks at equal parameters and operations, of a report on these
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness import problems
 from harness.config import Pruning, RunConfig
 from harness.families import FAMILIES
 from harness.methods import METHODS
+from harness.models import network
+from harness.models.flops import flops
+from harness.presets import resolve
 from harness.protocol import FLOOR
 
 PAGE = Path(__file__).parent / "configuration.md"
@@ -110,6 +115,35 @@ def variants(runs: Path) -> str:
     return "\n".join(lines)
 
 
+PARAMETERS, OPERATIONS = (100, 300, 1000), (200, 600, 2000)
+"""What the widths of the suite ``equal_params`` are to meet."""
+
+
+def sizes(runs: Path) -> str:
+    """A table for each problem: of each network the median dense NMSE of the seeds, at the width that is nearest to each number
+    of parameters and of operations, as the suite has it: before any cut.
+    """
+    frame = pd.read_csv(runs)
+    frame["width"] = frame["variant"].str.removeprefix("width=").astype(int)
+    errors = frame.groupby(["model", "problem", "width"])["final/dense_nmse"].median()
+    lines = []
+    for name in dict.fromkeys(frame["problem"]):
+        known = problems.get(name)
+        columns = [f"{count} parameters" for count in PARAMETERS] + [f"{count} operations" for count in OPERATIONS]
+        lines += [f"`{name}`:", "", f"| family | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+        for model in dict.fromkeys(frame["model"]):
+            own = errors[model, name]
+            fields = {"model": model, "problem": name, "preset": "lm"}
+            built = {width: network(resolve({**fields, "width": width}), *known.shape) for width in own.index}
+            parameters = {width: sum(p.numel() for p in each.parameters()) for width, each in built.items()}
+            operations = {width: flops(each, known.dimension) for width, each in built.items()}
+            wanted = [(parameters, count) for count in PARAMETERS] + [(operations, count) for count in OPERATIONS]
+            nearest = (min(of, key=lambda width: (abs(of[width] - count), width)) for of, count in wanted)
+            lines.append(f"| `{model}` | {' | '.join(f'{own[width]:.1e}' for width in nearest)} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["configuration"]:
@@ -118,5 +152,7 @@ if __name__ == "__main__":
             print(needs(Path(report)))
         case ["variants", runs]:
             print(variants(Path(runs)))
+        case ["sizes", runs]:
+            print(sizes(Path(runs)))
         case _:
             sys.exit(__doc__)
