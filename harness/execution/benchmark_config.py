@@ -64,6 +64,7 @@ def configure(given: Mapping[str, str]) -> BenchmarkConfig:
         config = BenchmarkConfig.model_validate({name: value for name, value in given.items() if name in OWN})
     except ValidationError as error:
         raise refusal(error) from error
+    suites.load(config.suite)  # a mistake in its file is told before anything heavy is imported
     load_plugins(config.plugins)  # which may bring the executor
     where, fields = take(
         {name: value for name, value in given.items() if name not in OWN}, OWN | set(fields_of(RunConfig))

@@ -161,15 +161,15 @@ def load(suite: str) -> Suite:
     document = read(suite, text)
     if not isinstance(document.content, dict):
         raise document.fault((), "a suite is a mapping of fields, such as problems: [section1_2]")
-    if not document.content.get("problems") and not (document.content.get("fields") or {}).get("data"):
-        what = "it should have at least 1 item" if "problems" in document.content else "it is needed"
-        raise document.fault(("problems",), f"problems: {what}; or fields with data, a file whose rows are learned")
     try:
         found = Suite.model_validate(document.content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise document.fault(first["loc"], f"{where}: {_complaint(first)}") from error
+    if not found.problems and not found.fields.get("data"):
+        what = "it should have at least 1 item" if "problems" in document.content else "it is needed"
+        raise document.fault(("problems",), f"problems: {what}; or fields with data, a file whose rows are learned")
     _refuse_what_a_suite_does_not_decide(found, document)
     found._document = document
     return found
@@ -329,8 +329,8 @@ def _width(config: RunConfig, what: str, count: int) -> int:
         raise BadInput(
             f"{what} = {count} can't fit: they and their gradient take {gib(2 * 8 * count)}, and there is {gib(room)} of memory."
         )
-    # Neither decides a size; so a width is sought once for all seeds and for all problems of a dimension.
-    alike = config.model_copy(update={"seed": 0, "problem": ""})
+    # A width is sought once for all that have the same sizes: seeds, problems of a dimension, what is cut later and its twin.
+    alike = (config.twin() or config).model_copy(update={"seed": 0, "problem": ""})
     return _nearest_width(alike, problems.of(config).shape, what, count)
 
 
