@@ -26,10 +26,10 @@ class WireConfig(ImplicitConfig):
     """Network of Gabor wavelets (:mod:`harness.models.wire`)."""
 
     omega0: float = field(
-        4.0, "Frequency omega_0 of the wavelet.", source="preset lm; the code of Saragadam et al. 2023: 30", gt=0
+        4.0, "Frequency omega_0 of the wavelet.", source="preset tuned; the code of Saragadam et al. 2023: 30", gt=0
     )
     s0: float = field(
-        0.5, "Reciprocal width s_0 of its envelope.", source="preset lm; the code of Saragadam et al. 2023: 10", gt=0
+        0.5, "Reciprocal width s_0 of its envelope.", source="preset tuned; the code of Saragadam et al. 2023: 10", gt=0
     )
 
 
@@ -37,13 +37,13 @@ class FinerConfig(ImplicitConfig):
     """Network of sines whose frequency grows with their argument (:mod:`harness.models.finer`)."""
 
     omega0: float = field(
-        10.0, "Frequency factor omega_0 of every layer.", source="preset lm; the code of Liu et al. 2024: 30", gt=0
+        10.0, "Frequency factor omega_0 of every layer.", source="preset tuned; the code of Liu et al. 2024: 30", gt=0
     )
     bias_range: float = field(
         1.0,
         "Biases of the first layer are uniform in (-bias_range, bias_range) at the start: the larger, the higher the "
         "frequencies.",
-        source="preset lm; k of Liu et al. 2024",
+        source="preset tuned; k of Liu et al. 2024",
         gt=0,
     )
 
@@ -55,4 +55,6 @@ class FinerConfig(ImplicitConfig):
 class GaussConfig(ImplicitConfig):
     """Network of Gaussian bumps (:mod:`harness.models.gauss`)."""
 
-    a: float = field(0.35, "Standard deviation of the bump.", source="preset lm; a of Ramasinghe and Lucey 2022", gt=0)
+    a: float = field(
+        0.35, "Standard deviation of the bump.", source="preset tuned; a of Ramasinghe and Lucey 2022", gt=0
+    )
