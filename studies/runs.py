@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.execution.attempt import Task, attempt, isolated_from_errors
 from harness.execution.isolation import Limits
 from harness.outcome import Outcome
+from harness.protocol import FLOOR, RESIDUAL_FLOOR
 from studies.measures import CAP, Measured
 from studies.plan import Run
 
@@ -64,8 +65,8 @@ def measure(order: Order) -> Measured:
     ended = attempt(order.task, watch)
     fields = order.task.fields
     problem, seed = str(fields["problem"]), int(fields["seed"])
-    if ended.outcome is None:
-        return Measured(problem, seed, None, ended.reason, ended.run_id)
+    if ended.outcome is None or not ended.run_id:  # no run was begun, or another driver has it
+        return Measured(problem, seed, ended.outcome, ended.reason, ended.run_id)
     client = open_store()
     run = client.get_run(ended.run_id)
     of_equation = "val/residual" in run.data.metrics
@@ -84,26 +85,29 @@ def measure(order: Order) -> Measured:
         dict(run.data.metrics),
         rungs,
         watch.cut,
-        _excess(client, ended.run_id, fields, scale2),
+        _excess(client, ended.run_id, fields, RESIDUAL_FLOOR if of_equation else FLOOR * scale2),
         reused=ended.reused,
     )
 
 
-def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], scale2: float) -> dict[str, float]:
-    """Of S3 and K1, log10 of the report's own figure over its threshold; nothing where the run has too few epochs."""
-    from harness.protocol import FLOOR
+def _excess(client: MlflowClient, run_id: str, fields: Mapping[str, Any], floor: float) -> dict[str, float]:
+    """Of S3 and K1, log10 of the report's own figure over its threshold; nothing where the run has too few epochs. Where points
+    are drawn anew both are N/A in a report, and met here.
+    """
     from harness.tracking.fetching import download
     from reports.reading.gone import Gone
     from reports.reading.histories import read_history
     from reports.verdicts.curve_rules import LARGEST_RISE, LARGEST_SPIKE, monotonicity, spike, stages_of
 
+    if fields.get("resample"):
+        return {"S3": 0.0, "K1": 0.0}
     try:
         with TemporaryDirectory() as folder:
             history = read_history(download(client, run_id, "history.parquet", Path(folder)))
     except (Gone, OSError):
         return {}  # counts as constraints that are not met
     brief = int(fields["retrain_briefly"]) if fields.get("prune_mode") == "greedy" else None
-    floor, mse = FLOOR * scale2, history[history.objective]
+    mse = history[history.objective]
     figures = {
         "S3": (monotonicity(mse, floor).figure, LARGEST_RISE),
         "K1": (spike(stages_of(history, brief), floor).figure, LARGEST_SPIKE),

@@ -41,7 +41,7 @@ class Real:
 
     def near(self, current: Any) -> list[Any]:
         """Where the value of a preset can be found here, if it is searched at all."""
-        return [float(current)] if self.low <= current <= self.high else []
+        return [float(current)] if current is not None and self.low <= current <= self.high else []
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ class Whole:
 
     def near(self, current: Any) -> list[Any]:
         """Where the value of a preset can be found here, if it is searched at all."""
-        return [current] if self.low <= current <= self.high and (current - self.low) % self.step == 0 else []
+        if current is None or not self.low <= current <= self.high:
+            return []
+        return [current] if (current - self.low) % self.step == 0 else []
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ class Estimate:
         if not left:
             return "Nothing to compute: the store has a result of every cell."
         known = [(row.cells - row.finished, row.seconds) for row in self.rows if row.seconds is not None]
-        seconds = sum(cells * each for cells, each in known) / self.workers
+        longest = max((each for cells, each in known if cells), default=0.0)
+        seconds = max(longest, sum(cells * each for cells, each in known) / self.workers)
         covered = sum(cells for cells, _ in known)
         text = f"{_counted(left, 'cell')} to compute with {_counted(self.workers, 'worker')}"
         if not covered:

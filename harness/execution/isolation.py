@@ -75,7 +75,9 @@ def isolated(function: Callable[[Argument], T], argument: Argument, limits: Limi
         return future.result()
     except ProcessExpired as death:
         raise WorkerLost(_cause(death.exitcode)) from None
-    except TimeoutError:
+    except TimeoutError as error:
+        if error.args[:1] != ("Task timeout",):  # what the pool says of its own; another is of the function
+            raise
         raise DeadlinePassed(f"It did not stop by itself within {GRACE_S:.0f} s after its deadline.") from None
     except BrokenProcessPool:
         raise WorkerLost("The worker was gone before the cell began.") from None

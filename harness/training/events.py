@@ -43,11 +43,6 @@ class Epoch:
     ``train/residual``, ``val/residual`` and ``train/boundary``, in units of the mean square of its forcing."""
 
     @property
-    def train_error(self) -> float:
-        """What the training lowers: its MSE, or the objective of an equation."""
-        return self.extra.get("train/residual", self.train_mse)
-
-    @property
     def val_error(self) -> float:
         """What a choice may go by: the MSE on validation points, or the objective of an equation at held-out ones."""
         return self.extra.get("val/residual", self.val_mse)

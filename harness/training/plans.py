@@ -74,7 +74,7 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
     cut = _cut_at_once if config.prune_mode == "threshold" else _cut_greedily
     mse_after_cut = yield from cut(training)
     yield Pruned(params_before, network.active_parameters(), mse_before, mse_after_cut)
-    # Finer grids get the epochs that they have in the unpruned twin.
+    # Finer grids get the epochs that they have in the unpruned twin, where that shares them evenly.
     left, finer = config.epochs - training.epoch, shares(config.stages(), config.epochs, None)
     finer = finer[len(config.rungs()) :]
     if sum(epochs for _, epochs in finer) >= left:

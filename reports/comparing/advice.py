@@ -38,7 +38,8 @@ class Advice:
     final_on_test: Estimate | None
     """What ``quick`` is to be held against: the error of the model of ``final`` at its end, on the test points too."""
     classical: tuple[Classical, ...] | None = None
-    """What solvers on a grid take to the error of the best network, on the test points; None where nothing is solved."""
+    """What solvers on a grid take to the error of the best network, on the test points; None where nothing is solved, and where
+    no network has an error."""
 
     @property
     def beside(self) -> str:
@@ -71,7 +72,8 @@ def advice_over_presets(evidence: Evidence, artifacts: Artifacts) -> tuple[Advic
 
 def _advice(problem: str, group: Group, classical: Group, artifacts: Artifacts) -> Advice | None:
     # Nobody who has the target still to find has a shape that was chosen with knowledge of it.
-    group = {name: cells for name, cells in group.items() if not any(cell.knows_target for cell in cells)} or group
+    unknowing = {name: cells for name, cells in group.items() if not any(cell.knows_target for cell in cells)}
+    group = unknowing if any(map(final_errors, unknowing.values())) else group
     both = {**group, **classical}
     known = target_of(itertools.chain(*both.values()))
     solved = known is not None and known.is_equation
@@ -84,7 +86,8 @@ def _advice(problem: str, group: Group, classical: Group, artifacts: Artifacts) 
     if solved:
         network = recommend(problem, _final(group), _costs(group, "model/active_params"), floor)
         of_network = estimate(errors_at(group[network.model], artifacts, CLOCK, math.inf)) if network else None
-        solvers = costs_of_solvers(classical, artifacts, of_network.median) if of_network else ()
+        reached = of_network is not None and math.isfinite(of_network.median)
+        solvers = costs_of_solvers(classical, artifacts, of_network.median) if of_network and reached else None
     seconds = equal_budget(group.values(), CLOCK)
     if seconds is None or _median(both[final.model], CLOCK) <= seconds:
         return Advice(final, None, None, at_the_end, solvers)

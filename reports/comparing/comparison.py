@@ -15,6 +15,7 @@ from reports.comparing.sweeps import AXES, sweep_table
 from reports.comparing.tables import Table, tables
 from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Evidence
+from reports.reading.targets import in_order
 from reports.verdicts.verdict import median_figure
 
 
@@ -46,7 +47,9 @@ def comparison_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> Comp
     }
     return Comparison(
         preset,
-        advice_on(named, classical, artifacts),
+        advice_on(
+            {problem: named.get(problem, {}) for problem in in_order({*named, *classical})}, classical, artifacts
+        ),
         win_matrix(errors, floors),
         performance_profile(medians, floors),
         (

@@ -11,14 +11,15 @@ from reports.comparing.statistics import estimate
 from reports.comparing.tables import Entry, Table, marked, noted, without_dashes
 from reports.reading.cells import Cell
 from reports.reading.kinds import is_network
-from reports.reading.targets import target_of
+from reports.reading.targets import in_order, target_of
 
 
 def equation_tables(preset: str, groups: Mapping[str, Group], solvers: Mapping[str, Group]) -> list[Table]:
     """Table 12, where there is an equation: a row for each problem and family, the classical ones last."""
     rows: list[tuple[Entry, ...]] = []
-    for problem, group in groups.items():
-        known = target_of(itertools.chain(*group.values()))
+    for problem in in_order({*groups, *solvers}):
+        group = groups.get(problem, {})
+        known = target_of(itertools.chain(*group.values(), *solvers.get(problem, {}).values()))
         if known is not None and known.is_equation:
             both = {**chosen(group), **solvers.get(problem, {})}
             rows += [(problem, model, *_row(model, cells)) for model, cells in both.items()]

@@ -29,6 +29,8 @@ class Recommendation:
     training`` or, where all that is the same or not known, the ``first name``.
     """
     runner_up: str
+    fewest: int
+    """Seeds of the model or of the runner-up, whichever has fewer."""
     chance: float
     """Probability that a new seed of the model is better than one of the runner-up; NaN without one."""
 
@@ -44,8 +46,8 @@ class Recommendation:
             return f"none has reached NMSE {USABLE:g}"
         if not self.runner_up:
             return "no other to choose" if not self.equals else "all the same"
-        seeds = f"{self.estimate.seeds} seed{'s' if self.estimate.seeds > 1 else ''}"
-        if self.estimate.seeds < FEWEST:
+        seeds = f"{self.fewest} seed{'s' if self.fewest > 1 else ''}"
+        if self.fewest < FEWEST:
             return f"unsure, {seeds}"
         word = "sure" if self.chance >= 0.95 else "likely" if self.chance >= 0.75 else "toss-up"
         return f"{word}, {self.chance:.0%} of pairs, {seeds}"
@@ -88,4 +90,6 @@ def recommend(
     if equals:
         reasons = ("no network", "fewest parameters", "shortest training", "first name")
         reason = next(r for r, a, b in zip(reasons, keys[first], keys[equals[0]], strict=True) if a != b)
-    return Recommendation(problem, first, found[first], tuple(equals), reason, others[0] if others else "", chance)
+    fewest = min(found[model].seeds for model in (first, *others[:1]))
+    runner_up = others[0] if others else ""
+    return Recommendation(problem, first, found[first], tuple(equals), reason, runner_up, fewest, chance)

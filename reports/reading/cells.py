@@ -62,8 +62,12 @@ class Cell:
         return math.inf if value is not None and math.isnan(value) else value
 
     def validation_error(self) -> float | None:
-        """What a choice between variants may go by: the validation MSE, or of an equation the residual at held-out points."""
-        return self.error("val/mse" if self.metric("val/residual") is None else "val/residual")
+        """What a choice may go by: the validation MSE, or of an equation the residual at held-out points; that of the epoch that
+        was taken, where a run took its best one, else of the last.
+        """
+        kind = "mse" if self.metric("val/residual") is None else "residual"
+        best = f"val/best_{kind}"
+        return self.error(f"val/{kind}" if self.metric(best) is None else best)
 
 
 def with_facts(cells: list[Cell]) -> list[Cell]:

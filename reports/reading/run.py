@@ -50,6 +50,8 @@ METRICS = (
     "inf/count",
     "nan/first_step",
     "val/best_epoch",
+    "val/best_mse",
+    "val/best_residual",
     "prune/params_before",
     "prune/params_after",
     "prune/reduction",

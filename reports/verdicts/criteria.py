@@ -358,7 +358,7 @@ for _declared in (
         "a network: yes where at least 95% of the seeds say that it is better, no where at most 5% do, else a toss-up; shown, "
         "not judged",
         ">= 10",
-        "final/dense_nmse, val/mse, val/residual, all presets",
+        "final/dense_nmse, val/mse, val/residual, val/best_mse, val/best_residual, all presets",
         network_wins_by_a_decade,
         all_presets=True,
         bound=10.0,

@@ -83,7 +83,14 @@ class Need:
 
 
 def need_of(cells: Sequence[Cell]) -> Need | None:
-    """For the cells of one problem under all presets; None where one side, or a seed that both have, is not there."""
+    """For the cells of one problem under all presets; None where one side, or a seed that both have, is not there.
+
+    Of several noises and numbers of training points, the least noise and the most points that both have.
+    """
+    alike = [some for _, some in sorted(_by_data(cells).items()) if len({is_network(cell.model) for cell in some}) == 2]
+    if not alike:
+        return None
+    cells = alike[0]
     known = target_of(cells)
     floor = FLOOR if known is None else known.resolution
     network, classical = (of_least_validation(side(cells)) for side in (_networks, _classical))
@@ -95,11 +102,20 @@ def need_of(cells: Sequence[Cell]) -> Need | None:
         return None
     ratios = [_ratio(theirs[seed], ours[seed], floor) for seed in seeds]
     better = sum(ours[seed] < theirs[seed] and not theirs[seed] - ours[seed] <= floor for seed in seeds)
-    middle = median_figure(ratios, larger_is_worse=False)
-    assert middle is not None
+    middle = sorted(ratios)[(len(ratios) - 1) // 2]
     sides = _side(network), _side(classical)
     of_floor = all(side.nmse <= floor for side in sides)
     return Need(cells[0].problem, *sides, middle, min(ratios), max(ratios), better, len(seeds), of_floor)
+
+
+def _by_data(cells: Iterable[Cell]) -> dict[tuple[float, int], list[Cell]]:
+    """The cells that have a result, by the noise on their data and minus the number of points; of a file a seed decides that."""
+    found: dict[tuple[float, int], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell.run is not None and cell.error() is not None:
+            points = 0 if cell.run.field("data") else cell.run.whole("n_train") or 0
+            found[cell.noise, -points].append(cell)
+    return found
 
 
 def _networks(cells: Iterable[Cell]) -> Mapping[tuple[str, str], Sequence[Cell]]:
@@ -166,7 +182,7 @@ def network_wins_by_a_decade(cells: Sequence[Cell], artifacts: Artifacts) -> Pro
         lacking = [
             what for is_one, what in ((True, "no network"), (False, "no classical method")) if is_one not in sides
         ]
-        note = f"{' and '.join(lacking)} has a result here" if lacking else "no seed has both"
+        note = f"{' and '.join(lacking)} has a result here" if lacking else "no seed has both on the same data"
         return ProblemVerdict(problem, Verdict.NOT_APPLICABLE, note=note)
     wins = found.ratio >= DECADE
     counted = f"{found.answer} ({found.better} of {found.seeds} seeds{', unsure' if found.unsure else ''})"

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from harness.execution.benchmark import plan
 from harness.execution.benchmark_config import BenchmarkConfig, configure
-from harness.execution.estimate import estimate
+from harness.execution.estimate import Estimate, Row, estimate
 
 
 def finished(store: MlflowClient, model: str, epochs: int, seconds: float, train_s: float = 0.0) -> None:
@@ -56,3 +56,8 @@ def test_a_training_that_can_not_have_been_counts_as_none(
     finished(store, "siren", 5, seconds=3.0, train_s=train_s)
     rows = {row.model: row for row in estimate(plan(config), config).rows}
     assert rows["siren"].seconds == pytest.approx(3.0)
+
+
+def test_no_plan_is_done_before_its_longest_cell() -> None:
+    said = Estimate((Row("kan", "tuned", 1, 0, 80.0), Row("mlp", "tuned", 4, 4, 500.0)), workers=8).sentence()
+    assert said == "1 cell to compute with 8 workers, about 80 s."

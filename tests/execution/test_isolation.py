@@ -56,6 +56,10 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def waits_too_long(what: str) -> None:
+    raise TimeoutError(what)
+
+
 def allocate(size: int) -> int:
     return len(bytearray(size))
 
@@ -105,6 +109,11 @@ def test_a_process_that_outstays_its_deadline_is_killed() -> None:
     with pytest.raises(DeadlinePassed):
         isolated(sleep, 60.0, Limits(seconds=0.5))
     assert time.monotonic() - started < 30
+
+
+def test_a_wait_of_the_function_that_was_too_long_is_no_deadline_that_passed() -> None:
+    with pytest.raises(TimeoutError, match="a lock"):
+        isolated(waits_too_long, "a lock", Limits(seconds=60))
 
 
 def test_memory_beyond_the_limit_is_refused_to_the_function_which_can_say_so() -> None:

@@ -101,3 +101,9 @@ def test_k4_is_met_at_exactly_a_fifth() -> None:
     assert short_of_a_fifth(run(reduction=(90 - 72) / 90)) == 0
     assert short_of_a_fifth(run(reduction=0.19)) > 0
     assert short_of_a_fifth(run(reduction=0.6)) < 0
+
+
+@pytest.mark.parametrize("dimension", [Real(0.1, 1.0), Whole(1, 9)])
+def test_a_preset_without_a_value_is_nowhere_in_the_space(dimension: Dimension) -> None:
+    assert dimension.near(None) == []
+    assert dimension.near(1) == [1]

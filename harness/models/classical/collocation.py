@@ -9,6 +9,7 @@ time of a wave, its rows stand in the place of the equation's on the side across
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -228,10 +229,11 @@ def newton(equation: Equation, grid: Grid, coarser: Callable[[], Values]) -> tup
     found, starts = [], [coarser(), zero.values]
     for start in starts if starts[0].any() else starts[1:]:
         end, converged = system.descend(system.at(start))
-        found.append(end)
         if converged:
-            break
-    return min(found, key=State.norm).values, system.solved
+            return end.values, system.solved
+        found.append(end)
+    # NaN, where a start is none of the equation's values, is no number that another could be compared with.
+    return min(found, key=lambda end: (math.isnan(end.norm()), end.norm())).values, system.solved
 
 
 class System:

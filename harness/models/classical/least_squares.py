@@ -7,6 +7,7 @@ section 3).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -38,7 +39,8 @@ class Solution(NamedTuple):
 
 
 def least_squares(rows: Iterable[Part], rank: float = RANK) -> Solution:
-    """The c with the least ``|A c - b|``; of several the smallest, in units in which all columns are alike. On the CPU.
+    """The c with the least ``|A c - b|``; of several the smallest, in units in which all columns are alike. On the CPU. NaN where
+    a number of the rows is not finite.
 
     ``rank``: singular values below this, in units of the largest, count as 0.
     """
@@ -50,6 +52,8 @@ def least_squares(rows: Iterable[Part], rank: float = RANK) -> Solution:
     scale = torch.linalg.vector_norm(whole.matrix, dim=0)
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
     triangle, right = _triangle(Part(whole.matrix / scale, whole.right))
+    if not (triangle.isfinite().all() and right.isfinite().all()):  # LAPACK would look for a fault of ours
+        return Solution(torch.full_like(right[:1], math.nan).expand(unknowns, -1), math.nan)
     diagonal = triangle.diagonal().abs()
     if len(diagonal) == unknowns and diagonal.min() > FULL * diagonal.max():
         found = torch.linalg.solve_triangular(triangle[:unknowns], right[:unknowns], upper=True)
@@ -93,7 +97,7 @@ def gauss_newton(
     for solved in range(1, STEPS + 1):
         start, before = read(), least
         step, expected = least_squares(jacobian(), rank)
-        if before - expected <= ENOUGH * before:
+        if not step.isfinite().all() or before - expected <= ENOUGH * before:
             return solved, linear
         for halved in range(HALVINGS):
             write(start + step.view_as(start).to(start.device) / 2**halved)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from harness.errors import BadInput
-from harness.models.classical.collocation import parts, refuse_conditions_without_room
+from harness.models.classical.collocation import newton, parts, refuse_conditions_without_room
 from harness.models.classical.finite_difference import EvenGrid, Splines
 from harness.models.classical.product import Product
 from harness.models.classical.spectral import Chebyshev
@@ -71,3 +72,23 @@ def test_an_equation_without_a_solution_ends_where_its_rows_are_low(kind: type[P
     network = kind(1, 4)
     network.solve(equation, 12, ((-1.0, 1.0),))
     assert network.coefficients.isfinite().all()
+
+
+def test_a_start_that_is_none_of_the_equation_s_values_does_not_win_over_a_solution() -> None:
+    """u'' + log(2 - u) = f: a coarse start above 2 has rows of NaN."""
+
+    def solution(x: Tensor) -> Tensor:
+        return torch.sin(torch.pi * x)
+
+    equation = replace(
+        equations.poisson(1).equation,
+        operator=lambda x, jet: equations.laplacian(jet) + torch.log(2 - jet.value[:, 0]),
+        forcing=lambda x: -(torch.pi**2) * solution(x) + torch.log(2 - solution(x)),
+        scale=1.0,
+        conditions=(dirichlet(solution),),
+    )
+    grid = EvenGrid(16, ((-1.0, 1.0),))
+    above = solution(grid.points[:, 0])
+    above[5] = 2.5
+    found, _ = newton(equation, grid, lambda: above)
+    assert (found - solution(grid.points[:, 0])).abs().max() < 0.02

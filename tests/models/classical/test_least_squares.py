@@ -77,3 +77,16 @@ def test_columns_that_add_up_to_others_have_small_coefficients_under_noise() -> 
     matrix = torch.cat([torch.ones(2000, 1).double(), *one_hot], dim=1)
     right = kinds[0].double().unsqueeze(1) + 0.3 * torch.randn(2000, 1, generator=generator, dtype=torch.float64)
     assert least_squares([Part(matrix, right)]).unknowns.abs().max() < 10
+
+
+@pytest.mark.parametrize("unknowns", [4, 60])
+def test_a_number_that_is_not_finite_gives_nan_and_ends_the_steps(unknowns: int) -> None:
+    matrix, right = system(50, unknowns)
+    matrix[3, 1] = torch.inf
+    found = least_squares([Part(matrix, right)])
+    assert found.unknowns.shape == (unknowns, 2)
+    assert found.unknowns.isnan().all()
+    where = torch.ones(unknowns, 1).double()
+    rows = [Part(matrix, right[:, :1])]
+    solved = gauss_newton(lambda: right[:, 0], lambda: iter(rows), where.clone, lambda c: None, linear=False)
+    assert solved == (1, False)

@@ -106,6 +106,9 @@ def test_a_recommendation_says_how_sure_it_is() -> None:
         few = recommend("p", {"a": [1e-6] * count, "b": [1e-2] * count}, {})
         assert few is not None
         assert few.certainty == said
+    against_one = recommend("p", {"a": [1e-6] * 5, "b": [1e-2]}, {})
+    assert against_one is not None
+    assert against_one.certainty == "unsure, 1 seed"
     assert recommend("p", {"a": []}, {}) is None
 
 

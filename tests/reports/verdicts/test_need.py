@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -109,3 +110,46 @@ def test_c1_is_shown_with_both_sides_and_not_judged(network: list[float], verdic
 def test_c1_does_not_apply_where_one_side_is_missing() -> None:
     said = network_wins_by_a_decade(runs("mlp", [1e-3]), NOTHING)
     assert (said.verdict, said.note) == (Verdict.NOT_APPLICABLE, "no classical method has a result here")
+
+
+def test_the_validation_error_is_that_of_the_epoch_that_was_taken() -> None:
+    """A classical method tries sizes, and the last one may over-fit."""
+    taken = [
+        replace(cell, run=replace(cell.run, metrics=cell.run.metrics | {"val/best_mse": 1e-6}))
+        for cell in runs("spline", [1e-9] * 3, val=1e9)
+        if cell.run is not None
+    ]
+    need = found(runs("mlp", [1e-4] * 3), runs("rbf", [1e-3] * 3), taken)
+    assert (need.classical.model, need.answer) == ("spline", "no")
+
+
+@pytest.mark.parametrize(
+    ("classical", "ratio"),
+    [([2e-3, 2e-4, float("nan")], 20), ([float("nan"), 5e-5], 0.5), ([float("nan")] * 2, math.inf)],
+)
+def test_a_classical_method_that_reached_nothing_is_the_best_case_for_the_network(
+    classical: list[float], ratio: float
+) -> None:
+    need = found(runs("mlp", [1e-4] * len(classical)), runs("spectral", classical))
+    assert need.ratio == pytest.approx(ratio, rel=1e-3)
+
+
+def with_fields(cells: list[Cell], **fields: str) -> list[Cell]:
+    params = {f"cfg/{name}": value for name, value in fields.items()}
+    return [replace(cell, run=replace(cell.run, params=params)) for cell in cells if cell.run is not None]
+
+
+def test_both_have_learned_the_same_data() -> None:
+    few = with_fields(runs("mlp", [1e-2]), n_train="100")
+    many = with_fields(runs("spectral", [1e-6]), n_train="4000")
+    assert need_of([*few, *many]) is None
+    noisy = [*with_fields(runs("mlp", [1e-3], val=1e-9), n_train="4000", target_noise="0.1"), *many]
+    assert need_of(noisy) is None
+    of_both = [*noisy, *with_fields(runs("mlp", [1e-4]), n_train="4000")]
+    assert found(of_both).network.nmse == 1e-4
+
+
+def test_a_network_that_is_only_planned_takes_no_place() -> None:
+    knowing = runs("siren", [1e-9] * 3, val=1e-9, **{"preset.knows_target": "true"})
+    planned = [replace(cell, run=None) for cell in runs("mlp", [1e-3] * 3)]
+    assert str(found(knowing, planned, runs("spectral", [1e-4] * 3)).network) == "siren, lm†"
