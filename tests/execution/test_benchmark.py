@@ -288,7 +288,7 @@ def test_a_time_is_said_as_people_say_it(seconds: float, said: str) -> None:
 
 
 def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_children_computed_once(
-    config: BenchmarkConfig, any_store: MlflowClient, tmp_path: Path
+    config: BenchmarkConfig, store: MlflowClient, tmp_path: Path
 ) -> None:
     result = benchmark(config)
     assert result.stopped is None
@@ -300,24 +300,24 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
         "error": 0,
         "left": 0,
     }
-    parent = any_store.get_run(result.parent)
+    parent = store.get_run(result.parent)
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["benchmark"] == result.benchmark
     assert parent.data.tags["preset.digest.seed"] == digest("seed")
     assert parent.data.metrics["outcome/completed"] == 3
     errors = {name: value for name, value in parent.data.metrics.items() if name.startswith("log10_nmse/")}
     assert errors == {f"log10_nmse/poisson_1d_sin/{each.model}-seed": each.median for each in result.state.spreads()}
-    about = any_store.get_experiment(parent.info.experiment_id).tags["mlflow.note.content"]
+    about = store.get_experiment(parent.info.experiment_id).tags["mlflow.note.content"]
     assert "Benchmarks of the suite quick: " in about
     assert "| poisson_1d_sin |" in parent.data.tags["mlflow.note.content"]
-    children = [r for r in all_runs(any_store) if r.data.tags.get("mlflow.parentRunId") == result.parent]
+    children = [r for r in all_runs(store) if r.data.tags.get("mlflow.parentRunId") == result.parent]
     assert {r.data.tags["fingerprint"] for r in children} == set(result.state.cells)
     assert {(r.data.tags["benchmark"], r.data.tags["suite"]) for r in children} == {(result.benchmark, "quick")}
     assert {r.info.experiment_id for r in children} == {parent.info.experiment_id}, "or the UI would not nest them"
-    shown = any_store.download_artifacts(result.parent, "plan.json", str(tmp_path))
+    shown = store.download_artifacts(result.parent, "plan.json", str(tmp_path))
     table = json.loads(Path(shown).read_text())
     assert [row[table["columns"].index("fingerprint")] for row in table["data"]] == list(result.state.cells)
-    summary = json.loads(Path(any_store.download_artifacts(result.parent, "summary.json", str(tmp_path))).read_text())
+    summary = json.loads(Path(store.download_artifacts(result.parent, "summary.json", str(tmp_path))).read_text())
     heads = ["problem", "model", "preset", "median", "min", "max", "seeds", "knows_target", "runs", "reached"]
     assert summary["columns"] == heads
     assert [row[:3] for row in summary["data"]] == [
@@ -331,8 +331,8 @@ def test_a_benchmark_is_a_parent_with_plan_and_summary_and_its_cells_are_childre
     again = benchmark(config)
     assert again.parent == result.parent
     assert again.state.computed == 0
-    assert len(all_runs(any_store)) == 4
-    assert any_store.get_run(result.parent).info.status == "FINISHED"
+    assert len(all_runs(store)) == 4
+    assert store.get_run(result.parent).info.status == "FINISHED"
     assert "Nothing to compute" in estimate(plan(config), config).sentence()
 
     forced = benchmark(config.model_copy(update={"force": True, "models": ("siren",)}))

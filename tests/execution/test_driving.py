@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import psutil
 import pytest
 from mlflow import MlflowClient
 
@@ -21,8 +20,10 @@ from harness.execution.isolation import WorkerLost
 from harness.outcome import Outcome
 from harness.run import Stop
 from harness.tracking.claims import close_left_behind
+from harness.tracking.liveness import this_process
 from harness.tracking.parent import child_tags, leave_parent, open_parent
-from tests.support import all_runs, environment, gone
+from tests.support import all_runs, gone
+from tests.tracking.test_liveness import start_of
 
 
 @dataclass(frozen=True)
@@ -178,16 +179,11 @@ def test_a_parent_that_is_left_by_an_exception_is_ended_with_its_reason_and_so_i
 
 
 @pytest.fixture
-def other() -> Iterator[str]:
-    """The owner tag of another driver of this machine, a process that is at work."""
-    code = "from harness.tracking.liveness import owner_tag; print(owner_tag()['owner'], flush=True); input()"
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(
-        command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.communicate("\n")
+def other() -> str:
+    """The owner tag of another driver of this machine, a process that is at work: whoever started the tests."""
+    above = psutil.Process().parent()
+    assert above is not None
+    return str(replace(this_process(), pid=above.pid, start=start_of(above.pid)))
 
 
 def crash(store: MlflowClient, child: dict[str, str], parent_owner: str | None = None) -> str:

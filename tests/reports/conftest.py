@@ -71,13 +71,17 @@ def plan_and_run(client: MlflowClient, name: str, planned: list[RunConfig], made
 @pytest.fixture
 def filled(template: Path, outside: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """A copy of the store, artifacts and all, named by ``MLFLOW_TRACKING_URI``, that a test may damage."""
+    copied(template, outside / "store", monkeypatch)
+    return MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+
+
+def copied(template: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A copy of the store, in use while the patch holds."""
     # MLflow remembers where the artifacts of a run id are, and these ids have been used by other copies.
     _artifact_repos_cache.clear()
-    folder = outside / "store"
     shutil.copytree(template, folder)
     with closing(sqlite3.connect(folder / "mlflow.db")) as database:
         for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
             database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(template), str(folder)))
         database.commit()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-    return MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")

@@ -203,31 +203,28 @@ def test_auto_takes_tpe_where_no_hyperparameter_is_a_real_number(outside: Path) 
     assert type(desk(quick(trials=60, sampler="auto", study="kan_rbf")).study.sampler).__name__ == "TPESampler"
 
 
-@pytest.mark.parametrize(("any_storage", "any_store"), [("journal", "sqlite"), ("sqlite", "postgresql")], indirect=True)
-def test_a_study_is_a_parent_run_whose_trials_are_children(
-    any_storage: str, any_store: MlflowClient, tmp_path: Path
-) -> None:
-    result = tune(quick(any_storage, trials=3, seeds=1))
+def test_a_study_is_a_parent_run_whose_trials_are_children(store: MlflowClient, tmp_path: Path) -> None:
+    result = tune(quick(trials=3, seeds=1))
     assert result.stopped is None
-    parent = any_store.get_run(result.parent)
+    parent = store.get_run(result.parent)
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["study"] == "siren-poisson_1d_sin"
     assert parent.data.metrics["trials/complete"] == 3
-    children = [r for r in all_runs(any_store) if r.data.tags.get("mlflow.parentRunId") == result.parent]
+    children = [r for r in all_runs(store) if r.data.tags.get("mlflow.parentRunId") == result.parent]
     assert sorted(r.data.tags["trial"] for r in children) == ["0", "1", "2"]
     assert {r.data.tags["study"] for r in children} == {"siren-poisson_1d_sin"}
     assert {r.info.status for r in children} == {"FINISHED"}
-    table = json.loads(Path(any_store.download_artifacts(result.parent, "trials.json", str(tmp_path))).read_text())
+    table = json.loads(Path(store.download_artifacts(result.parent, "trials.json", str(tmp_path))).read_text())
     assert [row[0] for row in table["data"]] == [0, 1, 2]
     best = result.findings.best[0]
     by_trial = {r.data.tags["trial"]: r for r in children}
     val = by_trial[str(best.number)].data.metrics["val/mse"]
-    history = any_store.get_metric_history(by_trial[str(best.number)].info.run_id, "val/mse")
+    history = store.get_metric_history(by_trial[str(best.number)].info.run_id, "val/mse")
     assert val == max(history, key=lambda point: point.step).value, "that of the last epoch"
 
-    again = tune(quick(any_storage, trials=3, seeds=1))
+    again = tune(quick(trials=3, seeds=1))
     assert again.parent == result.parent
-    assert len(all_runs(any_store)) == 4
+    assert len(all_runs(store)) == 4
 
 
 def test_a_fault_in_the_middle_closes_the_study_s_run(

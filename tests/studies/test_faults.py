@@ -86,7 +86,7 @@ def test_after_kill_9_of_the_driver_the_trial_is_done_once_by_the_next(any_stora
 
 
 def test_a_worker_that_is_killed_costs_the_trial_a_second_attempt(store: MlflowClient, outside: Path) -> None:
-    with started("studies.journal", trials=1, epochs=3000) as driver:
+    with started("studies.journal", trials=1, epochs=1000) as driver:
         until(lambda: at_work(store))
         os.kill(at_work(store)[0], signal.SIGKILL)
         output, _ = driver.communicate(timeout=120)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-import requests
 
 from harness.errors import BadInput
 from harness.run import run
 from harness.tracking.store import look_at_store, open_store
 from tests.proxy import PASSWORD, TOKEN, USER, Proxy, own_certificate
-from tests.support import environment, small
+from tests.support import served, small
 
 
 @pytest.fixture(scope="module")
@@ -26,29 +22,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> It
     """The port of a tracking server."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(empty_database, folder / "mlflow.db")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    command = ["server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *command],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                if requests.get(f"http://127.0.0.1:{port}/health", timeout=5).ok:
-                    break
-            except requests.ConnectionError:
-                time.sleep(0.2)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "kept")]
+    with served(["server", "--workers", "1", *store], folder) as address:
+        yield int(address.rpartition(":")[2])
 
 
 @pytest.fixture

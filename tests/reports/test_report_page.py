@@ -7,19 +7,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 from playwright.sync_api import Page, expect, sync_playwright
 
 from reports.reading.evidence import Selection
 from reports.report import report
-from tests.reports.conftest import filled, template  # noqa: F401  # fixtures
+from tests.reports.conftest import copied
 from tests.system.test_browser import ARGUMENTS, CHROMIUM, pytestmark  # noqa: F401  # skipped where that is
 
 
+@pytest.fixture(scope="module")
+def folder(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That of a report on the store, which the tests only read."""
+    outside = tmp_path_factory.mktemp("page")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(outside)
+        copied(template, outside / "store", patch)
+        return report(Selection(), "written").folder.resolve()
+
+
 @contextmanager
-def opened(width: int, scheme: str) -> Iterator[Page]:
-    """The page of the report on the store; at the end nothing has gone wrong on it, and it has asked no server for anything."""
-    folder = report(Selection(), "written").folder.resolve()
+def opened(folder: Path, width: int, scheme: str) -> Iterator[Page]:
+    """The report's page; at the end nothing has gone wrong on it, and it has asked no server for anything."""
     problems: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -37,13 +45,8 @@ def opened(width: int, scheme: str) -> Iterator[Page]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1600])
-def test_the_page_opens_without_an_error_and_is_used_by_keyboard(
-    filled: MlflowClient,  # noqa: F811
-    outside: Path,
-    width: int,
-    scheme: str,
-) -> None:
-    with opened(width, scheme) as page:
+def test_the_page_opens_without_an_error_and_is_used_by_keyboard(folder: Path, width: int, scheme: str) -> None:
+    with opened(folder, width, scheme) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == width, "no sideways scrolling of the page"
         pictures = page.locator("figure img").evaluate_all("images => images.map(i => [i.width, i.height])")
         assert pictures, "some picture is shown"
@@ -64,10 +67,9 @@ def test_the_page_opens_without_an_error_and_is_used_by_keyboard(
 
 
 def test_hover_tells_values_the_legend_hides_a_model_and_a_picture_is_enlarged(
-    filled: MlflowClient,  # noqa: F811
-    outside: Path,
+    folder: Path,
 ) -> None:
-    with opened(1600, "light") as page:
+    with opened(folder, 1600, "light") as page:
         section = page.locator("details", has_text="Loss curves: poisson_2d_sin")
         assert section.locator(".chart").count() == 0, "drawn when it is opened"
         section.locator("summary").click()
