@@ -7,14 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from mlflow import MlflowClient
@@ -23,10 +25,12 @@ from mlflow.entities import Run, ViewType
 from harness import problems
 from harness.config import RunConfig
 from harness.data import Data, sample
+from harness.execution.isolation import Limits, end_children, isolated
 from harness.models import Regressor, build
 from harness.presets import resolve
 from harness.tracking.liveness import Owner, this_process
 
+R = TypeVar("R")
 ROOT = Path(__file__).parents[1]
 MODELS = ("mlp", "mlp_fourier", "siren", "kan", "kan_pruned")
 
@@ -100,6 +104,26 @@ def python(arguments: Sequence[str], timeout: float = 120, **extra: str) -> subp
         timeout=timeout,
         check=False,
     )
+
+
+def at_once(function: Callable[[Any], R], arguments: Sequence[Any], processes: int) -> list[list[R]]:
+    """What ``function`` of each argument gives in each of several processes, which all begin with it at the same moment."""
+    together = threading.Barrier(processes, timeout=120)
+
+    def one(_: int) -> list[R]:
+        isolated(callable, function, Limits())  # the process is there, and has the function's module
+        found = []
+        for argument in arguments:
+            together.wait()
+            found.append(isolated(function, argument, Limits()))
+        return found
+
+    try:
+        with ThreadPoolExecutor(processes) as pool:
+            of_each = list(pool.map(one, range(processes)))
+    finally:
+        end_children()
+    return [list(said) for said in zip(*of_each, strict=True)]
 
 
 def gone() -> Owner:

@@ -177,19 +177,23 @@ def test_an_unknown_study_is_refused_with_the_nearest(outside: Path) -> None:
         export(*configure_export(given))
 
 
-def test_what_a_store_and_a_storage_name_is_not_run_by_a_study_or_its_export(
+def test_a_study_is_exported_or_is_no_better_and_what_a_store_and_a_storage_name_is_not_run(
     store: MlflowClient, outside: Path
 ) -> None:
     given = {**QUICK, "problem": SIN, "trials": "2", "seeds": "1", "workers": "1"}
-    config, wanted = configure_export({**given, "to": "mine.yaml"})
+    config, wanted = configure_export({**given, "to": "mine.yaml", "margin": "0"})
     tune(config)
     marker = plant(store, outside)
     study = optuna.load_study(study_name="siren-poisson_1d_sin", storage=open_storage(config.storage))
     evil = str(outside / "evil.py")
     for name, value in {"plugins": [evil], "owner": evil}.items():
         study.set_user_attr(name, value)
-    tune(config.model_copy(update={"trials": 3}))
-    export(config, wanted)
+    tune(config.model_copy(update={"trials": 4}))
+    exported = export(config, wanted)
+    assert exported.confirmation.is_better == Path("mine.yaml").exists()
+    assert f"| {SIN} |" in "\n".join(exported.table())
+    if exported.path is not None:
+        assert yaml.safe_load(exported.path.read_text())["models"]["siren"]["optimizer"] == "adam"
     (told,) = study.get_trials(states=[TrialState.COMPLETE])[:1]
     named = {**told.params, "plugins": evil}
     distributions = {**told.distributions, "plugins": CategoricalDistribution([evil])}
@@ -250,14 +254,3 @@ def test_a_file_that_can_not_be_written_is_refused_before_anything_is_trained(
     with pytest.raises(BadInput, match=f"to = '{to}' can't be written: "):
         export(*configure_export(given))
     assert all_runs(store) == []
-
-
-def test_a_real_study_is_exported_or_says_that_it_is_no_better(store: MlflowClient, outside: Path) -> None:
-    given = {**QUICK, "problem": SIN, "trials": "4", "seeds": "1", "workers": "1"}
-    config, wanted = configure_export({**given, "to": "mine.yaml", "margin": "0"})
-    tune(config)
-    exported = export(config, wanted)
-    assert exported.confirmation.is_better == Path("mine.yaml").exists()
-    assert f"| {SIN} |" in "\n".join(exported.table())
-    if exported.path is not None:
-        assert yaml.safe_load(exported.path.read_text())["models"]["siren"]["optimizer"] == "adam"

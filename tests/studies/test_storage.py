@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -16,18 +14,7 @@ from harness.errors import BadInput
 from studies import storage as storage_module
 from studies.storage import find_study, look_at_storage, open_storage
 from tests.studies.support import desk, drive, quick, states
-from tests.support import environment
-
-FRESH = """
-import sys
-from studies.storage import open_storage, open_study
-from studies.plan import make_plan
-from tests.studies.support import quick
-config = quick(sys.argv[1])
-plan = make_plan(config)
-study = open_study(open_storage(config.storage), plan, config)
-print(len(study.trials))
-"""
+from tests.support import at_once
 
 
 def test_a_study_is_found_again_with_its_trials(any_storage: str) -> None:
@@ -37,12 +24,14 @@ def test_a_study_is_found_again_with_its_trials(any_storage: str) -> None:
     assert len(drive(again)) == 2
 
 
+def open_fresh(address: str) -> None:
+    """A driver that begins a study."""
+    desk(quick(address))
+
+
 @pytest.mark.parametrize("any_storage", ["sqlite", "postgresql"], indirect=True)
 def test_processes_that_meet_a_fresh_storage_at_once_set_it_up_once(any_storage: str) -> None:
-    command = [sys.executable, "-c", FRESH, any_storage]
-    started = [subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    errors = [process.communicate(timeout=120)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * 2, errors
+    at_once(open_fresh, [any_storage], 2)
     assert optuna.get_all_study_names(open_storage(any_storage)) == ["siren-poisson_1d_sin"]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,8 @@ from mlflow import MlflowClient
 
 from harness.errors import BadInput
 from harness.tracking.parent import end_parent, open_parent
-from tests.support import all_runs, environment, gone, only_run, served
+from harness.tracking.store import experiment_of, open_store
+from tests.support import all_runs, at_once, gone, only_run, served
 from tests.tracking.test_claims import foreign, held
 
 IDENTITY = {"benchmark": "quick-1", "suite": "quick"}
@@ -66,51 +65,18 @@ def server(outside: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield address
 
 
-OPENING = """
-import sys
-from harness.tracking.parent import open_parent
-from harness.tracking.store import experiment_of, open_store
-client = open_store()
-experiment_of(client, "quick")
-print("ready", flush=True)
-for n in range(4):
-    sys.stdin.readline()
-    print(open_parent(client, "quick", f"quick-{n}", {"benchmark": f"quick-{n}"}).info.run_id, flush=True)
-sys.stdin.readline()
-"""
+def opening(number: int) -> str:
+    """A driver that begins; the id of its parent."""
+    name = f"quick-{number}"
+    return str(open_parent(open_store(), "quick", name, {"benchmark": name}).info.run_id)
 
 
 def test_of_drivers_that_start_at_the_same_moment_on_a_server_one_makes_the_parent_and_the_others_join(
     server: str,
 ) -> None:
-    drivers = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPENING],
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-
-    def told(driver: subprocess.Popen[str]) -> str:
-        assert driver.stdout is not None
-        return driver.stdout.readline().strip()
-
-    try:
-        assert [told(driver) for driver in drivers] == ["ready"] * 3
-        for _ in range(4):
-            for driver in drivers:
-                assert driver.stdin is not None
-                driver.stdin.write("\n")
-                driver.stdin.flush()
-            assert len({told(driver) for driver in drivers} - {""}) == 1
-        assert len(all_runs(MlflowClient(server))) == 4
-    finally:
-        for driver in drivers:
-            driver.kill()
-            driver.communicate()
+    experiment_of(open_store(), "quick")
+    assert [len(set(ids)) for ids in at_once(opening, range(4), 3)] == [1] * 4
+    assert len(all_runs(MlflowClient(server))) == 4
 
 
 def test_a_benchmark_under_mlflow_run_records_into_the_run_that_mlflow_made(

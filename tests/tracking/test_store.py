@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +25,7 @@ from sqlalchemy import create_engine, inspect
 from harness.errors import BadInput
 from harness.tracking.store import PatientClient, experiment_of, look_at_store, open_store, run_page
 from tests.postgres import Server
-from tests.support import ROOT, environment
+from tests.support import ROOT, at_once
 
 
 @pytest.mark.parametrize(
@@ -78,17 +76,16 @@ def test_a_locked_database_is_refused(store: MlflowClient, outside: Path, monkey
             open_store()
 
 
+def make_experiment(name: str) -> None:
+    """In a store that nobody has made."""
+    experiment_of(open_store(), name)
+
+
 def test_several_processes_can_open_a_fresh_database_at_the_same_time(
     outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{outside}/fresh.db")
-    script = "from harness.tracking.store import *; c = open_store(); experiment_of(c, 'section1_1')"
-    processes = [
-        subprocess.Popen([sys.executable, "-c", script], env=environment(), stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    ends = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
-    assert [code for _, code in ends] == [0, 0], ends
+    at_once(make_experiment, ["section1_1"], 2)
     assert [e.name for e in open_store().search_experiments()].count("section1_1") == 1
 
 
