@@ -29,18 +29,20 @@ def table_of_needs(needs: Sequence[Need]) -> Table | None:
         if each.seeds > 1:
             ratio += f" ({number(each.least)} to {number(each.largest)})"
         if each.of_floor:
-            ratio = "both below the floor"
-        answer = f"{each.answer}, {each.better} of {each.seeds}{', unsure' if each.unsure else ''}"
-        rows.append((each.problem, answer, *_told(each.network), *_told(each.classical), ratio))
+            ratio = "below the floor"
+        answer = f"{each.answer}{', unsure' if each.unsure else ''}"
+        seeds = f"{each.better} of {each.seeds}"
+        rows.append((each.problem, answer, seeds, *_told(each.network), *_told(each.classical), ratio))
     of_side = ("NMSE", "s", "size")
-    columns = ("problem", "needed", "network", *of_side, "classical", *of_side, "classical / network")
+    columns = ("problem", "needed", "seeds", "network", *of_side, "classical", *of_side, "ratio")
     note = (
         "The best network and the best classical method over all presets, both chosen by their error at held-out points, and "
         "their NMSE on the dense points: median of the seeds. A network whose shape knows the target is left out where another "
         "was run. Yes: at least 95% of the seeds (how many do, of how many) say that the network's error is smaller, by more "
         "than the floor; no: at most 5% do. Unsure: they agree, but so few do not show that more than half of all seeds would "
-        "(exact 95% interval; six show it). The ratio is that of the errors with the floor added, of the median seed (least to "
-        "largest). s: seconds of training, or of solving with all sizes that were tried; size: active parameters, or unknowns."
+        "(exact 95% interval; six show it). The ratio is that of the errors, classical over network, with the floor added, of "
+        "the median seed (least to largest). s: seconds of training, or of solving with all sizes that were tried; size: active "
+        "parameters, or unknowns."
     )
     return noted(Table(13, "Is a network needed", "", note, columns, tuple(rows))) if rows else None
 
