@@ -43,23 +43,20 @@ def of_driver(way: str, workers: int) -> dict[str, float]:
     isolation.FORKS = way == "forked"
     load("harness.run")  # as a driver has it
 
-    def first() -> float:
+    def fresh() -> tuple[float, float]:
         started = time.perf_counter()
-        isolated(multiply, 100, Limits())
-        return time.perf_counter() - started
+        cpu = isolated(multiply, 100, Limits())
+        passed = time.perf_counter() - started
+        discard_child()
+        return passed, cpu
 
-    found = {"first, s": first()}
-    discard_child()
-    started = time.perf_counter()
-    cpu = isolated(multiply, 100, Limits())
-    found |= {"next, s": time.perf_counter() - started, "next, CPU s": cpu}
-    discard_child()
+    found = {"first, s": fresh()[0]}
+    found["next, s"], found["next, CPU s"] = fresh()
     here = threading.Barrier(workers)
 
-    def wait_for_all(_: int) -> float:
+    def wait_for_all(_: int) -> None:
         isolated(multiply, 100, Limits())
         here.wait()
-        return 0.0
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(wait_for_all, range(workers)))

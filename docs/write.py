@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import problems
+from harness import problems, suites
 from harness.config import Pruning, RunConfig
 from harness.families import FAMILIES
 from harness.methods import METHODS
 from harness.models import network
 from harness.models.flops import flops
+from harness.models.interface import parameters
 from harness.presets import resolve
 from harness.protocol import FLOOR
 
@@ -115,10 +116,6 @@ def variants(runs: Path) -> str:
     return "\n".join(lines)
 
 
-PARAMETERS, OPERATIONS = (100, 300, 1000), (200, 600, 2000)
-"""What the widths of the suite ``equal_params`` are to meet."""
-
-
 def sizes(runs: Path) -> str:
     """A table for each problem: of each network the median dense NMSE of the seeds, at the width that is nearest to each number
     of parameters and of operations, as the suite has it: before any cut.
@@ -126,19 +123,21 @@ def sizes(runs: Path) -> str:
     frame = pd.read_csv(runs)
     frame["width"] = frame["variant"].str.removeprefix("width=").astype(int)
     errors = frame.groupby(["model", "problem", "width"])["final/dense_nmse"].median()
+    wanted = [size for variant in suites.load("equal_params").variants for size in variant.sizes]
+    columns = [f"{count} {'operations' if what == 'flops' else what}" for what, count in wanted]
     lines = []
     for name in dict.fromkeys(frame["problem"]):
         known = problems.get(name)
-        columns = [f"{count} parameters" for count in PARAMETERS] + [f"{count} operations" for count in OPERATIONS]
         lines += [f"`{name}`:", "", f"| family | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
         for model in dict.fromkeys(frame["model"]):
             own = errors[model, name]
             fields = {"model": model, "problem": name, "preset": "lm"}
             built = {width: network(resolve({**fields, "width": width}), *known.shape) for width in own.index}
-            parameters = {width: sum(p.numel() for p in each.parameters()) for width, each in built.items()}
-            operations = {width: flops(each, known.dimension) for width, each in built.items()}
-            wanted = [(parameters, count) for count in PARAMETERS] + [(operations, count) for count in OPERATIONS]
-            nearest = (min(of, key=lambda width: (abs(of[width] - count), width)) for of, count in wanted)
+            of = {
+                "parameters": {width: parameters(each) for width, each in built.items()},
+                "flops": {width: flops(each, known.dimension) for width, each in built.items()},
+            }
+            nearest = (min(of[what], key=lambda width: (abs(of[what][width] - count), width)) for what, count in wanted)
             lines.append(f"| `{model}` | {' | '.join(f'{own[width]:.1e}' for width in nearest)} |")
         lines.append("")
     return "\n".join(lines).rstrip()

@@ -12,8 +12,7 @@ from harness.escaping import markdown
 from harness.machine import refuse_unwritable
 from harness.tracking.store import look_at_store, lost_in_one_sentence, open_store
 from reports.comparing.groups import chosen, final_errors, groups_of
-from reports.comparing.recommendations import FEWEST
-from reports.comparing.statistics import Estimate, better, estimate
+from reports.comparing.statistics import FEWEST, Estimate, better, estimate
 from reports.pages.render import OVER
 from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Evidence, Selection, gather

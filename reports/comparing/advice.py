@@ -86,8 +86,8 @@ def _advice(problem: str, group: Group, classical: Group, artifacts: Artifacts) 
     if solved:
         network = recommend(problem, _final(group), _costs(group, "model/active_params"), floor)
         of_network = estimate(errors_at(group[network.model], artifacts, CLOCK, math.inf)) if network else None
-        reached = of_network is not None and math.isfinite(of_network.median)
-        solvers = costs_of_solvers(classical, artifacts, of_network.median) if of_network and reached else None
+        if of_network is not None and math.isfinite(of_network.median):
+            solvers = costs_of_solvers(classical, artifacts, of_network.median)
     seconds = equal_budget(group.values(), CLOCK)
     if seconds is None or _median(both[final.model], CLOCK) <= seconds:
         return Advice(final, None, None, at_the_end, solvers)

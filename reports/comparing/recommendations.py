@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.protocol import FLOOR
-from reports.comparing.statistics import Estimate, better, estimate, probability_of_improvement
+from reports.comparing.statistics import FEWEST, Estimate, better, estimate, probability_of_improvement
 
-FEWEST = 4
-"""Seeds of a model that can be better than another by more than chance: with fewer the rank test of 95% never says so."""
 USABLE = 0.1
 """The largest NMSE of a model that is recommended: one that predicts the mean everywhere has 1."""
 

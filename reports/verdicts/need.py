@@ -87,10 +87,10 @@ def need_of(cells: Sequence[Cell]) -> Need | None:
 
     Of several noises and numbers of training points, the least noise and the most points that both have.
     """
-    alike = [some for _, some in sorted(_by_data(cells).items()) if len({is_network(cell.model) for cell in some}) == 2]
-    if not alike:
+    alike = (some for _, some in sorted(_by_data(cells).items()))
+    cells = next((some for some in alike if len({is_network(cell.model) for cell in some}) == 2), ())
+    if not cells:
         return None
-    cells = alike[0]
     known = target_of(cells)
     floor = FLOOR if known is None else known.resolution
     network, classical = (of_least_validation(side(cells)) for side in (_networks, _classical))

@@ -232,8 +232,8 @@ def newton(equation: Equation, grid: Grid, coarser: Callable[[], Values]) -> tup
         if converged:
             return end.values, system.solved
         found.append(end)
-    # NaN, where a start is none of the equation's values, is no number that another could be compared with.
-    return min(found, key=lambda end: (math.isnan(end.norm()), end.norm())).values, system.solved
+    # The rows may be NaN at a start that the equation doesn't allow.
+    return min(found, key=lambda end: math.inf if math.isnan(norm := end.norm()) else norm).values, system.solved
 
 
 class System:
