@@ -140,13 +140,13 @@ def residual_tells_the_error(cell: Cell, run: Run, artifacts: Artifacts) -> Find
 
 def correlation(residual: Floats, error: Floats) -> Finding:
     """P3 of two curves; fewer epochs than 20, or a curve that never moves, are NO DATA."""
-    from scipy.stats import spearmanr
-
     if len(residual) < LEAST_EPOCHS:
         return no_data(f"{len(residual)} epochs with a residual at held-out points; {LEAST_EPOCHS} are asked for")
     if np.ptp(residual) == 0 or np.ptp(error) == 0:
         return no_data("the residual or the error is the same in all epochs")
-    found = float(spearmanr(residual, error).statistic)
+    import pandas as pd  # late: most reports have no equation
+
+    found = float(np.corrcoef(*(pd.Series(curve).rank() for curve in (residual, error)))[0, 1])
     return Finding(Verdict.PASS if found >= LEAST_CORRELATION else Verdict.FAIL, found, f"over {len(residual)} epochs")
 
 

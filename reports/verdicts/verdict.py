@@ -75,13 +75,28 @@ def count_in_words(holds: int, of: int, interval: tuple[float, float] | None) ->
 
 @cache
 def seed_holds(holds: int, of: int) -> tuple[float, float] | None:
-    """The exact two-sided 95% interval of the probability that a seed holds (Clopper and Pearson 1934); None of no seed."""
-    from scipy.stats import binomtest
+    """The exact two-sided 95% interval of the probability that a seed holds (Clopper and Pearson 1934); None of no seed.
 
-    if not of:
-        return None
-    found = binomtest(holds, of).proportion_ci(confidence_level=0.95, method="exact")
-    return float(found.low), float(found.high)
+    ``scipy.stats.binomtest`` has the same one, but importing it takes a seventh of the time of a small report.
+    """
+    return (_least_chance(holds, of), 1 - _least_chance(of - holds, of)) if of else None
+
+
+def _least_chance(holds: int, of: int) -> float:
+    """The chance of a seed at which so many hold, or more, in 2.5% of samples of that size; 0 where none holds."""
+    low, high = 0.0, float(holds > 0)
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if _at_least(holds, of, middle) < (1 - 0.95) / 2 else (low, middle)
+    return low
+
+
+def _at_least(holds: int, of: int, chance: float) -> float:
+    """How likely so many of the seeds hold, or more; by logarithms, so that no count overflows."""
+    yes, no, every = math.log(chance), math.log1p(-chance), math.lgamma(of + 1)
+    return math.fsum(
+        math.exp(every - math.lgamma(count + 1) - math.lgamma(of - count + 1) + count * yes + (of - count) * no)
+        for count in range(holds, of + 1)
+    )
 
 
 BEST_FIRST = (Verdict.PASS, Verdict.UNSURE, Verdict.NO_DATA, Verdict.FAIL)

@@ -6,6 +6,7 @@ import itertools
 import math
 
 import pytest
+from scipy.stats import binomtest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,6 +92,13 @@ def test_the_interval_is_the_exact_one(holds: int, of: int) -> None:
     assert low == 0.0 if holds == 0 else chance(low, range(holds, of + 1)) == pytest.approx(0.025)
     assert high == 1.0 if holds == of else chance(high, range(holds + 1)) == pytest.approx(0.025)
     assert seed_holds(0, 0) is None
+
+
+@pytest.mark.parametrize("of", [1, 2, 7, 60, 3000])
+def test_the_interval_is_scipy_s(of: int) -> None:
+    for holds in {0, 1, of // 2, of - 1, of}:
+        expected = binomtest(holds, of).proportion_ci(confidence_level=0.95, method="exact")
+        assert seed_holds(holds, of) == pytest.approx((expected.low, expected.high), abs=1e-11)
 
 
 def test_the_interval_stands_beside_the_count() -> None:
