@@ -6,9 +6,9 @@ import itertools
 import math
 
 import pytest
-from scipy.stats import binomtest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from reports.verdicts.verdict import (
     ProblemVerdict,
