@@ -119,7 +119,9 @@ def gather(client: MlflowClient, selection: Selection) -> Evidence:
     runs = heads(client, (selection.tag[0],) if selection.tag else ())
     parents = _parents(runs)
     if parents and not (selection.benchmark or selection.experiment or selection.tag):
-        latest = max(parents.values(), key=lambda run: run.started)
+        latest = max(
+            parents.values(), key=lambda run: run.started + run.seconds
+        )  # one that is gone on with keeps its start
         selection = Selection(latest.tags["benchmark"], presets=selection.presets)
     for name in selection.benchmarks:
         if name not in parents:

@@ -146,7 +146,7 @@ def correlation(residual: Floats, error: Floats) -> Finding:
         return no_data("the residual or the error is the same in all epochs")
     import pandas as pd  # late: most reports have no equation
 
-    found = float(np.corrcoef(*(pd.Series(curve).rank() for curve in (residual, error)))[0, 1])
+    found = float(np.corrcoef([pd.Series(curve).rank().to_numpy() for curve in (residual, error)])[0, 1])
     return Finding(Verdict.PASS if found >= LEAST_CORRELATION else Verdict.FAIL, found, f"over {len(residual)} epochs")
 
 

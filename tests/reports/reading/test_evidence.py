@@ -64,6 +64,15 @@ def test_without_a_selection_it_is_the_latest_benchmark_and_each_planned_cell_is
     assert evidence.presets == ["tuned", "lm"]
 
 
+def test_a_benchmark_that_is_gone_on_with_is_later_than_one_begun_in_between(filled: MlflowClient) -> None:
+    other = plan_and_run(filled, "tiny-00000002", [MISSING], [])
+    assert gather(filled, EVERYTHING).parent == other
+    parent = gather(filled, Selection(BENCHMARK)).parent
+    assert parent
+    filled.set_terminated(parent, end_time=int(time.time() * 1000) + 1000)
+    assert gather(filled, EVERYTHING).parent == parent
+
+
 def test_numbers_are_those_that_mlflow_gives(filled: MlflowClient) -> None:
     for cell in gather(filled, Selection()).cells:
         if cell.run is None:
