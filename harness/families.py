@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pkgutil import resolve_name
 from typing import Any, Literal, get_args
 
@@ -105,6 +106,7 @@ def register(family: Family) -> Family:
     return FAMILIES.register(family.name, family)
 
 
+@cache  # asked for each of many thousand cells
 def has_twin(model: str) -> bool:
     """Whether runs of the family are held against another one, as pruned ones are; False for a family that is not known here."""
     family = FAMILIES.usable().get(model)

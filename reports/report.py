@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,7 @@ def report(selection: Selection, out: str = "report", ui: str | None = None) -> 
     with lost_in_one_sentence():
         client = open_store(reading=True)
         evidence = gather(client, selection)
+        gc.freeze()  # the runs stay; to look through them for cycles, again and again, took a tenth of a large report
         made = contents_of(evidence, Artifacts(client))
     runs = {cell.run.run_id: cell.run.experiment_id for cell in evidence.cells if cell.run is not None}
     server = client.tracking_uri if is_server(client.tracking_uri) else None

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from reports.reading.run import Run
 
@@ -31,7 +32,7 @@ class Cell:
     variant: str = ""
     """The fields, with their values, by which it differs from other cells of its model, problem and preset."""
 
-    @property
+    @cached_property
     def outcome(self) -> str:
         """How its run ended; ``missing`` without one."""
         return "missing" if self.run is None else self.run.outcome
