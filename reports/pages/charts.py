@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -70,12 +70,13 @@ class Chart:
 
     def as_json(self) -> str:
         """For a ``script`` of a page: without what could end it."""
-        text = json.dumps(asdict(self, dict_factory=_filled), allow_nan=False, separators=(",", ":"))
+        text = json.dumps(self, default=_filled, allow_nan=False, separators=(",", ":"))
         return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
-def _filled(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in pairs if value not in ((), None, "", False)}
+def _filled(part: Chart | Panel | Series | Mark) -> dict[str, Any]:
+    """The fields of a part that say anything."""
+    return {name: value for name, value in vars(part).items() if value not in ((), None, "", False)}
 
 
 def line(

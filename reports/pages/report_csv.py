@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 
 from harness.escaping import spreadsheet
 from reports.comparing.statistics import Estimate
@@ -63,7 +62,7 @@ def _table_rows(report: Report) -> Iterator[tuple[object, ...]]:
     for table in (*over_presets, *(table for each in report.comparisons for table in each.tables)):
         for row in table.rows:
             for column, entry in zip(table.columns[table.heads :], row[table.heads :], strict=True):
-                numbers = tuple(asdict(entry).values()) if isinstance(entry, Estimate) else ()
+                numbers = tuple(vars(entry).values()) if isinstance(entry, Estimate) else ()
                 text = entry if isinstance(entry, str) else ""
                 if numbers or text:
                     heads = (*row[: table.heads], "")[:2]

@@ -149,7 +149,7 @@ def _advice(advice: Advice) -> dict[str, Any]:
 
 
 def _table(table: Table) -> dict[str, Any]:
-    rows = [[asdict(entry) if isinstance(entry, Estimate) else entry for entry in row] for row in table.rows]
+    rows = [[vars(entry) if isinstance(entry, Estimate) else entry for entry in row] for row in table.rows]
     return {"number": table.number, "title": table.title, "note": table.note, "columns": table.columns, "rows": rows}
 
 
