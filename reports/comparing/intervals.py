@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -83,19 +84,26 @@ def improvement(errors: Errors, first: str, second: str, floors: Floors = NONE) 
     """How likely a run of the first model is better than one of the second: over all pairs of seeds, mean over the problems that
     both were tried on. NaN where there is none.
     """
-    value, drawn, generator = [], [], np.random.default_rng(0)
-    for problem, by_model in errors.items():
-        x, y = _known(by_model.get(first, ())), _known(by_model.get(second, ()))
-        if x.size and y.size:
-            chances = _chances(x, y, floors.get(problem, FLOOR))
-            value.append(chances.mean())
-            # How often each seed is drawn is enough to know of a draw: the mean over its pairs is a sum over these weights.
-            a, b = (generator.multinomial(len(z), [1 / len(z)] * len(z), size=RESAMPLES) / len(z) for z in (x, y))
-            drawn.append(((a @ chances) * b).sum(axis=1))
-    if not value:
+    chances = [
+        _chances(x, y, floors.get(problem, FLOOR))
+        for problem, by_model in errors.items()
+        if (x := _known(by_model.get(first, ()))).size and (y := _known(by_model.get(second, ()))).size
+    ]
+    if not chances:
         return Interval(math.nan, math.nan, math.nan)
+    weights = _weights(tuple(each.shape for each in chances))
+    drawn = [((a @ each) * b).sum(axis=1) for each, (a, b) in zip(chances, weights, strict=True)]
     low, high = _ends(np.clip(np.mean(drawn, axis=0), 0, 1), most_seeds(errors))  # but for rounding they are within
-    return Interval(float(np.mean(value)), float(low), float(high))
+    return Interval(float(np.mean([each.mean() for each in chances])), float(low), float(high))
+
+
+@lru_cache(maxsize=1)  # of most pairs of models the counts are the same
+def _weights(counts: tuple[tuple[int, ...], ...]) -> list[list[Floats]]:
+    """How often each seed of two models is drawn, of all draws, for each problem. That is enough to know of a draw: the mean over
+    its pairs is a sum over these weights.
+    """
+    generator = np.random.default_rng(0)
+    return [[generator.multinomial(n, [1 / n] * n, size=RESAMPLES) / n for n in both] for both in counts]
 
 
 def aggregate(errors: Errors, model: str, floors: Floors = NONE) -> Interval:
