@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from reports.comparing.advice import CLOCK
 from reports.comparing.groups import Group, chosen, dagger, final_errors
@@ -24,6 +25,7 @@ def competitor_tables(preset: str, groups: Mapping[str, Group], classical: Mappi
 def table_of_needs(needs: Sequence[Need]) -> Table | None:
     """Table 13, over all presets: whether a problem needs a network; None where nothing can be said of that."""
     rows: list[tuple[Entry, ...]] = []
+    presets = {each.network.preset for each in needs}
     for each in needs:
         ratio = number(each.ratio)
         if each.seeds > 1:
@@ -32,9 +34,10 @@ def table_of_needs(needs: Sequence[Need]) -> Table | None:
             ratio = "below the floor"
         answer = f"{each.answer}{', unsure' if each.unsure else ''}"
         seeds = f"{each.better} of {each.seeds}"
-        rows.append((each.problem, answer, seeds, *_told(each.network), *_told(each.classical), ratio))
+        network = each.network if len(presets) > 1 else replace(each.network, preset="")  # told once, below
+        rows.append((each.problem, answer, seeds, ratio, *_told(network), *_told(each.classical)))
     of_side = ("NMSE", "s", "size")
-    columns = ("problem", "needed", "seeds", "network", *of_side, "classical", *of_side, "ratio")
+    columns = ("problem", "needed", "seeds", "ratio", "network", *of_side, "classical", *of_side)
     note = (
         "The best network and the best classical method over all presets, both chosen by their error at held-out points, and "
         "their NMSE on the dense points: median of the seeds. A network whose shape knows the target is left out where another "
@@ -44,6 +47,8 @@ def table_of_needs(needs: Sequence[Need]) -> Table | None:
         "the median seed (least to largest). s: seconds of training, or of solving with all sizes that were tried; size: active "
         "parameters, or unknowns."
     )
+    if len(presets) == 1:
+        note += f" The networks are of preset {', '.join(presets)}."
     return noted(Table(13, "Is a network needed", "", note, columns, tuple(rows))) if rows else None
 
 

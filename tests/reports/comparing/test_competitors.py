@@ -67,12 +67,23 @@ def test_the_table_of_needs_has_the_answer_in_front() -> None:
     table = table_of_needs(needs_of([*MANY, *SOLVERS]))
     assert table is not None
     assert table.rows[0][:3] == ("mine", "yes, unsure", "1 of 1")
-    assert "to" not in str(table.rows[0][-1]), "one seed has no range"
+    assert "to" not in str(table.rows[0][3]), "one seed has no range"
     seeds = [replace(each, seed=seed) for seed in range(2) for each in (*MANY, *SOLVERS)]
     of_two = table_of_needs(needs_of(seeds))
     assert of_two is not None
-    assert " to " in str(of_two.rows[0][-1])
+    assert " to " in str(of_two.rows[0][3])
     assert table_of_needs(()) is None
+
+
+def test_a_preset_that_all_networks_share_is_told_once() -> None:
+    (need,) = needs_of([*MANY, *SOLVERS])
+    one, two = table_of_needs([need]), table_of_needs([need, replace(need, network=replace(need.network, preset="lm"))])
+    assert one is not None
+    assert two is not None
+    assert one.rows[0][4] == need.network.model
+    assert f"The networks are of preset {need.network.preset}." in one.note
+    assert [row[4] for row in two.rows] == [f"{need.network.model}, {preset}" for preset in (need.network.preset, "lm")]
+    assert "of preset" not in two.note
 
 
 def test_a_model_that_knows_its_target_is_marked_where_it_is_the_best_of_its_kind() -> None:
