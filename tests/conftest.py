@@ -20,7 +20,6 @@ import tests.typechecking  # noqa: F401  # the hook looks it up by name
 # Before anything imports the package: annotations, array shapes included, are then checked at each call.
 install_import_hook(["harness", "reports", "studies"], "tests.typechecking.checked")
 
-import psycopg  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from alembic.script import ScriptDirectory  # noqa: E402
@@ -124,10 +123,7 @@ def any_store(request: pytest.FixtureRequest, outside: Path, monkeypatch: pytest
     if request.param == "sqlite":
         return request.getfixturevalue("store")  # type: ignore[no-any-return]
     server: Server = request.getfixturevalue("postgres")
-    uri = server.migrated_database()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    with psycopg.connect(uri.replace("+psycopg", "")) as database:
-        database.execute("UPDATE experiments SET artifact_location = %s", [str(outside / "mlruns" / "0")])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.migrated_database(outside / "mlruns" / "0"))
     return open_store()
 
 

@@ -60,13 +60,19 @@ class Server:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return f"{self._address.replace('postgresql:', 'postgresql+psycopg:')}/{name}"
 
-    def migrated_database(self) -> str:
-        """The address of a new store that MLflow has made its tables in and nobody has used: a copy, which takes no time."""
+    def migrated_database(self, artifacts: Path) -> str:
+        """The address of a store that MLflow has made its tables in and nobody has used: a copy, which takes no time.
+
+        ``artifacts`` is where its default experiment keeps them.
+        """
         if self._migrated is None:
             uri = self.fresh_database()
             MlflowClient(uri).search_experiments(max_results=1)
             self._migrated = uri.rpartition("/")[2]
-        return self.fresh_database(self._migrated)
+        uri = self.fresh_database(self._migrated)
+        with psycopg.connect(f"{self._address}/{uri.rpartition('/')[2]}") as connection:
+            connection.execute("UPDATE experiments SET artifact_location = %s", [str(artifacts)])
+        return uri
 
     @property
     def _address(self) -> str:

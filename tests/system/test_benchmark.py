@@ -19,7 +19,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from harness.errors import BadInput
+from harness.cli import main
 from harness.execution.benchmark import benchmark, plan
 from harness.execution.benchmark_config import configure
 from harness.execution.executors import dask
@@ -244,12 +244,15 @@ def test_a_worker_of_dask_that_is_killed_costs_an_attempt_and_no_cell(store: Mlf
 
 
 def test_an_unreachable_scheduler_is_refused_and_nothing_is_left(
-    store: MlflowClient, suite: str, monkeypatch: pytest.MonkeyPatch
+    store: MlflowClient, suite: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(dask, "CONNECT_S", 1.0)
-    given = {"suite": suite, "executor": "dask", "scheduler": "tcp://127.0.0.1:9"}
-    with pytest.raises(BadInput, match=r"scheduler = 'tcp://127.0.0.1:9' can't be reached"):
-        benchmark(configure(given))
+    with pytest.raises(SystemExit) as left:
+        main(command(suite, executor="dask", scheduler="tcp://127.0.0.1:9")[3:])
+    assert left.value.code == 2
+    err = capfd.readouterr().err
+    assert err.startswith("harness: scheduler = 'tcp://127.0.0.1:9' can't be reached")
+    assert len(err.strip().splitlines()) == 1
     assert all_runs(store) == []
 
 

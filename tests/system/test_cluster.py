@@ -54,25 +54,24 @@ def batch_system(folder: Path, submit: str, cancel: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cluster", "submit", "cancel", "answer", "workers"),
-    [("pbs", "qsub", "qdel", "$$.server", 2), ("slurm", "sbatch", "scancel", "Submitted batch job $$", 1)],
+    ("cluster", "submit", "cancel", "answer"),
+    [("pbs", "qsub", "qdel", "$$.server"), ("slurm", "sbatch", "scancel", "Submitted batch job $$")],
 )
 def test_the_jobs_of_a_batch_system_compute_the_cells(
     cluster: str,
     submit: str,
     cancel: str,
     answer: str,
-    workers: int,
     postgres: Server,
     outside: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    uri = postgres.migrated_database()
+    uri = postgres.fresh_database()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     batch_system(outside, submit, cancel, answer)
     (outside / "quick.yaml").write_text(QUICK)
     (outside / "jobs.yaml").write_text(SETTINGS.format(cluster=cluster, path=environment()["PYTHONPATH"]))
-    options = {"seeds": "2", "preset": "seed", "workers": str(workers), "executor": "dask", "cluster": cluster}
+    options = {"seeds": "2", "preset": "seed", "workers": "2", "executor": "dask", "cluster": cluster}
     done = subprocess.run(
         [sys.executable, "-m", "harness", "benchmark", "--suite=quick.yaml", "--cluster_config=jobs.yaml"]
         + [f"--{name}={value}" for name, value in options.items()],
@@ -84,7 +83,7 @@ def test_the_jobs_of_a_batch_system_compute_the_cells(
     )
     assert done.returncode == 0, done.stdout + done.stderr + "".join(p.read_text() for p in outside.glob("out.*"))
     jobs = [path.read_text() for path in outside.glob("job.*")]
-    assert len(jobs) == workers
+    assert len(jobs) == 2
     assert all("--tls-key" in job and "--no-dashboard" in job and "PRIVATE KEY" not in job for job in jobs)
     assert list(outside.glob(".dask*")) == [], "nor is the key left"
     assert_exactly_the_plan(MlflowClient(uri), str(outside / "quick.yaml"))
@@ -128,7 +127,7 @@ def test_a_scheduler_that_wants_certificates_is_refused_without_them() -> None:
 def test_settings_that_do_not_fit_are_refused_and_nothing_is_left(
     postgres: Server, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri = postgres.migrated_database()
+    uri = postgres.fresh_database()
     (outside / "jobs.yaml").write_text("jobqueue: {pbs: {cores: null}}")
     command = "benchmark --suite smoke --executor dask --cluster pbs --workers 1 --cluster_config jobs.yaml"
     done = subprocess.run(
