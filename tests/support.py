@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import pytest
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
@@ -124,6 +127,20 @@ def at_once(function: Callable[[Any], R], arguments: Sequence[Any], processes: i
     finally:
         end_children()
     return [list(said) for said in zip(*of_each, strict=True)]
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that ``make`` fills, once for all processes of the tests (pytest-xdist), which wait for the one that does it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    ready = folder.with_suffix(".ready")
+    with FileLock(folder.with_suffix(".lock")):
+        if not ready.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # half of it, where another process has failed
+            folder.mkdir()
+            make(folder)
+            ready.touch()
+    return folder
 
 
 def gone() -> Owner:

@@ -18,7 +18,7 @@ from harness.run import run
 from harness.tracking.parent import child_tags, end_parent, open_parent, write_table
 from harness.tracking.store import open_store
 from tests.conftest import MLFLOW_VARIABLES
-from tests.support import small
+from tests.support import made_once, small
 
 BENCHMARK = "tiny-00000001"
 PLANNED: list[RunConfig] = [
@@ -36,7 +36,10 @@ MISSING = small("mlp", problem="poisson_1d_poly", epochs=3)
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of that store; tests get copies."""
-    folder = tmp_path_factory.mktemp("reported")
+    return made_once(tmp_path_factory, "reported", _fill)
+
+
+def _fill(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name in MLFLOW_VARIABLES:
             patch.delenv(name, raising=False)
@@ -47,7 +50,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run(small("siren", epochs=4, seed=9))  # of no benchmark
         with closing(sqlite3.connect("mlflow.db")) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return folder
 
 
 def plan_and_run(client: MlflowClient, name: str, planned: list[RunConfig], made: list[RunConfig]) -> str:
