@@ -34,6 +34,11 @@ class _Counter(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]  # of torch
         self.total = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing here is compiled, and to keep torch's compiler away would import it, which takes seconds."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],

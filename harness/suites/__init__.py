@@ -325,10 +325,6 @@ def _width(config: RunConfig, what: str, count: int) -> int:
     """The width whose number of parameters, or of operations, is nearest to ``count``."""
     if "width" not in type(config).model_fields:
         raise BadInput(f"{what} = {count} can't be met: model {config.model!r} has no width.")
-    if 2 * 8 * count > (room := memory()):
-        raise BadInput(
-            f"{what} = {count} can't fit: they and their gradient take {gib(2 * 8 * count)}, and there is {gib(room)} of memory."
-        )
     # A width is sought once for all that have the same sizes: seeds, problems of a dimension, what is cut later and its twin.
     alike = (config.twin() or config).model_copy(update={"seed": 0, "problem": ""})
     return _nearest_width(alike, problems.of(config).shape, what, count)
@@ -337,6 +333,10 @@ def _width(config: RunConfig, what: str, count: int) -> int:
 @cache
 def _nearest_width(config: RunConfig, shape: tuple[int, ...], what: str, count: int) -> int:
     """By bisection: both numbers grow with the width."""
+    if 2 * 8 * count > (room := memory()):
+        raise BadInput(
+            f"{what} = {count} can't fit: they and their gradient take {gib(2 * 8 * count)}, and there is {gib(room)} of memory."
+        )
 
     def size(width: int) -> int:
         return _size(config.model_copy(update={"width": width}), shape, what)
