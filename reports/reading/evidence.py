@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
@@ -119,10 +119,7 @@ def gather(client: MlflowClient, selection: Selection) -> Evidence:
     runs = heads(client, (selection.tag[0],) if selection.tag else ())
     parents = _parents(runs)
     if parents and not (selection.benchmark or selection.experiment or selection.tag):
-        latest = max(
-            parents.values(), key=lambda run: run.started + run.seconds
-        )  # one that is gone on with keeps its start
-        selection = Selection(latest.tags["benchmark"], presets=selection.presets)
+        selection = Selection(_at_work_last(runs, parents), presets=selection.presets)
     for name in selection.benchmarks:
         if name not in parents:
             raise BadInput(f"benchmark = {quoted(name)} is not in the store; {_nearest(name, parents)}")
@@ -151,6 +148,12 @@ def _parents(runs: Iterable[Run]) -> dict[str, Run]:
         for run in sorted(runs, key=lambda run: run.started)
         if "benchmark" in run.tags and "mlflow.parentRunId" not in run.tags
     }
+
+
+def _at_work_last(runs: Iterable[Run], parents: Container[str]) -> str:
+    """The benchmark of which a cell, or the parent, ended last or has begun since: one that is gone on with keeps its start."""
+    of_a_benchmark = [run for run in runs if run.tags.get("benchmark") in parents]
+    return max(of_a_benchmark, key=lambda run: run.started + run.seconds).tags["benchmark"]
 
 
 def _refuse_what_selects_nothing(selection: Selection, runs: Sequence[Run], wanted: Sequence[Run]) -> None:

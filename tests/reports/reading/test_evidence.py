@@ -69,6 +69,14 @@ def test_a_benchmark_that_is_gone_on_with_is_later_than_one_begun_in_between(fil
     assert gather(filled, EVERYTHING).parent == other
     parent = gather(filled, Selection(BENCHMARK)).parent
     assert parent
+    cell = filled.create_run(
+        filled.get_run(parent).info.experiment_id,
+        start_time=int(time.time() * 1000) + 1000,
+        tags={"benchmark": BENCHMARK, "mlflow.parentRunId": parent},
+    )
+    assert gather(filled, EVERYTHING).parent == parent, "a cell is at work"
+    filled.delete_run(cell.info.run_id)
+    assert gather(filled, EVERYTHING).parent == other
     filled.set_terminated(parent, end_time=int(time.time() * 1000) + 1000)
     assert gather(filled, EVERYTHING).parent == parent
 
