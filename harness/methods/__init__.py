@@ -64,8 +64,8 @@ class Objective(Protocol):
         This is for points that a method tries before it decides.
         """
 
-    def residuals(self) -> tuple[Tensor, Tensor | None]:
-        """Residuals ``(rows,)``, and the gradient ``(parameters,)`` of R where there is one; one evaluation."""
+    def penalty_gradient(self) -> Tensor | None:
+        """The gradient ``(parameters,)`` of R, which is one evaluation; None where there is no penalty."""
 
     def batches(self, size: int) -> Iterator[Objective]:
         """All rows once, in random parts of about ``size`` rows, each an objective; one evaluation in all.
@@ -74,7 +74,7 @@ class Objective(Protocol):
         """
 
     def jacobian(self, start: int, stop: int) -> Tensor:
-        """The derivative ``(stop - start, parameters)`` of these rows in the parameters."""
+        """The derivative ``(stop - start, parameters)`` of these rows in the parameters; of all rows one evaluation."""
 
     def pull_back(self, w: Tensor) -> Tensor:
         """``J^T w`` of shape ``(parameters,)``, without making J."""

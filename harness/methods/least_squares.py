@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,13 +14,22 @@ from torch import Tensor
 from harness.methods import Objective
 from harness.methods.levenberg_marquardt import CHUNK
 from harness.methods.positive_definite import gram, solver
-from harness.methods.vectors import Vector, flat, gradient_norm, move
+from harness.methods.vectors import Vector, flat, move
 
 Residuals = Float[Tensor, " rows"]
 Solve = Callable[[Residuals, Vector | None], Vector]
 """``-(A + mu I)^-1 (J^T w / N + p)`` for w of the rows and p of the parameters."""
 Factorise = Callable[[float], Solve | None]
 """The solver for a damping; None where the matrix is not positive definite in floating point."""
+
+
+class System(NamedTuple):
+    """The Jacobian at a point, in one of the two forms."""
+
+    pull_back: Callable[[Residuals], Vector]
+    """``J^T w``."""
+    factorise: Factorise
+
 
 STRIDE = 0.1
 """Part of v over which the second derivative along it is taken (as Transtrum and Sethna suggest)."""
@@ -34,20 +45,30 @@ class Point:
     theta: Vector
     value: float
     norm: float
+    """Of the gradient of F."""
     residuals: Residuals
     penalty_slope: Vector | None
     """Half of the gradient of the penalty."""
     factorise: Factorise
 
 
-def look(objective: Objective) -> Point:
-    """All that a step needs to know of where the parameters are now."""
-    value = objective.evaluate().item()
-    norm = gradient_norm(objective.parameters)
-    residuals, slope = objective.residuals()
+def look(objective: Objective, trial: tuple[Residuals, float] | None = None) -> Point:
+    """All that a step needs to know of where the parameters are now. ``trial``: what :meth:`Objective.attempt` said there."""
+    if trial is None:
+        objective.evaluate()
+        trial = objective.attempt()
+    residuals, value = trial
+    gradient = objective.penalty_gradient()
+    penalty_slope = None if gradient is None else gradient / 2
     theta = flat(objective.parameters)
-    form = primal if len(theta) <= objective.rows else dual
-    return Point(theta, value, norm, residuals, None if slope is None else slope / 2, form(objective))
+    pull_back, factorise = (primal if len(theta) <= objective.rows else dual)(objective)
+    slope = pull_back(residuals) / objective.rows
+    if penalty_slope is not None:
+        slope = slope + penalty_slope
+    norm = 2 * slope.norm().item()
+    if not math.isfinite(norm) or not math.isfinite(theta.norm().item()):
+        objective.evaluate()  # which says what is not finite, and ends the training
+    return Point(theta, value, norm, residuals, penalty_slope, factorise)
 
 
 @torch.no_grad()
@@ -68,7 +89,7 @@ def trial(objective: Objective, here: Point, damping: float) -> Vector | None:
     return here.theta + velocity + acceleration / 2
 
 
-def primal(objective: Objective) -> Factorise:
+def primal(objective: Objective) -> System:
     """Normal equations of the size of the parameters. A large J is never held as a whole, but made anew where needed."""
     rows, size = objective.rows, sum(p.numel() for p in objective.parameters)
     matrix = objective.parameters[0].new_zeros(size, size)
@@ -93,10 +114,10 @@ def primal(objective: Objective) -> Factorise:
 
         return solve
 
-    return factorise
+    return System(pull_back, factorise)
 
 
-def dual(objective: Objective) -> Factorise:
+def dual(objective: Objective) -> System:
     """The same step from a system of the size of the rows (Sherman-Morrison-Woodbury), for more parameters than rows."""
     rows = objective.rows
     j = objective.jacobian(0, rows)
@@ -115,4 +136,4 @@ def dual(objective: Objective) -> Factorise:
 
         return solve
 
-    return factorise
+    return System(lambda w: j.T @ w, factorise)

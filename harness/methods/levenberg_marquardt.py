@@ -86,22 +86,25 @@ def levenberg_marquardt(objective: Objective, config: LMConfig, rate: Rate) -> S
 
     A trial that is not finite, or whose matrix is singular, is a trial that failed and gets more damping; only when a
     step finds nothing finite at all the training ends as for every other method. Evaluations are counted as one for
-    each pass over the points: two for each new point (gradient, Jacobian), and for each trial two for the second
+    each pass over the points: one for each new point (the Jacobian), and for each trial two for the second
     derivative and one for the objective. A Jacobian costs about three gradients, and the algebra is not counted at all,
     so it is the seconds that compare this method with others.
     """
-    from harness.methods.least_squares import Point, look, trial
+    from harness.methods.least_squares import Point, Residuals, look, trial
     from harness.methods.vectors import move
 
     parameters = objective.parameters
     damping = config.damping
     here: Point | None = None
+    taken: tuple[Residuals, float] | None = None
     draws = objective.draws
 
     def step() -> float:
-        nonlocal damping, here, draws
-        if here is None or draws != objective.draws:
-            here, draws = look(objective), objective.draws
+        nonlocal damping, here, taken, draws
+        if draws != objective.draws:
+            here, taken, draws = None, None, objective.draws
+        if here is None:
+            here = look(objective, taken)
         values: list[float] = []
         for _ in range(TRIES):
             if damping > LARGEST:
@@ -110,11 +113,11 @@ def levenberg_marquardt(objective: Objective, config: LMConfig, rate: Rate) -> S
             theta = trial(objective, here, damping)
             if theta is not None:
                 move(parameters, theta)
-                _, value = objective.attempt()
+                residuals, value = objective.attempt()
                 values.append(value)
                 if value < here.value:
                     damping = max(damping / config.damping_down, SMALLEST)
-                    norm, here = here.norm, None
+                    norm, here, taken = here.norm, None, (residuals, value)
                     return norm
             damping *= config.damping_up
         if values and not any(map(math.isfinite, values)):

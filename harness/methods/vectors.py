@@ -30,5 +30,8 @@ def flat(tensors: Iterable[Tensor]) -> Vector:
 @torch.no_grad()
 def move(parameters: list[nn.Parameter], theta: Vector) -> None:
     """Set the parameters to ``theta``."""
-    for parameter, part in zip(parameters, theta.split([p.numel() for p in parameters]), strict=True):
+    parts = torch.split_with_sizes(
+        theta, [p.numel() for p in parameters]
+    )  # Tensor.split asks more of Python than it does
+    for parameter, part in zip(parameters, parts, strict=True):
         parameter.copy_(part.view_as(parameter))

@@ -12,9 +12,10 @@ layer maps a value and its derivatives along the axes to those of its outputs, a
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -86,8 +87,14 @@ class At:
         self._x = x
         self._order = order
         self._prepared: Jets | None = None
+        self._knows_jet = isinstance(network, _Jet)
+        self._knows_jacobian = isinstance(network, _Jacobian)
         if isinstance(network, _JetsAt) and plain() and not x.requires_grad:
             self._prepared = network.jets_at(x, order)
+
+    @functools.cached_property
+    def _sum(self) -> Seeds:
+        return Seeds(self._x.new_ones(len(self._x), self._network(self._x[:1]).shape[1]))
 
     def jet(self) -> Jet:
         """The network and its derivatives up to the order, with a graph in the parameters."""
@@ -99,17 +106,20 @@ class At:
         return network.jet(x, order) if isinstance(network, _Jet) else jet_of_any(network, x, order)
 
     @torch.no_grad()
-    def jacobian(self, parameters: list[nn.Parameter], seeds: Seeds) -> Jacobian:
-        """Derivative in each parameter of a combination of the jet at each point.
+    def jacobian(self, parameters: list[nn.Parameter], seeds: Seeds | None = None) -> Jacobian:
+        """Derivative in each parameter of a combination of the jet at each point; without ``seeds`` of the output's sum.
 
         What a network has written out is for all its parameters; for others torch.func takes one gradient a point.
         """
-        if _are_all(parameters, self._network):
+        network: Any = self._network
+        if _are_all(parameters, network):
+            if seeds is None and self._knows_jacobian:
+                return network.jacobian(self._x)  # type: ignore[no-any-return]
             if self._prepared is not None:
-                return self._prepared.jet_jacobian(seeds)
-            if isinstance(self._network, _Jet):
-                return self._network.jet_jacobian(self._x, seeds)
-        return jacobian_of_any(self._network, self._x, parameters, seeds)
+                return self._prepared.jet_jacobian(seeds or self._sum)
+            if self._knows_jet:
+                return network.jet_jacobian(self._x, seeds or self._sum)  # type: ignore[no-any-return]
+        return jacobian_of_any(network, self._x, parameters, seeds)
 
 
 def jet(network: nn.Module, x: Inputs, order: int) -> Jet:
@@ -119,15 +129,7 @@ def jet(network: nn.Module, x: Inputs, order: int) -> Jet:
 
 def jacobian(network: nn.Module, x: Inputs, parameters: list[nn.Parameter], seeds: Seeds | None = None) -> Jacobian:
     """Derivative in each parameter of a combination of the jet at each point; without ``seeds`` of the output's sum."""
-    if seeds is not None:
-        return At(network, x, seeds.order()).jacobian(parameters, seeds)
-    with torch.no_grad():
-        if _are_all(parameters, network):
-            if isinstance(network, _Jacobian):
-                return network.jacobian(x)
-            if isinstance(network, _JetsAt | _Jet):
-                return At(network, x, 0).jacobian(parameters, Seeds(x.new_ones(len(x), network(x[:1]).shape[1])))
-        return jacobian_of_any(network, x, parameters)
+    return At(network, x, 0 if seeds is None else seeds.order()).jacobian(parameters, seeds)
 
 
 def _are_all(parameters: list[nn.Parameter], network: nn.Module) -> bool:

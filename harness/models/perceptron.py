@@ -11,7 +11,7 @@ and their adjoints come back the same way (:mod:`harness.models.jets`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -48,6 +48,8 @@ class Perceptron(nn.Sequential):
 
         def outputs() -> Tensor:
             parameters = [parameter for layer in linear for parameter in (layer.weight, layer.bias)]
+            if not torch.is_grad_enabled():
+                return _through(inputs, activations, parameters)[0].T
             found: Tensor = _Layers.apply(inputs, activations, *parameters)  # type: ignore[no-untyped-call]
             return found.T
 
@@ -151,20 +153,28 @@ def through_activation(f: list[Units], z: Channels, adjoint: Channels) -> Channe
     return Channels(value, slopes.addcmul_(f[2], bent, value=2), c * f[1])
 
 
+def _through(
+    x: Tensor, activations: Sequence[nn.Module], parameters: Sequence[Tensor]
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """The outputs, what each layer got, and what each activation wants to find again."""
+    weights, biases = parameters[::2], parameters[1::2]
+    inputs, known = [x], []
+    for weight, bias, activation in zip(weights, biases, activations, strict=False):
+        value, kept = forth(activation, torch.addmm(bias.unsqueeze(1), weight, inputs[-1]))
+        inputs.append(value)
+        known.append(kept)
+    return torch.addmm(biases[-1].unsqueeze(1), weights[-1], inputs[-1]), inputs, known
+
+
 class _Layers(torch.autograd.Function):
     """All layers as one step of the gradient, the points as the last dimension."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, activations: list[nn.Module], *parameters: Tensor) -> Tensor:
-        weights, biases = parameters[::2], parameters[1::2]
-        inputs, known = [x], []
-        for weight, bias, activation in zip(weights, biases, activations, strict=False):
-            value, kept = forth(activation, torch.addmm(bias.unsqueeze(1), weight, inputs[-1]))
-            inputs.append(value)
-            known.append(kept)
-        ctx.save_for_backward(*weights)
+        found, inputs, known = _through(x, activations, parameters)
+        ctx.save_for_backward(*parameters[::2])
         ctx.rest = inputs, known, activations
-        return torch.addmm(biases[-1].unsqueeze(1), weights[-1], inputs[-1])
+        return found
 
     @staticmethod
     @once_differentiable

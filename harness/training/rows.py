@@ -79,6 +79,11 @@ class Fit:
         """Training points."""
         return len(self.train.x)
 
+    @functools.cached_property
+    def _at(self) -> jets.At:
+        """The network at all of them, prepared for many Jacobians."""
+        return jets.At(self.model.network, self.inputs, 0)
+
     def __len__(self) -> int:
         return self.train.y.numel()
 
@@ -109,13 +114,14 @@ class Fit:
 
     def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
         """That of the network itself: the two affine maps cancel."""
-        network, outputs = self.model.network, self.train.y.shape[1]
-        if outputs == 1:
-            return jets.jacobian(network, self.inputs[start:stop], parameters)
+        outputs = self.train.y.shape[1]
         first, last = start // outputs, -(-stop // outputs)
-        x = self.inputs[first:last]
+        whole = (first, last) == (0, self.points)
+        at = self._at if whole else jets.At(self.model.network, self.inputs[first:last], 0)
+        if outputs == 1:
+            return at.jacobian(parameters)
         of_each = [
-            jets.jacobian(network, x, parameters, Seeds(one.expand(len(x), -1))) for one in torch.eye(outputs).to(x)
+            at.jacobian(parameters, Seeds(one.expand(last - first, -1))) for one in torch.eye(outputs).to(self.inputs)
         ]
         return torch.stack(of_each, dim=1).flatten(0, 1)[start - first * outputs : stop - first * outputs]
 
@@ -336,16 +342,13 @@ class Objective:
         value = residuals.square().mean()
         return residuals, (value if penalty is None else value + penalty).item()
 
-    def residuals(self) -> tuple[Residuals, Vector | None]:
-        """Residuals, and the gradient of R where there is one; one evaluation."""
+    def penalty_gradient(self) -> Vector | None:
+        """The gradient of R, which is one evaluation; None where there is no penalty."""
+        if self.penalised is None:
+            return None
         self.count()
-        if self._chunks:
-            return self._residuals_in_chunks(), None
-        looks, penalty = self._look()
-        slope = None
-        if penalty is not None:
-            slope = flat(torch.autograd.grad(penalty, self.parameters, materialize_grads=True))
-        return self._residuals([jet.detached() for jet in looks]), slope
+        _, penalty = self.penalised()
+        return flat(torch.autograd.grad(penalty, self.parameters, materialize_grads=True))
 
     @torch.no_grad()
     def _residuals_in_chunks(self) -> Residuals:
@@ -353,7 +356,9 @@ class Objective:
         return torch.cat([_times(factor, block.residuals(block.look())) for block, _, factor in self._chunks])
 
     def jacobian(self, start: int, stop: int) -> Jacobian:
-        """The derivative of these residuals in the parameters."""
+        """The derivative of these residuals in the parameters; one evaluation, which is counted with the first of them."""
+        if start == 0:
+            self.count()
         parts, first = [], 0
         for block, factor in zip(self.blocks, self._factors, strict=True):
             low, high = max(start - first, 0), min(stop - first, len(block))

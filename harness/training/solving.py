@@ -157,7 +157,7 @@ def _of_rows(training: Training) -> Callable[[Size], Rung]:
         nonlocal linear
 
         def jacobian() -> Iterator[Part]:
-            right = -objective.residuals()[0].cpu().unsqueeze(1)
+            right = -objective.attempt()[0].cpu().unsqueeze(1)
             for start in range(0, objective.rows, CHUNK):
                 rows = slice(start, min(start + CHUNK, objective.rows))
                 yield Part(objective.jacobian(rows.start, rows.stop).cpu(), right[rows])

@@ -23,7 +23,7 @@ class Lowered:
     def attempt(self) -> tuple[Tensor, float]:
         raise AssertionError("not asked for")
 
-    def residuals(self) -> tuple[Tensor, Tensor | None]:
+    def penalty_gradient(self) -> Tensor | None:
         raise AssertionError("not asked for")
 
     def batches(self, size: int) -> Iterator[Objective]:

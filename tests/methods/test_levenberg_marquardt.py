@@ -19,15 +19,15 @@ from harness.config import RunConfig
 from harness.data import Data, sample
 from harness.errors import BadInput
 from harness.methods import least_squares
-from harness.methods.least_squares import Factorise, dual, primal
+from harness.methods.least_squares import System, dual, look, primal
 from harness.methods.levenberg_marquardt import LMConfig
 from harness.methods.positive_definite import gram
-from harness.methods.vectors import flat, move
+from harness.methods.vectors import flat, gradient_norm, move
 from harness.models import KAN, Regressor, build, jets
 from harness.models.jets import jacobian, jacobian_of_any
 from harness.presets import resolve
 from harness.training import Diverged, Epoch, NonFinite, train
-from harness.training.loop import Training
+from harness.training.loop import Training, _NotFinite
 from harness.training.rows import Objective
 
 MODELS = ("mlp", "mlp_fourier", "siren", "kan", "kan_pruned")
@@ -157,10 +157,48 @@ def test_the_jacobian_is_the_one_of_finite_differences(model: str) -> None:
 def test_a_jacobian_that_is_written_out_leads_to_the_same_training(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = small(model, epochs=6)
     own = epochs(*parts(config), config)
-    monkeypatch.setattr(jets, "jacobian", jacobian_of_any)
+    monkeypatch.setattr(jets.At, "jacobian", lambda at, parameters: jacobian_of_any(at._network, at._x, parameters))
     for fast, slow in zip(own, epochs(*parts(config), config), strict=True):
         assert fast.evals == slow.evals
         assert fast.train_mse == pytest.approx(slow.train_mse, rel=1e-6)
+
+
+@pytest.mark.parametrize("n_train", [60, 10])
+@pytest.mark.parametrize("penalised", [False, True])
+@pytest.mark.parametrize("model", MODELS)
+def test_what_a_trial_has_told_and_its_jacobian_are_value_and_gradient_of_autograd(
+    model: str, penalised: bool, n_train: int
+) -> None:
+    regressor, data = parts(small(model, n_train=n_train))
+    training = Training(regressor, data, small("mlp"))
+
+    def ridge() -> tuple[Tensor, Tensor]:
+        return training.at_train(), sum((p.square().sum() for p in regressor.parameters()), torch.zeros(()).double())
+
+    lowered = training._objective(ridge if penalised else None)
+    value = lowered.evaluate().item()
+    norm = gradient_norm(lowered.parameters)
+    found = look(lowered, lowered.attempt())
+    assert found.value == pytest.approx(value, rel=1e-12)
+    assert found.norm == pytest.approx(norm, rel=1e-9)
+
+
+def test_a_gradient_that_is_not_finite_ends_the_training_where_the_value_is() -> None:
+    class Root(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return 0 * x[:, :1] + self.a.sqrt()
+
+    training = training_of(Root(), lambda x: x[:, :1])
+    lowered = training._objective(None)
+    trial = lowered.attempt()
+    assert math.isfinite(trial[1])
+    with pytest.raises(_NotFinite) as raised:
+        look(lowered, trial)
+    assert raised.value.event.what == "gradient"
 
 
 def test_a_network_s_own_jacobian_is_taken() -> None:
@@ -192,10 +230,11 @@ def test_primal_and_dual_give_the_same_step(model: str, damping: float) -> None:
     w = torch.randn(40, generator=generator, dtype=torch.float64)
     p = torch.randn(len(flat(lowered.parameters)), generator=generator, dtype=torch.float64)
 
-    def steps(form: Callable[..., Factorise]) -> list[Tensor]:
-        solve = form(lowered)(damping)
+    def steps(form: Callable[..., System]) -> list[Tensor]:
+        system = form(lowered)
+        solve = system.factorise(damping)
         assert solve is not None
-        return [solve(w, None), solve(w, p)]
+        return [system.pull_back(w), solve(w, None), solve(w, p)]
 
     for a, b in zip(steps(primal), steps(dual), strict=True):
         assert (a - b).norm() <= 1e-8 * a.norm()
@@ -204,7 +243,7 @@ def test_primal_and_dual_give_the_same_step(model: str, damping: float) -> None:
 def test_a_jacobian_in_chunks_gives_the_same_step(monkeypatch: pytest.MonkeyPatch) -> None:
     regressor, data = parts(small("siren"))
     lowered = objective(regressor, data)
-    whole = primal(lowered)(1e-3)
+    whole = primal(lowered).factorise(1e-3)
     monkeypatch.setattr(least_squares, "CHUNK", 7 * 8 * len(flat(lowered.parameters)))
     asked: list[int] = []
     made = lowered.jacobian
@@ -214,7 +253,7 @@ def test_a_jacobian_in_chunks_gives_the_same_step(monkeypatch: pytest.MonkeyPatc
         return made(start, stop)
 
     monkeypatch.setattr(lowered, "jacobian", counting)
-    chunked = primal(lowered)(1e-3)
+    chunked = primal(lowered).factorise(1e-3)
     assert max(asked) == 7
     assert sum(asked) == lowered.rows
     assert whole is not None
