@@ -106,6 +106,31 @@ def outputs(
     return result
 
 
+@torch.no_grad()
+def jacobian(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points parameters"]:
+    """Derivative of the output (of their sum, if there are several) in each parameter, in the order of these."""
+    known, h = [], x
+    for layer in layers:
+        own = (layer.coef, layer.scale_base, layer.scale_sp)
+        h, its = _through(own, layer.mask, locate(h, layer.pieces()), layer.pieces())
+        known.append(its)
+    result = np.empty((sum(each.size for its in known for each in its.parameters), len(x)), known[0].c.dtype)
+    adjoint, stop = np.ones(h.T.shape, result.dtype), len(result)
+    for index in range(len(known) - 1, -1, -1):
+        pieces, mask, parameters, located, c, of_base = known[index]
+        assert pieces.arrays is not None
+        first = np.cumsum([stop - sum(each.size for each in parameters), *(each.size for each in parameters)])
+        found = [
+            result[start : start + each.size].reshape(*each.shape, -1)
+            for start, each in zip(first, parameters, strict=False)
+        ]
+        of_x = np.empty((len(located.u), len(x) if index > 0 else 0), result.dtype)
+        fixed = (pieces.arrays.inverse, parameters[0], parameters[2], mask, pieces.arrays.polynomials, c, of_base)
+        _kernels().jacobian(_powers(pieces), *located, *fixed, adjoint, *found, of_x)
+        adjoint, stop = of_x, int(first[0])
+    return torch.from_numpy(result).T
+
+
 class OfUnits(NamedTuple):
     """A spline for each unit at its points, both ``(units, points)``, and what its gradient wants to find again."""
 

@@ -68,9 +68,12 @@ class _Jacobian(Protocol):
     def jacobian(self, x: Inputs) -> Jacobian: ...
 
 
-def load_what_it_takes(network: nn.Module) -> None:
-    """What torch.func loads when it is first used, which takes a second: now, and not while a clock runs."""
-    if not isinstance(network, _JetsAt | _Jet | _Jacobian):
+@torch.no_grad()
+def load_what_it_takes(network: nn.Module, x: Inputs) -> None:
+    """What a first Jacobian takes besides, now and not while a clock runs: loops that are compiled, torch.func's import."""
+    if isinstance(network, _Jacobian):
+        network.jacobian(x)
+    elif not isinstance(network, _JetsAt | _Jet):
         import torch._dynamo  # noqa: F401
 
 

@@ -294,6 +294,13 @@ class KAN(EdgeNetwork):
         Exact, by the chain rule from the last layer to the first: the derivative in a parameter is the one in the node
         that its edge leads to, times a feature of the edge's input. A NaN input gives NaN in its row.
         """
+        if plain() and compiled.serves(list(self), x):
+            return compiled.jacobian(list(self), x)
+        return self.dense_jacobian(x)
+
+    @torch.no_grad()
+    def dense_jacobian(self, x: Activations) -> Float[Tensor, "points parameters"]:
+        """As :meth:`jacobian`, by all splines at all points."""
         x = x.T.contiguous()
         known = []
         for layer in self:

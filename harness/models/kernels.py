@@ -233,6 +233,62 @@ def backward(
 
 
 @_compiled
+def jacobian(
+    powers: Powers,
+    where: Array,
+    u: Array,
+    base: Array,
+    slope: Array,
+    inverse: Array,
+    coef: Array,
+    scale_sp: Array,
+    mask: Array,
+    polynomials: Array,
+    c: Array,
+    of_base: Array,
+    adjoint: Array,
+    of_coef: Array,
+    of_scale_base: Array,
+    of_scale_sp: Array,
+    of_x: Array,
+) -> None:
+    """From derivatives in the sums, ``adjoint`` of shape ``(outputs, points)``, to those in the parameters at each point and,
+    unless ``of_x`` is empty, in the points. Of an edge's coefficients only k + 1 have one that is not zero.
+    """
+    inputs, outputs, splines = coef.shape
+    points, intervals, terms = u.shape[1], polynomials.shape[3], len(powers)
+    basis, zero = np.empty(terms, coef.dtype), coef.dtype.type(0)
+    of_coef[:] = 0
+    for i in range(inputs):
+        for p in range(points):
+            interval = where[i, p] - i * intervals
+            for s in range(terms):
+                value = zero
+                for q in range(terms - 1, -1, -1):
+                    value = value * u[i, p] + polynomials[q, 0, i, interval, s]
+                basis[s] = value
+            for o in range(outputs):
+                masked, value = adjoint[o, p] * mask[i, o], zero
+                scaled = masked * scale_sp[i, o]
+                for s in range(terms):
+                    number = interval + s - terms
+                    if 0 <= number < splines:
+                        of_coef[i, o, number, p] = scaled * basis[s]
+                        value += coef[i, o, number] * basis[s]
+                of_scale_base[i, o, p] = masked * base[i, p]
+                of_scale_sp[i, o, p] = masked * value
+            if of_x.size:
+                rows, total = c[where[i, p]], zero
+                for o in range(outputs):
+                    edge, power = slope[i, p] * of_base[i, o], inverse[where[i, p]]
+                    for q in range(1, terms):
+                        edge += coef.dtype.type(q) * power * rows[q, o]
+                        power *= u[i, p]
+                    total += adjoint[o, p] * edge
+                of_x[i, p] = total
+
+
+@_compiled
 def by_itself(powers: Powers, where: Array, u: Array, inverse: Array, c: Array, y: Array, slope: Array) -> None:
     """Edges into one output each, by themselves, and their slopes; these, like the points, ``(inputs, points)``."""
     inputs, points = u.shape

@@ -52,6 +52,31 @@ def test_outputs_and_gradients_are_those_of_the_operations(
         assert (one - other).norm() <= tolerance * (1 + other.norm())
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    st.integers(1, 30),
+    st.integers(1, 5),
+    st.sampled_from([torch.float64, torch.float32]),
+    st.integers(0, 99),
+)
+def test_the_jacobian_is_that_of_the_operations(
+    sizes: list[int], grid: int, k: int, dtype: torch.dtype, seed: int
+) -> None:
+    own, x = network(sizes, grid, dtype, seed, k)
+    found, expected = own.jacobian(x), own.dense_jacobian(x)
+    assert found.shape == expected.shape
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-3
+    assert (found - expected).norm() <= tolerance * (1 + expected.norm())
+
+
+def test_a_nan_among_the_points_is_in_its_row_alone() -> None:
+    own, x = network([2, 3, 1], 5, torch.float64)
+    x[7, 1] = torch.nan
+    of_rows = own.jacobian(x).isnan().any(dim=1)
+    assert of_rows.nonzero().flatten().tolist() == [7]
+
+
 def test_a_parameter_changed_between_the_ways_forward_and_back_is_noticed() -> None:
     own, x = network([2, 3, 1], 5, torch.float64)
     outputs = own(x).sum()
