@@ -94,10 +94,11 @@ class Sweep:
 
     def jet(self) -> Jet:
         """The network and its derivatives up to the order, with a graph in the parameters; differentiable once."""
-        parameters = [parameter for layer in self._layers for parameter in layer.parameters()]
-        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in parameters):
-            found = _Jet.apply(self, *parameters)  # type: ignore[no-untyped-call]
-            return Jet(*found)
+        if torch.is_grad_enabled():
+            parameters = [parameter for layer in self._layers for parameter in layer.parameters()]
+            if any(parameter.requires_grad for parameter in parameters):
+                found = _Jet.apply(self, *parameters)  # type: ignore[no-untyped-call]
+                return Jet(*found)
         with torch.no_grad():
             outputs, _ = self._forward.found() or self._through(self._order)
             return outputs.as_jet()
