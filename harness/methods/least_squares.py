@@ -52,12 +52,12 @@ class Point:
     factorise: Factorise
 
 
-def look(objective: Objective, trial: tuple[Residuals, float] | None = None) -> Point:
-    """All that a step needs to know of where the parameters are now. ``trial``: what :meth:`Objective.attempt` said there."""
-    if trial is None:
-        objective.evaluate()
-        trial = objective.attempt()
-    residuals, value = trial
+def look(objective: Objective, told: tuple[Residuals, float] | None = None) -> Point:
+    """All that a step needs to know of where the parameters are now. ``told``: what :meth:`Objective.attempt` said there."""
+    if told is None:
+        objective.evaluate()  # for a number that is not finite, which ends the training at this evaluation
+        told = objective.attempt()
+    residuals, value = told
     gradient = objective.penalty_gradient()
     penalty_slope = None if gradient is None else gradient / 2
     theta = flat(objective.parameters)

@@ -30,8 +30,7 @@ def flat(tensors: Iterable[Tensor]) -> Vector:
 @torch.no_grad()
 def move(parameters: list[nn.Parameter], theta: Vector) -> None:
     """Set the parameters to ``theta``."""
-    parts = torch.split_with_sizes(
-        theta, [p.numel() for p in parameters]
-    )  # Tensor.split asks more of Python than it does
+    # Tensor.split does the same, and takes longer to get there.
+    parts = torch.split_with_sizes(theta, [p.numel() for p in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.copy_(part.view_as(parameter))

@@ -88,8 +88,7 @@ def warm_up(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> No
         return
     h = x[:1]
     for layer in layers:
-        own = (layer.coef, layer.scale_base, layer.scale_sp)
-        h, known = _through(own, layer.mask, locate(h, layer.pieces()), layer.pieces())
+        h, known = _layer_at(layer, h)
         _back(known, torch.ones_like(h), wants_x=True)
         _warm.add((layer.k, x.dtype))
 
@@ -106,29 +105,24 @@ def outputs(
     return result
 
 
-@torch.no_grad()
 def jacobian(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points parameters"]:
     """Derivative of the output (of their sum, if there are several) in each parameter, in the order of these."""
     known, h = [], x
     for layer in layers:
-        own = (layer.coef, layer.scale_base, layer.scale_sp)
-        h, its = _through(own, layer.mask, locate(h, layer.pieces()), layer.pieces())
+        h, its = _layer_at(layer, h)
         known.append(its)
-    result = np.empty((sum(each.size for its in known for each in its.parameters), len(x)), known[0].c.dtype)
-    adjoint, stop = np.ones(h.T.shape, result.dtype), len(result)
-    for index in range(len(known) - 1, -1, -1):
-        pieces, mask, parameters, located, c, of_base = known[index]
+    sizes = [sum(p.numel() for p in layer.parameters()) for layer in layers]
+    result, grad = x.new_empty(sum(sizes), len(x)), torch.ones_like(h)
+    for index in range(len(layers) - 1, -1, -1):
+        pieces, mask, (coef, _, scale_sp), located, c, of_base = known[index]
         assert pieces.arrays is not None
-        first = np.cumsum([stop - sum(each.size for each in parameters), *(each.size for each in parameters)])
-        found = [
-            result[start : start + each.size].reshape(*each.shape, -1)
-            for start, each in zip(first, parameters, strict=False)
-        ]
-        of_x = np.empty((len(located.u), len(x) if index > 0 else 0), result.dtype)
-        fixed = (pieces.arrays.inverse, parameters[0], parameters[2], mask, pieces.arrays.polynomials, c, of_base)
-        _kernels().jacobian(_powers(pieces), *located, *fixed, adjoint, *found, of_x)
-        adjoint, stop = of_x, int(first[0])
-    return torch.from_numpy(result).T
+        rows = layers[index].rows(result.split(sizes)[index])
+        found = [rows[name].numpy() for name in ("coef", "scale_base", "scale_sp")]
+        of_x = np.empty((len(located.u), len(x) if index > 0 else 0), c.dtype)
+        fixed = (pieces.arrays.inverse, coef, scale_sp, mask, pieces.arrays.polynomials, c, of_base)
+        _kernels().jacobian(_powers(pieces), *located, *fixed, grad.numpy(), *found, of_x)
+        grad = torch.from_numpy(of_x).T.contiguous()
+    return result.T
 
 
 class OfUnits(NamedTuple):
@@ -204,6 +198,12 @@ class _Network(torch.autograd.Function):
 def _of_layer(parameters: Sequence[Tensor], index: int) -> tuple[Tensor, Tensor, Tensor]:
     coef, scale_base, scale_sp = parameters[PARAMETERS * index : PARAMETERS * (index + 1)]
     return coef, scale_base, scale_sp
+
+
+def _layer_at(layer: KANLayer, x: Tensor) -> tuple[Tensor, _Known]:
+    """A layer as it is, at points that nothing is known of."""
+    own = (layer.coef, layer.scale_base, layer.scale_sp)
+    return _through(own, layer.mask, locate(x, layer.pieces()), layer.pieces())
 
 
 def _through(parameters: Sequence[Tensor], mask: Tensor, located: Located, pieces: Pieces) -> tuple[Tensor, _Known]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -69,12 +69,14 @@ class _Jacobian(Protocol):
 
 
 @torch.no_grad()
-def load_what_it_takes(network: nn.Module, x: Inputs) -> None:
-    """What a first Jacobian takes besides, now and not while a clock runs: loops that are compiled, torch.func's import."""
-    if isinstance(network, _Jacobian):
-        network.jacobian(x)
-    elif not isinstance(network, _JetsAt | _Jet):
+def load_what_it_takes(network: nn.Module, fitted: Inputs | None) -> None:
+    """What a first Jacobian or jet takes besides, now and not while a clock runs: torch.func's import, which takes a second, and
+    of a network that is ``fitted`` at such inputs, and knows its plain Jacobian, the loops of that.
+    """
+    if not isinstance(network, _JetsAt | _Jet | _Jacobian):
         import torch._dynamo  # noqa: F401
+    elif fitted is not None and isinstance(network, _Jacobian):
+        network.jacobian(fitted)
 
 
 def plain() -> bool:
@@ -90,8 +92,8 @@ class At:
         self._x = x
         self._order = order
         self._prepared: Jets | None = None
-        self._knows_jet = isinstance(network, _Jet)
-        self._knows_jacobian = isinstance(network, _Jacobian)
+        self._with_jet = network if isinstance(network, _Jet) else None
+        self._with_jacobian = network if isinstance(network, _Jacobian) else None
         if isinstance(network, _JetsAt) and plain() and not x.requires_grad:
             self._prepared = network.jets_at(x, order)
 
@@ -106,7 +108,7 @@ class At:
             return self._prepared.jet()
         if order == 0:
             return Jet(network(x))
-        return network.jet(x, order) if isinstance(network, _Jet) else jet_of_any(network, x, order)
+        return self._with_jet.jet(x, order) if self._with_jet is not None else jet_of_any(network, x, order)
 
     @torch.no_grad()
     def jacobian(self, parameters: list[nn.Parameter], seeds: Seeds | None = None) -> Jacobian:
@@ -114,15 +116,14 @@ class At:
 
         What a network has written out is for all its parameters; for others torch.func takes one gradient a point.
         """
-        network: Any = self._network
-        if _are_all(parameters, network):
-            if seeds is None and self._knows_jacobian:
-                return network.jacobian(self._x)  # type: ignore[no-any-return]
+        if _are_all(parameters, self._network):
+            if seeds is None and self._with_jacobian is not None:
+                return self._with_jacobian.jacobian(self._x)
             if self._prepared is not None:
                 return self._prepared.jet_jacobian(seeds or self._sum)
-            if self._knows_jet:
-                return network.jet_jacobian(self._x, seeds or self._sum)  # type: ignore[no-any-return]
-        return jacobian_of_any(network, self._x, parameters, seeds)
+            if self._with_jet is not None:
+                return self._with_jet.jet_jacobian(self._x, seeds or self._sum)
+        return jacobian_of_any(self._network, self._x, parameters, seeds)
 
 
 def jet(network: nn.Module, x: Inputs, order: int) -> Jet:

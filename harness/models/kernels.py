@@ -246,14 +246,14 @@ def jacobian(
     polynomials: Array,
     c: Array,
     of_base: Array,
-    adjoint: Array,
+    grad: Array,
     of_coef: Array,
     of_scale_base: Array,
     of_scale_sp: Array,
     of_x: Array,
 ) -> None:
-    """From derivatives in the sums, ``adjoint`` of shape ``(outputs, points)``, to those in the parameters at each point and,
-    unless ``of_x`` is empty, in the points. Of an edge's coefficients only k + 1 have one that is not zero.
+    """From derivatives in the sums, ``grad``, to those in the parameters at each point, the last dimension of these, and, unless
+    ``of_x`` is empty, in the points. Of an edge's coefficients only k + 1 have one that is not zero.
     """
     inputs, outputs, splines = coef.shape
     points, intervals, terms = u.shape[1], polynomials.shape[3], len(powers)
@@ -268,24 +268,16 @@ def jacobian(
                     value = value * u[i, p] + polynomials[q, 0, i, interval, s]
                 basis[s] = value
             for o in range(outputs):
-                masked, value = adjoint[o, p] * mask[i, o], zero
-                scaled = masked * scale_sp[i, o]
+                masked, value = grad[p, o] * mask[i, o], zero
                 for s in range(terms):
                     number = interval + s - terms
                     if 0 <= number < splines:
-                        of_coef[i, o, number, p] = scaled * basis[s]
+                        of_coef[i, o, number, p] = masked * scale_sp[i, o] * basis[s]
                         value += coef[i, o, number] * basis[s]
                 of_scale_base[i, o, p] = masked * base[i, p]
                 of_scale_sp[i, o, p] = masked * value
-            if of_x.size:
-                rows, total = c[where[i, p]], zero
-                for o in range(outputs):
-                    edge, power = slope[i, p] * of_base[i, o], inverse[where[i, p]]
-                    for q in range(1, terms):
-                        edge += coef.dtype.type(q) * power * rows[q, o]
-                        power *= u[i, p]
-                    total += adjoint[o, p] * edge
-                of_x[i, p] = total
+        if of_x.size:
+            _slopes(powers, where[i], u[i], slope[i], inverse, grad, c, of_base[i], of_x[i])
 
 
 @_compiled

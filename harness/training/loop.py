@@ -42,7 +42,7 @@ def train(model: Regressor, data: Data, config: RunConfig) -> Iterator[Event]:
     most = max(interface.parameters(model.network), config.parameters(*data.shape))
     config.method.check_size(most, data.rows, data.train.y.element_size())
     if METHODS.get(config.optimizer).reads_jacobian or any(rows.order for rows in data.declared):
-        jets.load_what_it_takes(model.network, model.scaled(data.dense.x[:1]))
+        jets.load_what_it_takes(model.network, None if data.declared else model.scaled(data.train.x[:1]))
     for block in declared(model, data):
         block.check()
     return _events(model, data, config)

@@ -22,6 +22,16 @@ def network(sizes: list[int], grid: int, dtype: torch.dtype, seed: int = 0, k: i
     return made.to(dtype), x.to(dtype)
 
 
+ANY = st.builds(
+    network,
+    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    grid=st.integers(1, 30),
+    dtype=st.sampled_from([torch.float64, torch.float32]),
+    seed=st.integers(0, 99),
+    k=st.integers(1, 5),
+)
+
+
 def by_operations(network: KAN, x: Tensor) -> Tensor:
     h = x.T.contiguous()
     for layer in network:
@@ -30,43 +40,27 @@ def by_operations(network: KAN, x: Tensor) -> Tensor:
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.integers(1, 9), min_size=2, max_size=4),
-    st.integers(1, 30),
-    st.integers(1, 5),
-    st.sampled_from([torch.float64, torch.float32]),
-    st.integers(0, 99),
-)
-def test_outputs_and_gradients_are_those_of_the_operations(
-    sizes: list[int], grid: int, k: int, dtype: torch.dtype, seed: int
-) -> None:
-    own, x = network(sizes, grid, dtype, seed, k)
+@given(ANY)
+def test_outputs_and_gradients_are_those_of_the_operations(made: tuple[KAN, Tensor]) -> None:
+    own, x = made
     x.requires_grad_()
     wanted = [x, *own.parameters()]
     assert compiled.serves(list(own), x)
     found, expected = own(x), by_operations(own, x)
     slopes = [torch.autograd.grad(outputs.square().sum(), wanted) for outputs in (found, expected)]
     # The slope of a straight spline has jumps, which a rounding of a hidden node may cross: no such point is likely.
-    tolerance = 1e-10 if dtype == torch.float64 else 1e-3
+    tolerance = 1e-10 if x.dtype == torch.float64 else 1e-3
     for one, other in zip((found, *slopes[0]), (expected, *slopes[1]), strict=True):
         assert (one - other).norm() <= tolerance * (1 + other.norm())
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.integers(1, 9), min_size=2, max_size=4),
-    st.integers(1, 30),
-    st.integers(1, 5),
-    st.sampled_from([torch.float64, torch.float32]),
-    st.integers(0, 99),
-)
-def test_the_jacobian_is_that_of_the_operations(
-    sizes: list[int], grid: int, k: int, dtype: torch.dtype, seed: int
-) -> None:
-    own, x = network(sizes, grid, dtype, seed, k)
+@given(ANY)
+def test_the_jacobian_is_that_of_the_operations(made: tuple[KAN, Tensor]) -> None:
+    own, x = made
     found, expected = own.jacobian(x), own.dense_jacobian(x)
     assert found.shape == expected.shape
-    tolerance = 1e-10 if dtype == torch.float64 else 1e-3
+    tolerance = 1e-10 if x.dtype == torch.float64 else 1e-3
     assert (found - expected).norm() <= tolerance * (1 + expected.norm())
 
 
