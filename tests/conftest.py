@@ -13,12 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import install_import_hook
-
-import tests.typechecking  # noqa: F401  # the hook looks it up by name
+import tests.typechecking
 
 # Before anything imports the package: annotations, array shapes included, are then checked at each call.
-install_import_hook(["harness", "reports", "studies"], "tests.typechecking.checked")
+tests.typechecking.install(["harness", "reports", "studies"])
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
