@@ -20,7 +20,7 @@ jaxtyped = jaxtyping.jaxtyped
 def install(packages: list[str]) -> None:
     """Check what is imported of ``packages`` from now on."""
     # The hook writes @jaxtyping.jaxtyped(typechecker=...) at each function and class.
-    jaxtyping.jaxtyped = lambda *, typechecker: checked
+    jaxtyping.jaxtyped = lambda *, typechecker: checked  # type: ignore[assignment]
     jaxtyping.install_import_hook(packages, "tests.typechecking.checked")
 
 
@@ -32,7 +32,7 @@ def checked(target: Any) -> Any:
     """
     if inspect.isclass(target):
         if dataclasses.is_dataclass(target) and "__init__" in vars(target):
-            target.__init__ = checked(target.__init__)  # type: ignore[misc]
+            target.__init__ = checked(target.__init__)  # type: ignore[method-assign]
         return target
     if isinstance(target, classmethod | staticmethod):
         return type(target)(checked(target.__func__))
@@ -41,7 +41,7 @@ def checked(target: Any) -> Any:
 
     @functools.cache  # at the first call, when all names of the module are there
     def held() -> Callable[..., Any]:
-        return strict(_with_types(target))  # type: ignore[no-any-return]
+        return strict(_with_types(target))
 
     @functools.wraps(target)
     def call(*arguments: Any, **named: Any) -> Any:
