@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 NOT_A_PLUGIN = {
     "harness",
     "importlib_metadata",
-    "jaxtyping",
     "numpy",
     "reports",
     "studies",
@@ -63,6 +62,7 @@ def in_one_line(error: BaseException) -> str:
     frames = [
         (frame.f_code.co_filename, line, str(frame.f_globals.get("__name__")).partition(".")[0])
         for frame, line in walk_tb(error.__traceback__)
+        if "__tracebackhide__" not in frame.f_locals  # as what wraps a function to check its arguments has it
     ]
     theirs = [each for each in frames if not each[0].startswith("<") and each[2] not in NOT_A_PLUGIN]
     if not theirs:

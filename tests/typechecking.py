@@ -45,6 +45,7 @@ def checked(target: Any) -> Any:
 
     @functools.wraps(target)
     def call(*arguments: Any, **named: Any) -> Any:
+        __tracebackhide__ = True  # of pytest, and of sentences that name a line
         if jaxtyping.config.jaxtyping_disable:
             return target(*arguments, **named)
         with jaxtyped("context"):

@@ -91,23 +91,25 @@ def _recorded(name: str, facts: str) -> Target | None:
     """From the tag ``problem.facts``; None where there is none, or it is of another form."""
     try:
         known = json.loads(facts)
+        dimension, smooth = known["dimension"], known["smooth"]
+        if type(dimension) is not int or not isinstance(smooth, bool):
+            return None
         found = Target(
             name,
-            known["dimension"],
+            dimension,
             float(known["scale2"]),
-            known["smooth"],
+            smooth,
             str(known["formula"]),
             tuple(map(str, known["sections"])),
-            tuple(map(str, known.get("inputs", "xy"[: known["dimension"]]))),
+            tuple(map(str, known.get("inputs", "xy"[:dimension]))),
             tuple(map(str, known.get("outputs", "f"))),
             str(known.get("kind", "formula")),
             math.nan if known.get("floor") is None else float(known["floor"]),
         )
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
-    counted = type(found.dimension) is int and found.dimension == len(found.inputs) > 0 < len(found.outputs)
-    usable = counted and found.kind in KINDS and isinstance(found.smooth, bool) and 0 < found.scale2 < math.inf
-    return found if usable else None
+    counted = dimension == len(found.inputs) > 0 < len(found.outputs)
+    return found if counted and found.kind in KINDS and 0 < found.scale2 < math.inf else None
 
 
 @cache
