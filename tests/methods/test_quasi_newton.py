@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.methods import METHODS
+from harness.methods import METHODS, quasi_newton
 from harness.methods.quasi_newton import C1, C2, LBFGS, TINY_BRACKET, Pairs, Trial, line_search
 from harness.presets import resolve
 from tests.methods.support import Lowered
@@ -18,14 +18,18 @@ def quadratic(scale: float) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-9, 1e9])
-def test_a_quadratic_is_minimised_whatever_its_scale(scale: float) -> None:
+@pytest.mark.parametrize("bracket", [TINY_BRACKET, 1e-12])
+def test_a_quadratic_is_minimised_whatever_its_scale(
+    bracket: float, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quasi_newton, "TINY_BRACKET", bracket)
     eigenvalues, x = quadratic(scale)
     first = (eigenvalues * x * x / 2).sum().item()
     method = LBFGS(x, 1.0, 20, len(x))  # as many pairs as numbers: with fewer, rounding decides how far it gets
     for _ in range(10):
         method.step(lambda: ((eigenvalues * x * x / 2).sum().item(), eigenvalues * x))
-    # A line search ends within TINY_BRACKET of its minimum; what is left is the square of that, whatever the rounding.
-    assert (eigenvalues * x * x / 2).sum().item() < TINY_BRACKET**2 * first
+    # A line search ends within the bracket of its minimum; what is left is the square of that, whatever the rounding.
+    assert (eigenvalues * x * x / 2).sum().item() < bracket**2 * first
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
