@@ -135,6 +135,9 @@ def refuse_unwritable(field: str, path: Path, *, folder: bool) -> None:
             pass
         if not folder and path.is_dir():
             raise IsADirectoryError(0, "it is a folder")
+        if not folder and path.is_file():
+            with path.open("ab"):  # changes nothing, but tells whether its owner has protected it
+                pass
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise BadInput(f"{field} = {quoted(str(path))} can't be written: {why}.") from error

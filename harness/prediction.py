@@ -111,9 +111,11 @@ def _write(path: Path, columns: Columns, problem: Problem, values: Any) -> None:
         if name in columns.names:
             raise BadInput(f"{columns.what} has a column {quoted(name)} already; give it another name.")
         table = table.append_column(name, pa.array(np.ascontiguousarray(column)))
+    partial = path.resolve().with_name(f"{path.name}.part")  # what is there already stays until all is written
     try:
-        with path.open("wb") as file:
+        with partial.open("wb") as file:
             parquet.write_table(table, file) if path.suffix.lower() == ".parquet" else csv.write_csv(table, file)
+        partial.replace(path.resolve())
     except (OSError, pa.ArrowException) as error:
-        path.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise BadInput(f"out = {quoted(str(path))} can't be written: {str(error).splitlines()[0]}.") from error

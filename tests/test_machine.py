@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,18 @@ def test_whether_a_place_can_be_written_is_found_out_without_writing(outside: Pa
         with pytest.raises(BadInput, match=rf"out = '{path}' can't be written"):
             refuse_unwritable("out", Path(path), folder=folder)
     assert [path.name for path in outside.iterdir()] == ["file"]
+
+
+def test_a_file_that_its_owner_has_protected_is_refused_and_stays_as_it_is(outside: Path) -> None:
+    (outside / "file").write_text("mine")
+    (outside / "file").chmod(0o444)
+    outside.chmod(0o777)
+    me = os.geteuid()
+    try:
+        if me == 0:  # from whom nothing is protected
+            os.seteuid(65534)
+        with pytest.raises(BadInput, match=r"out = 'file' can't be written: Permission denied"):
+            refuse_unwritable("out", Path("file"), folder=False)
+    finally:
+        os.seteuid(me)
+    assert (outside / "file").read_text() == "mine"

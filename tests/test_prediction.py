@@ -122,6 +122,20 @@ def test_points_that_can_not_be_used_are_refused_in_one_sentence(
     assert not (outside / "out.csv").exists()
 
 
+def test_what_was_there_stays_where_the_new_file_can_not_be_written(store: MlflowClient, outside: Path) -> None:
+    run_id = trained(rows(outside / "rows.csv"))
+    points = pd.read_csv(outside / "rows.csv")[["größe", "width"]]
+    points["parts"] = pd.Series([[1, 2]] * len(points))
+    points.to_parquet(outside / "points.parquet", index=False)
+    (outside / "out.csv").write_text("earlier")
+    with pytest.raises(BadInput, match=r"out = 'out.csv' can't be written: .*list"):
+        predict(run_id, "points.parquet", "out.csv")
+    assert (outside / "out.csv").read_text() == "earlier"
+    assert not list(outside.glob("*.part"))
+    predict(run_id, "points.parquet", "out.parquet")
+    assert len(pd.read_parquet("out.parquet")) == len(points)
+
+
 @pytest.mark.parametrize("run_name", ["nobody", "0" * 32, "' OR 1 = 1", ""])
 def test_a_run_that_is_not_there_is_refused(store: MlflowClient, outside: Path, run_name: str) -> None:
     (outside / "points.csv").write_text("x,y\n1,2\n")

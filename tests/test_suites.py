@@ -153,6 +153,9 @@ variants:
             r"line 5: variants.1.sweeps: no such field; did you mean 'sweep'\?",
         ),
         ("summary: x\nproblems: [a\n", r"line 3: this is not YAML"),
+        ("summary: !!bool maybe\n", r"line 1: summary = 'maybe' can't be read"),
+        ("summary: !!timestamp abc\n", r"line 1: summary = 'abc' can't be read"),
+        ('summary: !!int ""\n', r"line 1: summary = '' can't be read"),
         ("- just\n- a list\n", r"line 1: a suite is a mapping"),
     ],
 )

@@ -142,7 +142,7 @@ def _patience_of_sizes(default: int | None) -> Any:
 class FitConfig(LadderConfig):
     """One that fits, size after size, and takes the size with the least validation error."""
 
-    without: ClassVar[frozenset[str]] = frozenset({"optimizer", "dtype", "standardise"})
+    without: ClassVar[frozenset[str]] = frozenset({"optimizer", "dtype", "standardise", "resample"})
     ladder: ClassVar[str]
     more_than_points: ClassVar[bool] = False
     """Whether a size that the user names may have more unknowns than there are training points."""
@@ -287,7 +287,8 @@ class KernelConfig(FitConfig):
 
     def planned(self, dimension: int) -> Iterable[Size]:
         """Each number of points with each setting."""
-        own = [n for n in self.rungs if n < self.n_train] + [min(self.n_train, self.rungs[-1])]
+        most = min(self.n_train, self.rungs[-1])
+        own = [*(n for n in self.rungs if n < most), most]
         for points in self.named or own:
             for name, setting in self.settings(dimension):
                 yield Size(f"{name}points_{points}", points, setting)

@@ -49,7 +49,9 @@ class Objective(Protocol):
     extra: dict[str, float]
     """What a method measures in a step besides, by metric name; it goes into the event of the epoch."""
     draws: int
-    """How often the rows have got new points: F is another function since, and what a method knows of the old one is void."""
+    """How often the rows have got new points: F is another function since, and what a method knows of its values is void. Pairs
+    of L-BFGS are of differences, each within one draw, and stay: to begin anew at each draw costs `solve_2d_sin` a decade.
+    """
 
     @property
     def rows(self) -> int:
@@ -68,7 +70,7 @@ class Objective(Protocol):
         """The gradient ``(parameters,)`` of R, which is one evaluation; None where there is no penalty."""
 
     def batches(self, size: int) -> Iterator[Objective]:
-        """All rows once, in random parts of about ``size`` rows, each an objective; one evaluation in all.
+        """All rows, in random parts of about ``size`` rows, each an objective of all blocks; one evaluation in all.
 
         A stage with a penalty has one part, since its penalty is that of all points.
         """

@@ -42,9 +42,8 @@ def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> R
     """The untrained model of a configuration, on the CPU.
 
     Its outputs are standardised with the statistics of ``train`` where the configuration says so; never those of an equation,
-    whose solution is not known. A constant target has
-    no spread to divide by, so its std counts as 1. Raises BadInput when the family's network can't be built, or does not
-    answer a point with a number for each output.
+    whose solution is not known. A constant target has no spread to divide by, only that of rounding, so its std counts as 1.
+    Raises BadInput when the family's network can't be built, or does not answer a point with a number for each output.
     """
     dtype = getattr(torch, config.dtype)
     untrained = network(config, *problem.shape).to(dtype)
@@ -52,7 +51,10 @@ def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> R
     mean, std = [0.0] * len(problem.outputs), [1.0] * len(problem.outputs)
     if config.standardise and train is not None and problem.equation is None:
         columns = train.y.unbind(dim=1)
-        mean, std = [y.mean().item() for y in columns], [y.std().item() or 1.0 for y in columns]
+        mean, std = (
+            [y.mean().item() for y in columns],
+            [y.std().item() if y.amin() < y.amax() else 1.0 for y in columns],
+        )
     low, high = zip(*problem.bounds, strict=True)
     if problem.table is not None and train is not None:  # nothing of a model is from rows that it is not trained on
         low, high = (tuple(ends.tolist()) for ends in (train.x.amin(dim=0), train.x.amax(dim=0)))

@@ -152,7 +152,10 @@ def numbers(columns: Columns, name: str, way_out: str = "") -> Float64[np.ndarra
     if not has_numbers(columns, name) or pa.types.is_string(column.type):
         raise BadInput(f"{columns.what} has {_no_number(column, name)}{way_out}.")
     if pa.types.is_integer(column.type):
-        beyond = pc.or_(pc.greater(column, LARGEST_INTEGER), pc.less(column, -LARGEST_INTEGER))
+        largest = pa.scalar(LARGEST_INTEGER, pa.uint64() if pa.types.is_uint64(column.type) else pa.int64())
+        beyond = pc.greater(column, largest)
+        if pa.types.is_signed_integer(column.type):
+            beyond = pc.or_(beyond, pc.less(column, -LARGEST_INTEGER))
         row = pc.index(beyond, True).as_py()
         if row >= 0:
             raise BadInput(

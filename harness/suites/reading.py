@@ -88,7 +88,11 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode):
             try:
                 return self.loader.construct_object(node)
-            except ValueError as error:
+            except (
+                ValueError,
+                LookupError,
+                AttributeError,
+            ) as error:  # what PyYAML raises for `!!int ""`, `!!timestamp x` and such
                 what = f"{'.'.join(map(str, place))} = {quoted(node.value)}"
                 raise _fault(self.name, line, f"{what} can't be read") from error
         if node.tag not in COLLECTIONS:

@@ -29,7 +29,9 @@ class Epoch:
     val_mse: float
     test_mse: float
     grad_norm: float
-    """Norm of the objective's gradient at the parameters that the epoch started from, before any clipping."""
+    """Norm of the objective's gradient, in batches of that of the first, at the parameters that the epoch started from, before
+    any clipping.
+    """
     lr: float | None
     """Learning rate of the epoch; None for a stage without one."""
     train_s: float

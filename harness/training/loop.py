@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ from harness.protocol import FLOOR, RESIDUAL_FLOOR
 from harness.seeds import generator
 from harness.training.events import Diverged, Epoch, Event, Kept, NonFinite, StageStarted, Taken
 from harness.training.rows import POOL, Block, Declared, Fit, Objective, at_held_out, declared
+
+Answer = TypeVar("Answer")
 
 EXPLOSION = 1e6
 """A training MSE of this many times the larger of its first value and the mean square of the targets counts as infinite. For
@@ -178,6 +180,13 @@ class Training:
                     self._best = _Best(least, self._last_val_mse, self.epoch, self.last_finite)
             elif self.config.patience is not None and self.epoch - at >= self.config.patience:
                 break
+
+    def on_the_clock(self, work: Callable[[], Answer]) -> Answer:
+        """The answer of a plan's own work between two stages, such as choosing a cut; its time is that of the training."""
+        started = time.perf_counter()
+        answer = work()
+        self.train_s += time.perf_counter() - started
+        return answer
 
     def forget_best(self) -> None:
         """What was best so far is no longer what is trained, since the network was cut."""

@@ -90,7 +90,7 @@ def sparsify_prune_retrain(training: Training) -> Iterator[Event]:
 def _cut_at_once(training: Training) -> Generator[Event, None, float]:
     """Everything below the thresholds goes, in one epoch. Returns the dense MSE after it."""
     config, network = cast(Pruning, training.config), cast(EdgeNetwork, training.model.network)
-    masks = prune(network, training.inputs, config.node_th, config.edge_th)
+    masks = training.on_the_clock(partial(prune, network, training.inputs, config.node_th, config.edge_th))
     yield from training.stage("prune", 1, prepare=partial(network.set_masks, masks), make=hold)
     return training.dense_mse()
 
@@ -109,7 +109,7 @@ def _cut_greedily(training: Training) -> Generator[Event, None, float]:
     last = (training.epoch + config.epochs) // 2
     candidates, state = single_cuts(network, training.inputs), training.last_finite
     while network.active_parameters() > (1 - config.reduction) * params_before + 0.5:
-        masks = next(candidates, None)
+        masks = training.on_the_clock(partial(next, candidates, None))
         brief = min(config.retrain_briefly, config.epochs - training.epoch - 2)
         if masks is None or brief < 1 or training.epoch >= last:
             break
@@ -139,7 +139,9 @@ def shares(grids: tuple[int, ...], epochs: int, steps_per_grid: int | None) -> l
 
 
 def _refine(training: Training, grid: int) -> Callable[[], None]:
-    """Go over to a finer grid; the hidden activations are brought inside of it first, or refining would lose them."""
+    """Go over to a finer grid, and adapt it to the activations. What lies outside of the coarse one, the finer one loses: to
+    adapt first would keep it, at the price of a coarse fit of what lies inside.
+    """
     network = cast(EdgeNetwork, training.model.network)
 
     def prepare() -> None:

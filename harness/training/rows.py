@@ -294,16 +294,19 @@ class Objective:
         ]
 
     def batches(self, size: int) -> Iterator[Objective]:
-        """All rows once, in random parts of about ``size``; one evaluation in all."""
+        """All rows, in random parts of about ``size``; one evaluation in all.
+
+        Each part has points of each block: one with fewer points than there are parts goes through them again, or else its
+        weight would count in some parts alone.
+        """
         if self.penalised is not None:
             yield self
             return
         count = -(-self.rows // size)
         orders = [torch.randperm(block.points, generator=self.order).chunk(count) for block in self.blocks]
-        for i in range(count):
-            blocks = [block.part(of[i]) for block, of in zip(self.blocks, orders, strict=True) if i < len(of)]
-            if blocks:
-                yield replace(self, blocks=blocks, count=self.count if i == 0 else lambda: None)
+        for i in range(max(map(len, orders))):
+            blocks = [block.part(of[i % len(of)]) for block, of in zip(self.blocks, orders, strict=True)]
+            yield replace(self, blocks=blocks, count=self.count if i == 0 else lambda: None)
 
     def evaluate(self) -> Tensor:
         """F with its gradient in each ``.grad``; one evaluation."""

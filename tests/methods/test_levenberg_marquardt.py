@@ -19,7 +19,7 @@ from harness.config import RunConfig
 from harness.data import Data, sample
 from harness.errors import BadInput
 from harness.methods import least_squares
-from harness.methods.least_squares import System, dual, look, primal
+from harness.methods.least_squares import System, dual, look, primal, trial
 from harness.methods.levenberg_marquardt import LMConfig
 from harness.methods.positive_definite import gram
 from harness.methods.vectors import flat, gradient_norm, move
@@ -260,6 +260,21 @@ def test_a_jacobian_in_chunks_gives_the_same_step(monkeypatch: pytest.MonkeyPatc
     assert chunked is not None
     w = data.train.y.flatten()
     assert torch.allclose(whole(w, None), chunked(w, None), rtol=1e-8)
+
+
+@pytest.mark.parametrize("chunk", [7, 10**6])
+def test_a_trial_is_the_same_wherever_the_one_before_it_has_left_the_parameters(
+    monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    lowered = objective(*parts(small("mlp", n_train=200)))
+    monkeypatch.setattr(least_squares, "CHUNK", chunk * 8 * len(flat(lowered.parameters)))
+    here = look(lowered, None)
+    first = trial(lowered, here, 100.0)
+    assert first is not None
+    move(lowered.parameters, first + 1)
+    again = trial(lowered, here, 100.0)
+    assert again is not None
+    assert torch.equal(first, again)
 
 
 @pytest.mark.parametrize("n_train", [60, 400])

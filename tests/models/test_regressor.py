@@ -134,6 +134,9 @@ def test_a_constant_target_is_standardised_without_a_division_by_zero() -> None:
     model = build(small("mlp", problem="poisson_1d_poly"), problem, Sample(x, problem.target(x)))
     assert (model.mean.item(), model.std.item()) == (2.0, 1.0)
     assert model(x).isfinite().all()
+    for value in (0.1, 7.7, 123.456):  # the mean of which rounds, so that their standard deviation is not quite zero
+        built = build(small("mlp", problem="poisson_1d_poly"), problem, Sample(x, torch.full_like(x, value)))
+        assert built.std.item() == 1.0
 
 
 def test_parameters_are_counted_by_hand() -> None:

@@ -193,6 +193,13 @@ def test_columns_of_every_numeric_type_become_float64(tmp_path: Path) -> None:
     assert {tuple(column) for column in table.x[np.argsort(table.y[:, 0])].T} == {(0, 1, 1, 0, 1, 0)}
 
 
+def test_an_unsigned_number_that_float64_would_round_is_refused_too(tmp_path: Path) -> None:
+    digests = pa.array([1, 2**63 + 5, 3, 4, 5, 6], pa.uint64())
+    parquet.write_table(pa.table({"digest": digests, "y": pa.array(range(6))}), tmp_path / "p.parquet")
+    with pytest.raises(BadInput, match=r"has 9223372036854775813 in column 'digest', row 2, an integer beyond 2\^53"):
+        read(tmp_path / "p.parquet", outputs=["y"])
+
+
 def test_a_picture_needs_no_names_and_keeps_the_order_of_its_pixels(tmp_path: Path) -> None:
     from PIL import Image
 

@@ -36,6 +36,20 @@ def gradient(objective: Objective) -> tuple[float, Tensor]:
     return value, flat([p.grad for p in objective.parameters if p.grad is not None])
 
 
+def test_each_batch_has_points_of_every_block_however_few_these_are() -> None:
+    config = small("mlp", problem="solve_1d_sin")
+    objective = Training(*parts(config), config)._objective(None)
+    inside, sides = objective.blocks
+    batches = list(objective.batches(8))
+    assert [len(each.blocks) for each in batches] == [2] * len(batches)
+    assert sides.points == 2 < len(batches)
+    drawn = [torch.cat([points_of(each.blocks[i]) for each in batches]) for i in range(2)]
+    assert torch.equal(drawn[0].sort(dim=0).values, points_of(inside).sort(dim=0).values)
+    counts = drawn[1].unique(return_counts=True)[1]
+    assert (counts.max() - counts.min()).item() <= 1
+    assert torch.equal(drawn[1].unique(), points_of(sides).unique())
+
+
 @pytest.mark.parametrize(
     "make", [lambda: objective_of("mlp"), lambda: lowered("siren")], ids=["a fit", "declared rows"]
 )

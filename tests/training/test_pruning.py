@@ -41,7 +41,7 @@ class Spec(NamedTuple):
 
 
 HIDDEN = st.lists(st.integers(1, 6), min_size=1, max_size=3)
-SIZES = st.tuples(st.integers(1, 2), HIDDEN).map(lambda drawn: [drawn[0], *drawn[1], 1])
+SIZES = st.tuples(st.integers(1, 2), HIDDEN, st.integers(1, 3)).map(lambda drawn: [drawn[0], *drawn[1], drawn[2]])
 KANS = st.builds(Spec, SIZES, st.integers(1, 4), st.integers(0, 999), st.sampled_from([0.0, 0.3, 1.0]))
 
 
@@ -57,6 +57,7 @@ def test_a_cut_leaves_a_network(spec: Spec, node_th: float, edge_th: float) -> N
         assert ((mask == 0) | (mask == 1)).all()
         assert (mask <= old).all(), "an edge came back"
         assert mask.any(), "a layer was emptied"
+    assert masks[-1].any(dim=0).all(), "an output lost its way in"
     for into, out in pairwise(masks):
         assert torch.equal(into.any(dim=0), out.any(dim=1)), "a node lost its way in or its way out"
     assert network(x).isfinite().all()
@@ -131,6 +132,7 @@ def test_each_single_cut_leaves_a_network_with_less_in_it(spec: Spec) -> None:
     assert all(torch.equal(mask, old) for mask, old in zip(network.masks(), before, strict=True)), "looking changed it"
     for masks in cuts:
         assert all(mask.any() for mask in masks), "a layer was emptied"
+        assert masks[-1].any(dim=0).all(), "an output lost its way in"
         assert sum(int(mask.sum()) for mask in masks) < live
         for into, out in pairwise(masks):
             assert torch.equal(into.any(dim=0), out.any(dim=1)), "a node lost its way in or its way out"

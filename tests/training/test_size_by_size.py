@@ -223,6 +223,10 @@ def refused(fields: dict[str, Any]) -> str:
         ({"model": "rbf", "powers": "4"}, "powers"),
         ({"model": "linear", "standardise": "false"}, "standardise"),
         ({"model": "spline", "grids": "8,4"}, "grids = '8,4' is not increasing"),
+        (
+            {"model": "random_features", "problem": "solve_1d_sin", "resample": 5},
+            "resample = 5 is not a field of model",
+        ),
         ({"model": "gp", "optimizer": "lm"}, "'gp': it solves for its coefficients, in float64, and has no optimizer"),
         ({"model": "linear", "seconds": "0"}, "greater than 0"),
     ],
@@ -243,6 +247,14 @@ def test_a_size_that_is_named_is_tried_in_every_way_that_fits() -> None:
 def test_of_few_points_every_setting_of_the_smallest_size_is_tried() -> None:
     config = cast(FitConfig, resolve({"model": "random_features", "problem": "sin_freq1", "n_train": 5}))
     assert len(config.sizes(1, 2**30)) == len(RandomFeaturesConfig().scales)
+
+
+@pytest.mark.parametrize("model", ["gp", "rbf", "kernel_ridge"])
+def test_no_size_is_tried_twice_where_there_are_more_points_than_the_largest_takes(model: str) -> None:
+    fields = {"model": model, "problem": "sin_freq1", "n_train": 10_000, "seconds": 100.0}
+    names = [size.name for size in cast(FitConfig, resolve(fields)).sizes(1, 1e12)]
+    assert any("8000" in name for name in names)
+    assert len(names) == len({*names})
 
 
 def test_rows_of_a_problem_s_own_are_refused_where_values_are_fitted(own_rows: str) -> None:
