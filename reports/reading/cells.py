@@ -71,6 +71,15 @@ class Cell:
         return self.error(f"val/{kind}" if self.metric(best) is None else best)
 
 
+def without_knowledge(cells: Collection[Cell]) -> Collection[Cell]:
+    """The cells of models and presets whose shape was not chosen with knowledge of the target, which nobody has who has the
+    target still to find; all cells, of one problem, where no other is completed.
+    """
+    knowing = {(cell.model, cell.preset) for cell in cells if cell.knows_target}
+    others = [cell for cell in cells if (cell.model, cell.preset) not in knowing]
+    return others if any(cell.outcome == "completed" for cell in others) else cells
+
+
 def with_facts(cells: list[Cell]) -> list[Cell]:
     """The cells, each with what its run has recorded of its problem, or the latest run of that problem."""
     runs = sorted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,18 @@ def test_p2_takes_the_best_of_several_networks_and_names_the_others() -> None:
     assert "siren, tuned 1e-7 (6 of 6" in found.note
     assert "mlp, tuned 1e-3 (0 of 6" in found.note
     assert judged("P2", solved(1e-9)).note == "no problem here is solve_2d_spec"
+
+
+def test_p2_leaves_out_a_shape_that_knows_the_solution_where_another_network_has_a_result() -> None:
+    known = [
+        replace(each, run=replace(each.run, tags={**each.run.tags, "preset.knows_target": "true"}))
+        for each in solved(1e-9, "siren", problem=SPEC)
+        if each.run is not None
+    ]
+    found = on("P2", [*known, *solved(1e-3, "mlp", problem=SPEC)])
+    assert (found.verdict, found.figure) == (Verdict.FAIL, 1e-3)
+    assert "siren" not in found.note
+    assert on("P2", known).verdict is Verdict.PASS
 
 
 def test_p3_is_spearman_s_correlation_and_bears_four_fifths() -> None:

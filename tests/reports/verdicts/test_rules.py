@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from harness import problems
 from harness.data import dense_points
 from harness.families import FAMILIES
+from harness.presets import DAGGER
 from reports.reading.artifacts import Artifacts
 from reports.reading.cells import Cell
 from reports.reading.evidence import Evidence, Selection, gather
@@ -378,6 +379,31 @@ def test_b1_marks_the_family_and_preset_whose_shape_knows_the_target_and_no_othe
     marked = [knowing(each) if (each.model, each.preset) == ("siren", "tuned") else each for each in evidence.cells]
     found = standings(marked, 1e-4)
     assert [(each.model, each.preset) for each in found if each.mark] == [("siren", "tuned")]
+
+
+@pytest.mark.parametrize(("criterion", "problem"), [("B1", "poisson_1d_poly"), ("B2", "poisson_1d_highfreq")])
+def test_a_shape_that_knows_the_target_counts_only_where_no_other_has_a_result(criterion: str, problem: str) -> None:
+    errors = {(name, "tuned"): 1e-12 for name in FAMILIES.names()} if criterion == "B1" else {}
+    evidence = seeds_of({**errors, ("siren", "lm"): 1e-20, ("siren", "tuned"): 1e-3}, problem)
+
+    def judged(cells: tuple[Cell, ...]) -> tuple[Verdict, str]:
+        found = judgement_of(CRITERIA.get(criterion), None, replace(evidence, cells=cells), NOTHING)
+        return found.verdict, found.problems[0].note
+
+    def knowing(each: Cell) -> Cell:
+        if (each.model, each.preset) != ("siren", "lm") or each.run is None:
+            return each
+        return replace(each, run=replace(each.run, tags={**each.run.tags, "preset.knows_target": "true"}))
+
+    marked = tuple(map(knowing, evidence.cells))
+    assert judged(evidence.cells)[0] is Verdict.PASS
+    verdict, note = judged(marked)
+    assert verdict is Verdict.FAIL
+    assert "siren 1e-3 (tuned" in note or note.startswith("siren (tuned")
+    alone = tuple(each for each in marked if (each.model, each.preset) != ("siren", "tuned"))
+    verdict, note = judged(alone)
+    assert verdict is Verdict.PASS
+    assert f"siren{DAGGER}" in note or f"siren 1e-20{DAGGER}" in note
 
 
 def test_seeds_to_which_a_rule_does_not_apply_are_not_counted() -> None:
