@@ -207,7 +207,7 @@ def follow(events: Iterator[Event], listen: Callable[[Event], None], stop: Stop)
                     return Ending(Outcome.INTERRUPTED, f"{stop.reason} after epoch {last_epoch}.")
                 if stop.passed():
                     return Ending(Outcome.TIMEOUT, f"The deadline passed during epoch {last_epoch}.")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Ending(Outcome.ERROR, f"{type(error).__name__} in epoch {last_epoch + 1}: {error}", error)
     return Ending(Outcome.COMPLETED, f"{'' if taken else 'All '}{last_epoch} epochs were done.{cut}{taken}")
 
@@ -220,7 +220,7 @@ def judge(ending: Ending, model: Regressor, problem: Problem, data: Data) -> tup
     """
     try:
         metrics = evaluate(model, problem, data.dense)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Ending(Outcome.ERROR, f"{type(error).__name__} in the evaluation: {error}", error), {}
     bad = {name: value for name, value in metrics.items() if not math.isfinite(value)}
     if "final/dense_nmse" in bad:
@@ -239,7 +239,7 @@ def add_what_follows(trained: Trained, ending: Ending, added: Additions) -> Endi
     for step in map(resolve, FAMILIES.get(trained.config.model).after):
         try:
             changed, found = step(trained)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return Ending(Outcome.ERROR, f"{type(error).__name__} after the training: {error}", error)
         added.metrics |= found.metrics
         added.tags |= found.tags
@@ -265,7 +265,7 @@ def keep(ending: Ending, kept: Kept, model: Regressor, problem: Problem, data: D
     try:
         model.load_state_dict(kept.state)
         found = evaluate(model, problem, data.dense)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"{reason} It can't be evaluated: {type(error).__name__}: {error}"
         return Ending(ending.outcome, reason, ending.error or error), {}
     metrics = {f"kept/{name.removeprefix('final/')}": v for name, v in found.items() if math.isfinite(v)}

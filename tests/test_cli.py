@@ -17,7 +17,7 @@ from harness.errors import BadInput
 from harness.families import FAMILIES
 from harness.methods import METHODS
 from harness.problems import PROBLEMS
-from tests.support import MODELS, ROOT, all_runs, as_options, only_run, python, small
+from tests.support import FEW_POINTS, MODELS, ROOT, all_runs, as_options, only_run, python, small
 from tests.test_registry import PROBLEM, installed  # noqa: F401  (a fixture)
 
 Captured = pytest.CaptureFixture[str]
@@ -61,6 +61,44 @@ def test_a_run_that_ended_otherwise_exits_with_1(store: MlflowClient, capsys: Ca
     out = capsys.readouterr().out
     assert "diverged" in out
     assert only_run(store).data.tags["outcome.reason"] in out
+
+
+EXITING = """
+import sys
+import torch
+from torch import nn
+from harness.config import RunConfig
+from harness.families import Family, register
+
+class Exiting(nn.Module):
+    def __init__(self, dimension):
+        super().__init__()
+        self.line, self.calls = nn.Linear(dimension, 1), 0
+    def forward(self, x):
+        self.calls += torch.is_grad_enabled()
+        if {when}:
+            sys.exit(0)
+        return self.line(x)
+
+register(Family("exiting", RunConfig, lambda config, dimension, generator: Exiting(dimension), "Exits."))
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [("self.calls == 3", "SystemExit in epoch 3: 0"), ("len(x) > 500", "SystemExit in the evaluation: 0")],
+    ids=["training", "evaluation"],
+)
+def test_a_plugin_that_exits_with_0_ends_the_run_as_error_and_the_command_with_1(
+    when: str, reason: str, store: MlflowClient, outside: Path, registries: None, capsys: Captured
+) -> None:
+    (outside / "exiting.py").write_text(EXITING.format(when=when))
+    fields = {"model": "exiting", "problem": "poisson_1d_sin", "optimizer": "adam", "epochs": 5, **FEW_POINTS}
+    assert call("run", *as_options(fields | {"plugins": "exiting.py"})) == 1
+    assert reason in capsys.readouterr().out
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("error", "FAILED")
+    assert run.data.tags["error.type"] == "SystemExit"
 
 
 def test_a_problem_of_a_plugin_can_be_run(

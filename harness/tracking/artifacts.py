@@ -147,7 +147,7 @@ def write_model(
             client.log_artifacts(run.info.run_id, path, "model")
         client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, step=0)])
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    except Exception:
+    except BaseException:
         client.delete_logged_model(logged.model_id)  # half of it; where the database was away, all of it is done again
         raise
     return str(logged.model_id)

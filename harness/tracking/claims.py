@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunStatus, RunTag, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
 from harness.errors import BadInput
 from harness.escaping import in_filter
@@ -22,6 +25,9 @@ from harness.tracking.store import database, patiently
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+T = TypeVar("T")
+PAGE = 1000
+"""Experiments, or runs, that MLflow is asked for at once."""
 WITHDRAWAL_S = 5.0
 """Seconds in which a rival that started at the same moment withdraws, unless it is at work already."""
 MARKS = ("fingerprint", "benchmark", "study", "study_export")
@@ -61,13 +67,19 @@ def process_of(run: Run, watch: Watch | None = None) -> Presence | None:
 
 def search(client: MlflowClient, condition: str) -> Iterator[Run]:
     """Every run of the store that meets a condition of MLflow's, whatever experiment it belongs to."""
-    experiments = [e.experiment_id for e in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)]
-    token = None
-    while experiments:
-        page = client.search_runs(experiments, condition, max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
+    for experiments in _pages(partial(client.search_experiments, ViewType.ACTIVE_ONLY, PAGE)):
+        ids = [each.experiment_id for each in experiments]
+        if ids:
+            for runs in _pages(partial(client.search_runs, ids, condition, max_results=PAGE)):
+                yield from runs
+
+
+def _pages(search_for: Callable[..., PagedList[T]]) -> Iterator[PagedList[T]]:
+    """Every page of a search of MLflow's."""
+    token: str | None = None
+    while page := search_for(page_token=token):
+        yield page
+        if not (token := page.token):
             break
 
 
@@ -133,6 +145,11 @@ def adopt(client: MlflowClient, run_id: str) -> Run:
     return run
 
 
+def context_tags() -> dict[str, str]:
+    """What MLflow knows of this process, but for a commit: it gives that of where the script lies that was started."""
+    return {name: value for name, value in resolve_tags().items() if name != MLFLOW_GIT_COMMIT}
+
+
 @dataclass(frozen=True)
 class Busy:
     """Another process is at work on the fingerprint."""
@@ -168,7 +185,7 @@ def claim(
     owner = owner_tag()
     if found := _standing(client, fingerprint, since, owner["owner"]):
         return found
-    opening = {**resolve_tags(), **owner, **tags, "fingerprint": fingerprint}
+    opening = {**context_tags(), **owner, **tags, "fingerprint": fingerprint}
     mine = str(client.create_run(experiment_id, run_name=name, tags=opening).info.run_id)
     patience = time.monotonic() + WITHDRAWAL_S
     while rival := _standing(client, fingerprint, since, owner["owner"], mine):

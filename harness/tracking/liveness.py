@@ -1,4 +1,4 @@
-"""Whether the process behind a run is still there: by facts on this machine, by its heartbeat on others."""
+"""Whether the process behind a run is still there: by facts on this machine, by its heartbeat where it can't be looked at."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.tracking.store import STORE_ERRORS
 
 HEARTBEAT_S = 30.0
 SILENCE_S = 120.0
-"""A process elsewhere counts as gone when its heartbeat was seen unchanged for so many seconds."""
+"""A process elsewhere, or hidden, counts as gone when its heartbeat was seen unchanged for so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,20 @@ def _here() -> tuple[str, str, str]:
 
 
 def _start_of(pid: int) -> int | None:
-    """When a process of this machine began; None when there is none, or one that has ended and was not reaped."""
+    """When a process of this machine began; None when there is none, or one that has ended and was not reaped.
+
+    Raises PermissionError for one that this user may not look at.
+    """
     if sys.platform == "linux":
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            return None
+        except OSError as error:
+            # With hidepid (man 5 proc) the processes of others are not there either, or not readable; a signal finds them.
+            try:
+                os.kill(pid, 0)
+            except (ProcessLookupError, OverflowError):
+                return None
+            raise PermissionError(f"process {pid} can't be looked at") from error
         # The name, in brackets, may hold anything. Behind it come the state and, as field 22, the start.
         state, *rest = stat.rpartition(")")[2].split()
         return None if state in ("Z", "X") else int(rest[18])
@@ -93,6 +101,8 @@ def _start_of(pid: int) -> int | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else int(100 * process.create_time())
     except psutil.NoSuchProcess:
         return None
+    except psutil.AccessDenied as error:
+        raise PermissionError(error.msg) from error
 
 
 @dataclass(frozen=True)
@@ -133,20 +143,25 @@ class Presence:
 
     sentence: str
     gone: bool | None
-    """None when it can't be told yet: the process is elsewhere, and was not watched for long enough."""
+    """None when it can't be told yet: the process is elsewhere or hidden, and was not watched for long enough."""
 
 
 def presence(owner: Owner, watched: Watched | None = None) -> Presence:
-    """What is known of ``owner``; elsewhere, by what was ``watched`` of its sign of life."""
+    """What is known of ``owner``; elsewhere, or where it can't be looked at, by what was ``watched`` of its sign of life."""
+    hidden = False
     if owner.is_here():
-        gone = _start_of(owner.pid) != owner.start
-        return Presence(f"process {owner.pid} {'is gone' if gone else 'is at work'}", gone)
+        try:
+            gone = _start_of(owner.pid) != owner.start
+            return Presence(f"process {owner.pid} {'is gone' if gone else 'is at work'}", gone)
+        except PermissionError:
+            hidden = True  # there is one of that number, which may be another one by now
     watched = watched or Watched()
     if watched.silent > SILENCE_S:
         return Presence(f"process {owner.pid} on {owner.host} gave no sign for {watched.silent:.0f} s", True)
     if watched.changed:
         return Presence(f"process {owner.pid} on {owner.host} is at work", False)
-    return Presence(f"process {owner.pid} is on {owner.host}, or in another container", None)
+    where = "there, and hidden from this user" if hidden else f"on {owner.host}, or in another container"
+    return Presence(f"process {owner.pid} is {where}", None)
 
 
 class Heartbeat:

@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
@@ -15,12 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import git
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-from mlflow.tracking.context.registry import resolve_tags
 from torch import Tensor
 
 from harness.addresses import clean
@@ -44,7 +42,7 @@ from harness.tracking.artifacts import (
     write_history,
     write_model,
 )
-from harness.tracking.claims import adopt
+from harness.tracking.claims import adopt, context_tags
 from harness.tracking.description import describe, facts
 from harness.tracking.liveness import Heartbeat, owner_tag
 from harness.tracking.naming import model_name, run_name
@@ -242,31 +240,60 @@ class Recorder:
         The metrics of ``added`` are final ones; one that is not finite becomes an event. Its tags and texts are written.
         ``figures`` draws each picture by its file name, ``prediction`` gives the values ``(points, outputs)`` of the last finite
         state on the dense grid, ``model`` is logged for others to load if the run is completed. What fails here is recorded:
-        a fault turns ``completed`` into ``error``, and the rest is still written.
+        a fault turns ``completed`` into ``error``, and the rest is still written. A second Ctrl-C turns it into ``interrupted``:
+        of the rest the final metrics and the ending are still written, and then it goes on.
         Gives the ending that the run got.
         """
         self._concluded = True
-        if self.client.get_run(self.run_id).info.status != "RUNNING":
-            ending = Ending(Outcome.INTERRUPTED, f"Closed by somebody else while it was at work. {ending.reason}")
         added = added or Additions()
-        self._events += self._not_finite(added.metrics)
         metrics = {name: value for name, value in added.metrics.items() if math.isfinite(value)}
-        ending, faults = self._write_all(self._pieces(figures or {}, prediction, model, added), ending)
+        faults = [] if ending.error is None else [ending.error]
+        try:
+            if self.client.get_run(self.run_id).info.status != "RUNNING":
+                ending = Ending(Outcome.INTERRUPTED, f"Closed by somebody else while it was at work. {ending.reason}")
+            self._events += self._not_finite(added.metrics)
+            for what, write in self._pieces(figures or {}, prediction, model, added).items():
+                if what == "the model" and ending.outcome is not Outcome.COMPLETED:
+                    # Others load only what is completed. And on a full disk torch would end the process (std::terminate).
+                    continue
+                try:
+                    write()
+                except (Exception, SystemExit) as error:
+                    faults.append(error)
+                    ending = _with_fault(ending, f"Could not write {what}: {_first_line(error)}.", error)
+        except BaseException as error:
+            faults.append(error)
+            ending = _with_fault(ending, f"Left by {type(error).__name__} while the results were written.", error)
+            raise
+        finally:
+            ending = self._close(ending, faults, metrics, added.tags)
+        return ending
+
+    def _close(
+        self,
+        ending: Ending,
+        faults: Sequence[BaseException],
+        metrics: Mapping[str, float],
+        found: Mapping[str, str],
+    ) -> Ending:
+        """Write the tracebacks, then the final metrics and the ending, then the status; each whatever happens to those before."""
         try:
             if faults:
                 text = "\n".join("".join(traceback.format_exception(fault)) for fault in faults)
                 self.client.log_text(self.run_id, clean(text), "error/traceback.txt")
-        except OSError as error:
-            ending = _with_fault(ending, f"Could not write the traceback: {error}", error)
-        try:
-            self.client.log_batch(
-                self.run_id,
-                metrics=self._final(metrics),
-                tags=_tags(self._closing_tags(ending, metrics, added.tags)),
-            )
+        except Exception as error:
+            # Anything: without its client an address of artifacts raises ImportError, and each client has errors of its own.
+            ending = _with_fault(ending, f"Could not write the traceback: {_first_line(error)}.", error)
         finally:
-            self.client.set_terminated(self.run_id, ending.outcome.status)
-            self._beating.close()
+            try:
+                self.client.log_batch(
+                    self.run_id,
+                    metrics=self._final(metrics),
+                    tags=_tags(self._closing_tags(ending, metrics, found)),
+                )
+            finally:
+                with self._beating:
+                    self.client.set_terminated(self.run_id, ending.outcome.status)
         return ending
 
     def _pieces(
@@ -295,22 +322,6 @@ class Recorder:
             pieces["the model"] = partial(self._write_model, model)
         pieces["the system metrics"] = self._stop_monitor
         return pieces
-
-    def _write_all(
-        self, pieces: Mapping[str, Callable[[], None]], ending: Ending
-    ) -> tuple[Ending, list[BaseException]]:
-        """Write each piece, also where another fails; then the ending, and every fault."""
-        faults = [] if ending.error is None else [ending.error]
-        for what, write in pieces.items():
-            if what == "the model" and ending.outcome is not Outcome.COMPLETED:
-                # Others load only what is completed. And on a full disk torch would end the process (std::terminate).
-                continue
-            try:
-                write()
-            except Exception as error:
-                faults.append(error)
-                ending = _with_fault(ending, f"Could not write {what}: {_first_line(error)}.", error)
-        return ending, faults
 
     def _not_finite(self, final: Mapping[str, float]) -> list[NonFinite]:
         """An event for each final metric that is not finite, at the last epoch."""
@@ -422,20 +433,23 @@ def _start(
     if not given:
         about = f"Single runs of the problems of {markdown(problem.sections[0])}."
         experiment = experiment_of(client, problem.sections[0], about)
-        return client.create_run(experiment.experiment_id, run_name=name, tags=resolve_tags() | dict(tags))
+        return client.create_run(experiment.experiment_id, run_name=name, tags=context_tags() | dict(tags))
     run = adopt(client, given)
     client.update_run(given, status="RUNNING", name=name)
     return run
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"SystemExit: {error}"  # which by itself is a number
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-def _with_fault(ending: Ending, sentence: str, error: Exception) -> Ending:
+def _with_fault(ending: Ending, sentence: str, error: BaseException) -> Ending:
     """The ending with one fault more; it is what the user reads first only if there was none before."""
     if ending.outcome is Outcome.COMPLETED:
-        return Ending(Outcome.ERROR, sentence, error)
+        outcome = Outcome.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Outcome.ERROR
+        return Ending(outcome, sentence, error)
     return Ending(ending.outcome, f"{ending.reason} {sentence}", ending.error or error)
 
 
@@ -460,13 +474,19 @@ def _tags(tags: Mapping[str, str]) -> list[RunTag]:
 
 
 @cache
-def _git_tags() -> dict[str, str]:
-    """The commit of the code, and whether the working tree differs from it; nothing outside of a checkout.
+def _git_tags(code: Path = Path(__file__)) -> dict[str, str]:
+    """The commit of the code, and whether the working tree differs from it; nothing outside of a checkout, or without git.
 
     Asked once a process, when its code has just been loaded: what changes later is not what runs.
     """
     try:
-        repository = git.Repo(Path(__file__).parent, search_parent_directories=True)
+        import git  # which looks for the program
+    except ImportError:
+        return {}
+    try:
+        repository = git.Repo(code.parent, search_parent_directories=True)
+        # In a virtual environment the repository around it is somebody's own, and doesn't have this file.
+        repository.git.ls_files("--error-unmatch", code)
         dirty = repository.is_dirty(untracked_files=True)
         return {
             "mlflow.source.git.commit": repository.head.commit.hexsha,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sqlite3
@@ -18,6 +19,8 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.file_utils import local_file_uri_to_path
@@ -167,9 +170,10 @@ def open_store(*, reading: bool = False) -> MlflowClient:
         if file is None:
             with exclusive(uri):
                 MlflowClient(uri).search_experiments(max_results=1)
+                _index_fingerprints(uri)
         else:
             _open_sqlite(file)
-        _index_fingerprints(uri)
+            _index_fingerprints(uri)
     _trusted.add(uri)
     return PatientClient(uri)
 
@@ -194,8 +198,8 @@ def store_address() -> str:
 def _quieten() -> None:
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # They say a lot about each fault of the database, also about those that a second call overcomes.
-    for noisy in ("mlflow.store.db.utils", "mlflow.system_metrics", "psycopg"):
+    # They say a lot about each fault of the database, also about those that a second call overcomes; and where there is no git.
+    for noisy in ("mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.utils.git_utils", "psycopg"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # we say where to look ourselves
 
@@ -408,7 +412,7 @@ def experiment_of(client: MlflowClient, section: str, about: str = ANY_RUNS) -> 
         raise BadInput(
             f"experiment = {experiment.name!r} is deleted; restore it, or name another with MLFLOW_EXPERIMENT_NAME."
         )
-    _refuse_unwritable(experiment.artifact_location)
+    _refuse_unwritable(experiment.artifact_location, client.tracking_uri)
     return experiment
 
 
@@ -426,8 +430,20 @@ def _get_or_create(client: MlflowClient, name: str, about: str) -> Experiment:
         raise
 
 
-def _refuse_unwritable(artifact_location: str) -> None:
+def _refuse_unwritable(artifact_location: str, uri: str) -> None:
+    """Raise BadInput for a folder that can't be written, and for an address elsewhere that MLflow can't write to from here.
+
+    Nothing is written there: whether it takes what comes is seen only then.
+    """
     if urlparse(artifact_location).scheme not in ("", "file"):
+        try:
+            if isinstance(get_artifact_repository(artifact_location, uri), S3ArtifactRepository):
+                importlib.import_module("boto3")  # which MLflow looks for no sooner than it writes
+        except Exception as error:  # each client has errors of its own
+            raise BadInput(
+                f"the artifacts of the experiment can't be written to {masked(artifact_location)!r}: {_first_line(error)}; "
+                "install what MLflow needs for it, or name another experiment with MLFLOW_EXPERIMENT_NAME."
+            ) from error
         return
     folder = Path(local_file_uri_to_path(artifact_location))
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -55,6 +57,28 @@ def test_other_peoples_runs_are_neither_seen_nor_touched(any_store: MlflowClient
     after = held(any_store)
     assert {name: after[name] for name in before} == before
     assert after["ours"]["info"]["status"] == "KILLED"
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_runs_are_found_however_many_experiments_and_runs_there_are(
+    page: int, any_store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "PAGE", page)
+    experiments = [any_store.create_experiment(f"e{number}") for number in range(3)]
+    tags = {"owner": owner_tag()["owner"], "fingerprint": "f1"}
+    made = [any_store.create_run(each, tags=tags).info.run_id for each in experiments for _ in range(3)]
+    assert sorted(each.run.info.run_id for each in unfinished(any_store)) == sorted(made)
+
+
+def test_a_run_in_the_oldest_of_more_experiments_than_mlflow_gives_at_once_is_found(store: MlflowClient) -> None:
+    ours = store.create_run("0", tags={"owner": owner_tag()["owner"], "fingerprint": "f1"})
+    with closing(sqlite3.connect(store.tracking_uri.removeprefix("sqlite:///"))) as database:
+        rows = [(number, f"e{number}", "active", number) for number in range(1, 1002)]
+        columns = "experiment_id, name, lifecycle_stage, creation_time"
+        database.executemany(f"INSERT INTO experiments ({columns}) VALUES (?, ?, ?, ?)", rows)
+        database.execute("UPDATE experiments SET creation_time = 0 WHERE experiment_id = 0")
+        database.commit()
+    assert [each.run.info.run_id for each in unfinished(store)] == [ours.info.run_id]
 
 
 def test_a_run_whose_process_is_gone_ends_as_interrupted(store: MlflowClient) -> None:

@@ -111,6 +111,33 @@ def test_a_live_run_is_not_gone_for_a_process_in_another_pid_namespace() -> None
     assert done.stdout == "False None\n", done.stderr
 
 
+OF_ANOTHER_USER = """
+import os, sys
+from harness.tracking.liveness import Owner, Watched, presence
+owner, ended = map(Owner.parse, sys.argv[1:])
+assert owner.is_here() and presence(owner).gone is False
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+assert os.listdir("/proc") and not os.access(f"/proc/{owner.pid}/stat", os.R_OK)
+print(presence(owner).gone, presence(owner, Watched(silent=121.0)).gone, presence(owner, Watched(5.0, True)).gone)
+print(presence(ended).gone)
+"""
+
+
+@pytest.mark.parametrize("hidepid", ["1", "2"])
+def test_a_live_run_of_another_user_whose_processes_are_hidden_is_not_gone(hidepid: str) -> None:
+    mounted = f'mount -t proc -o hidepid={hidepid} proc /proc && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", mounted, "sh", sys.executable, "-c", OF_ANOTHER_USER]
+    owners = [str(this_process()), str(gone())]
+    done = subprocess.run(
+        [*command, *owners], env=environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip("needs the right to mount /proc anew")
+    assert done.stdout == "None True False\nTrue\n", done.stderr
+
+
 class Clock:
     """A monotonic clock that a test moves."""
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from harness.errors import BadInput
 from harness.outcome import Additions, Ending, Outcome
 from harness.tracking.recorder import Recorder
 from harness.training import BaseStarted, Diverged, Epoch, NonFinite, Pruned, StageStarted
-from tests.support import all_runs, only_run, parts, small
+from tests.support import all_runs, only_run, parts, python, small
 
 DONE = Ending(Outcome.COMPLETED, "All done.")
 
@@ -341,6 +345,82 @@ def test_a_fault_while_writing_does_not_hide_why_the_run_failed(
     assert ending.reason.startswith("The loss became nan. Could not write the checkpoint")
 
 
+def ctrl_c(*args: object) -> Figure:
+    raise KeyboardInterrupt
+
+
+def test_a_second_ctrl_c_while_the_results_are_written_costs_neither_the_final_metrics_nor_the_ending(
+    store: MlflowClient,
+) -> None:
+    recording = recorder()
+    recording.record(StageStarted(0, "train"))
+    recording.record(epoch(1))
+    with pytest.raises(KeyboardInterrupt), recording:
+        recording.conclude(DONE, figures={"loss.png": ctrl_c}, added=Additions({"final/rel_l2": 0.5}, {"kept": "x"}))
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("interrupted", "KILLED")
+    assert run.data.tags["outcome.reason"] == "Left by KeyboardInterrupt while the results were written."
+    assert (run.data.metrics["final/rel_l2"], run.data.tags["kept"]) == (0.5, "x")
+    assert curve(store) == [(1, 1.0)]
+    assert {f.path for f in store.list_artifacts(run.info.run_id, "error")} == {"error/traceback.txt"}
+
+
+def test_a_second_ctrl_c_does_not_hide_why_the_run_failed(store: MlflowClient) -> None:
+    with pytest.raises(KeyboardInterrupt), recorder() as recording:
+        recording.conclude(Ending(Outcome.DIVERGED, "The loss became nan."), figures={"loss.png": ctrl_c})
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("diverged", "FAILED")
+    assert run.data.tags["outcome.reason"].startswith("The loss became nan. Left by KeyboardInterrupt")
+
+
+def test_a_ctrl_c_while_the_model_is_written_leaves_no_half_of_one(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.tracking.artifacts._save_model", ctrl_c)
+    with pytest.raises(KeyboardInterrupt), recorder() as recording:
+        recording.conclude(DONE, model=parts(small("siren"))[0])
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("interrupted", "KILLED")
+    assert store.search_logged_models([run.info.experiment_id]) == []
+
+
+def test_a_ctrl_c_while_the_traceback_is_written_still_ends_the_run(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = recorder()
+    monkeypatch.setattr(recording.client, "log_text", ctrl_c)
+    with pytest.raises(KeyboardInterrupt), recording:
+        recording.conclude(Ending(Outcome.ERROR, "Why.", ValueError("why")), added=Additions({"final/rel_l2": 0.5}))
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("error", "FAILED")
+    assert run.data.metrics["final/rel_l2"] == 0.5
+
+
+def test_a_figure_that_exits_is_an_error_and_the_rest_is_written(store: MlflowClient) -> None:
+    with recorder() as recording:
+        ending = recording.conclude(DONE, figures={"a.png": lambda: sys.exit(0), "b.png": lambda: Figure()})
+    assert ending.reason == "Could not write figures/a.png: SystemExit: 0."
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("error", "FAILED")
+    assert {f.path for f in store.list_artifacts(run.info.run_id, "figures")} == {"figures/b.png"}
+
+
+def test_a_run_whose_artifacts_need_a_client_that_is_not_there_ends_with_its_final_metrics(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)  # as where it is not installed
+    run_id = store.create_run(store.create_experiment("theirs", artifact_location="s3://bucket/here")).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    with recorder() as recording:
+        ending = recording.conclude(DONE, added=Additions({"final/rel_l2": 0.5}))
+    assert "Could not write the traceback: " in ending.reason
+    run = only_run(store)
+    assert (run.data.tags["outcome"], run.info.status) == ("error", "FAILED")
+    assert run.data.tags["error.type"] == "ModuleNotFoundError"
+    assert "Could not write history.parquet: " in run.data.tags["outcome.reason"]
+    assert run.data.metrics["final/rel_l2"] == 0.5
+
+
 @pytest.mark.parametrize("length", [9_000])
 def test_messages_longer_than_mlflow_takes_are_cut(store: MlflowClient, length: int) -> None:
     with recorder() as recording:
@@ -376,3 +456,51 @@ def test_the_note_does_not_call_a_huge_number_non_finite(store: MlflowClient) ->
     note = only_run(store).data.tags["mlflow.note.content"]
     assert "Exceeds 10^6 times its start: gradient = 4.55e+63 at epoch 1" in note
     assert "non-finite" not in note
+
+
+def git(*arguments: str, at: Path) -> str:
+    of_nobody = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    author = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+    command = ["git", *author, *arguments]
+    done = subprocess.run(command, cwd=at, env=os.environ | of_nobody, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_commit_is_that_of_the_repository_that_has_the_code_and_not_of_one_around_it(tmp_path: Path) -> None:
+    code, installed = tmp_path / "code.py", tmp_path / ".venv" / "lib" / "code.py"
+    code.write_text("")
+    git("init", "-q", at=tmp_path)
+    git("add", "code.py", at=tmp_path)
+    git("commit", "-q", "-m", "mine", at=tmp_path)
+    head = git("rev-parse", "HEAD", at=tmp_path)
+    assert module._git_tags(code) == {"mlflow.source.git.commit": head, "mlflow.source.git.dirty": "false"}
+    installed.parent.mkdir(parents=True)
+    installed.write_text("")
+    assert module._git_tags(installed) == {}
+
+
+def test_a_commit_of_where_a_script_lies_is_not_taken_for_that_of_the_code(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "mlflow.tracking.context.git_context.GitRunContext._git_info", {"mlflow.source.git.commit": "of"}
+    )
+    monkeypatch.setattr(module, "_git_tags", dict)
+    with recorder() as recording:
+        recording.conclude(DONE)
+    assert "mlflow.source.git.commit" not in only_run(store).data.tags
+
+
+RECORDING = """
+from harness.run import run
+from tests.support import small
+print(run(small("siren", epochs=1)).ending.outcome.value)
+"""
+
+
+def test_where_there_is_no_git_no_commit_is_recorded_and_nothing_is_said(store: MlflowClient, tmp_path: Path) -> None:
+    assert shutil.which("git", path=str(tmp_path)) is None
+    done = python(["-c", RECORDING], PATH=str(tmp_path))
+    assert (done.stdout, done.stderr) == ("completed\n", "")
+    tags = only_run(store).data.tags
+    assert not [name for name in tags if name.startswith("mlflow.source.git")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +21,13 @@ from mlflow.entities import DatasetInput, Run
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 
 from harness.errors import BadInput
+from harness.run import run as train_and_record
 from harness.tracking.store import PatientClient, experiment_of, look_at_store, open_store, run_page
 from tests.postgres import Server
-from tests.support import ROOT, at_once
+from tests.support import ROOT, all_runs, at_once, small
 
 
 @pytest.mark.parametrize(
@@ -149,12 +151,59 @@ def test_an_experiment_that_can_not_be_used_is_bad_input(
         experiment_of(store, "section1_1")
 
 
+@pytest.mark.parametrize("address", ["s3://bucket/here", "nowhere://bucket/here"])
+def test_artifacts_that_mlflow_can_not_write_to_from_here_are_refused_and_no_run_is_made(
+    address: str, store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)  # as where it is not installed
+    store.create_experiment("elsewhere", artifact_location=address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "elsewhere")
+    with pytest.raises(BadInput, match=f"can't be written to '{address}': ") as refused:
+        train_and_record(small("siren"))
+    assert "\n" not in str(refused.value)
+    assert all_runs(store) == []
+
+
 def test_the_address_of_a_run_opens_the_training_view(store: MlflowClient) -> None:
     page = "/#/experiments/7/runs/abc?workflowType=machine_learning"
     ui = f"mlflow ui --backend-store-uri {store.tracking_uri}"
     assert run_page(store, "7", "abc") == (f"http://127.0.0.1:5000{page}", ui)
     server = MlflowClient("http://me:MARKER@example.org:8080/")
     assert run_page(server, "7", "abc") == (f"http://example.org:8080{page}", None)
+
+
+def test_several_processes_can_open_a_database_of_a_server_for_the_first_time_while_somebody_writes(
+    postgres: Server, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = postgres.migrated_database(outside / "mlruns" / "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    engine = create_engine(uri)
+    with engine.connect() as writing, ThreadPoolExecutor(1) as pool:
+        writing.execute(text("LOCK TABLE tags IN ROW EXCLUSIVE MODE"))  # as an insertion does
+        opened = pool.submit(at_once, make_experiment, ["section1_1"], 2)
+        with engine.connect() as looking:
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            deadline = time.monotonic() + 60
+            while looking.execute(waiting).scalar_one() < 2 and time.monotonic() < deadline:
+                time.sleep(0.1)
+        writing.rollback()
+        opened.result()
+    assert inspect(engine).has_index("tags", "harness_fingerprint")
+    engine.dispose()
+
+
+def test_a_database_of_a_server_that_was_opened_before_waits_for_nobody_who_writes(
+    postgres: Server, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = postgres.migrated_database(outside / "mlruns" / "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    open_store()
+    engine = create_engine(uri)
+    with engine.connect() as writing:
+        writing.execute(text("LOCK TABLE tags IN ROW EXCLUSIVE MODE"))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{uri}?options=-c%20lock_timeout%3D500")
+        assert open_store().search_experiments()
+    engine.dispose()
 
 
 def test_runs_and_experiments_of_a_store_that_is_not_there_are_refused_and_it_is_not_made(
