@@ -23,6 +23,7 @@ from harness.machine import cores, processor
 from harness.protocol import REPORTING
 from harness.registry import check_name
 from reports.pages.published_tables import published_tables
+from reports.reading.cells import RESULTS
 
 LEDGER = Path("docs/results/ledger.json")
 PACKAGES = ("sciml-harness", "mlflow", "torch", "numpy", "scipy")
@@ -31,6 +32,8 @@ MADE = re.compile(r"<!-- made by harness publish: (?P<name>\S+) -->\n(?P<text>.*
 MEASURED = re.compile(
     r"<!-- measured: commit (?P<commit>[0-9a-f]{7,40})(?:, presets (?P<presets>[^;]*))?; (?P<command>.+) -->"
 )
+FAILS_ON_PURPOSE = "fault_"
+"""How the names of the models of the suite ``faults`` begin: what is published of it is that they fail."""
 FIGURE = re.compile(r"[-+*]*\d[\d.,]*(e[-+]?\d+)?(%|x|\*\*)?(\s|,|$)")
 """What a cell of a table looks like that was measured."""
 
@@ -127,6 +130,10 @@ def row(name: str, said: Mapping[str, Any], cells: pd.DataFrame, commands: Seque
     """The row of a report. Raises BadInput where its runs are not as the protocol wants them."""
     if said["unsettled"] or not len(cells):
         raise BadInput(f"report is not complete: {said['unsettled'] or 'all'} of its cells have not ended.")
+    failed = cells[~cells["outcome"].isin(RESULTS) & ~cells["model"].astype(str).str.startswith(FAILS_ON_PURPOSE)]
+    if len(failed):
+        how = ", ".join(sorted({str(outcome) for outcome in failed["outcome"]}))
+        raise BadInput(f"report is not complete: {len(failed)} of its cells have ended without a result ({how}).")
     seeds = {str(preset): sorted({int(s) for s in some["seed"]}) for preset, some in cells.groupby("preset")}
     if strange := _strange(seeds):
         raise BadInput(

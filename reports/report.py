@@ -145,8 +145,8 @@ def summary(written: Written) -> str:
     made = written.report
     evidence = made.evidence
     lines = [f"report      {visible(evidence.selection)}: {len(evidence.cells)} cells"]
-    if evidence.unsettled:
-        lines.append(f"partial     {len(evidence.unsettled)} cells are at work, left open, or not computed yet")
+    if evidence.partial:
+        lines.append(f"partial     {visible(evidence.partial)}")
     if evidence.left_out:
         lines.append(f"left out    {sum(evidence.left_out.values())} runs of other comparability versions")
     for preset in (*evidence.presets, None) if evidence.presets else ():

@@ -75,7 +75,7 @@ def costs_of_solvers(group: Mapping[str, list[Cell]], artifacts: Artifacts, nmse
 
 def _cost(cell: Cell, artifacts: Artifacts, nmse: float) -> Classical | None:
     known = target(cell)
-    if cell.run is None or cell.outcome == "running" or known is None:
+    if cell.run is None or not cell.has_result or known is None:
         return None
     try:
         history = artifacts.history(cell.run)

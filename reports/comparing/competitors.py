@@ -11,7 +11,7 @@ from reports.comparing.groups import Group, chosen, dagger, final_errors
 from reports.comparing.statistics import estimate
 from reports.comparing.tables import Entry, Table, noted
 from reports.reading.kinds import NAMES, by_kind
-from reports.verdicts.need import Need, Side, of_least_validation
+from reports.verdicts.need import CUT_SHORT, WAS_CUT_SHORT, Need, Side, of_least_validation
 from reports.verdicts.numbers import number
 
 
@@ -47,6 +47,8 @@ def table_of_needs(needs: Sequence[Need]) -> Table | None:
         "the median seed (least to largest). s: seconds of training, or of solving with all sizes that were tried; size: active "
         "parameters, or unknowns."
     )
+    if any(CUT_SHORT in each.classical.mark for each in needs):
+        note += f" {WAS_CUT_SHORT}."
     if len(presets) == 1:
         note += f" The networks are of preset {', '.join(presets)}."
     return noted(Table(13, "Is a network needed", "", note, columns, tuple(rows))) if rows else None

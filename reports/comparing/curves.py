@@ -48,13 +48,13 @@ def equal_budget(groups: Iterable[Sequence[Cell]], clock: str) -> float | None:
 
 
 def errors_at(cells: Iterable[Cell], artifacts: Artifacts, clock: str, budget: float) -> list[float | None]:
-    """The NMSE of each cell at the budget: infinite where it is not reached, None where no history can be read."""
+    """The NMSE of each cell at the budget: infinite where it is not reached, None where there is no result or no history."""
     return [_nmse_at(cell, artifacts, clock, budget) for cell in cells]
 
 
 def _nmse_at(cell: Cell, artifacts: Artifacts, clock: str, budget: float) -> float | None:
     known = target(cell)
-    if cell.run is None or cell.outcome == "running" or known is None:
+    if cell.run is None or not cell.has_result or known is None:
         return None
     try:
         return error_at(artifacts.history(cell.run), clock, budget, cell.outcome != "completed") / known.scale2
@@ -67,7 +67,7 @@ def costs_to(cells: Iterable[Cell], artifacts: Artifacts, clock: str, nmse: floa
     costs: list[float | None] = []
     for cell in cells:
         known = target(cell)
-        if cell.run is None or cell.outcome == "running" or known is None:
+        if cell.run is None or not cell.has_result or known is None:
             costs.append(None)
             continue
         try:
@@ -82,7 +82,7 @@ def errors_by_grid(cells: Iterable[Cell], artifacts: Artifacts) -> dict[int, lis
     found: dict[int, list[float | None]] = defaultdict(list)
     for cell in cells:
         known = target(cell)
-        if cell.run is None or known is None:
+        if cell.run is None or not cell.has_result or known is None:
             continue
         try:
             history = artifacts.history(cell.run)

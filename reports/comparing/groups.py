@@ -46,7 +46,7 @@ def chosen(group: Group) -> Group:
 
 
 def final_errors(cells: Iterable[Cell]) -> list[float]:
-    """Dense NMSE of the cells whose run has ended; infinite where it was not reached."""
+    """Dense NMSE of the cells that have a result; infinite where it was not reached."""
     return [error for cell in cells if (error := cell.error()) is not None]
 
 

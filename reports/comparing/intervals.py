@@ -1,21 +1,21 @@
 """Several problems and seeds in one figure with its interval: a stratified bootstrap over seeds (Agarwal et al. 2021).
 
-Seeds are drawn anew within each model and problem, problems never: they are the benchmark, no sample of one. Of two seeds or
-fewer such an interval would feign knowledge: the ends are then the least and largest figure that any draw gives, which is
-called a range.
+Seeds are drawn anew within each model and problem, problems never: they are the benchmark, no sample of one. Of fewer
+than six seeds such an interval would feign knowledge: the ends are then the least and largest figure that any draw gives, which
+is called a range.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from harness.protocol import FLOOR
-from reports.comparing.statistics import NONE, RESAMPLES, Errors, Floors
+from reports.comparing.statistics import FEWEST_OF_INTERVAL, NONE, RESAMPLES, Errors, Floors
 from reports.reading.histories import Floats
 
 RATIOS: tuple[float, ...] = tuple(float(f"{10 ** (k / 8):.4g}") for k in range(65))
@@ -47,7 +47,17 @@ def most_seeds(errors: Errors) -> int:
 
 def interval_name(seeds: int) -> str:
     """What intervals of so many seeds are."""
-    return "95% bootstrap interval" if seeds > 2 else "range over the seeds" if seeds == 2 else "one seed, no interval"
+    if seeds >= FEWEST_OF_INTERVAL:
+        return "95% bootstrap interval"
+    return "range over the seeds" if seeds > 1 else "one seed, no interval"
+
+
+def interval_names(seeds: Collection[int]) -> str:
+    """What the ends of estimates are, each of one of these numbers of seeds."""
+    if max(seeds, default=0) < FEWEST_OF_INTERVAL:
+        return "range"
+    few = any(1 < each < FEWEST_OF_INTERVAL for each in seeds)
+    return "95% bootstrap interval" + ("; of fewer than six seeds their range" if few else "")
 
 
 def profile_bands(errors: Errors, floors: Floors = NONE) -> dict[str, Band]:
@@ -156,5 +166,5 @@ def _draws(values: Floats, generator: np.random.Generator) -> Floats:
 
 def _ends(drawn: Floats, seeds: int) -> Floats:
     """Both ends over the first axis."""
-    ends: Floats = np.quantile(drawn, (0.025, 0.975) if seeds > 2 else (0.0, 1.0), axis=0)
+    ends: Floats = np.quantile(drawn, (0.025, 0.975) if seeds >= FEWEST_OF_INTERVAL else (0.0, 1.0), axis=0)
     return ends

@@ -109,7 +109,7 @@ class Overall:
 
 
 def overall(evidence: Evidence) -> Overall | None:
-    """From the final errors on the dense grid; None where no run has ended."""
+    """From the final errors on the dense grid; None where no run has a result."""
     errors, pairs, groups, floors, knowing = _errors(evidence)
     if not errors:
         return None
@@ -201,14 +201,12 @@ def _group(known: Target) -> str:
     return "high frequency" if known.name in HIGH else f"smooth {known.dimension}D" if known.smooth else "not smooth"
 
 
-def title(
-    found: Overall | None, failed: Sequence[str], unsure: Sequence[str], undecided: Sequence[str], preset: str
-) -> str:
-    """What came out, as a sentence. ``failed``, ``unsure`` and ``undecided`` are the ids of the criteria that are so under the
-    headline's preset.
+def title(found: Overall | None, failed: Sequence[str], failed_over: Sequence[str], undecided: int, preset: str) -> str:
+    """What came out, as a sentence. ``failed`` are the ids of the criteria that fail under the headline's preset, ``failed_over``
+    of the rules over presets that do; of both, ``undecided`` are unsure or without data.
     """
     if found is None:
-        return "No run has ended yet, so nothing is decided"
+        return "No run has a result yet, so nothing is decided"
     on = f"Of {found.problems} problems" if found.problems > 1 else "On one problem"
     if not found.usable:
         first = f"{on}, no model has reached NMSE {USABLE:g}" + (" on any" if found.problems > 1 else "")
@@ -223,14 +221,16 @@ def title(
         few = sum(each.unsure for each in found.needs)
         how = "" if not few else " (unsure)" if few == len(found.needs) else f" ({few} of these answers unsure)"
         first += f"; a network is needed on {of}{how}"
-    if failed:
-        rest = f"{_listed(failed)} {'do' if len(failed) > 1 else 'does'} not hold under {preset}"
-    elif unsure or undecided:
-        count = len(unsure) + len(undecided)
-        rest = f"no criterion fails under {preset}, {count} {'are' if count > 1 else 'is'} not decided"
-    else:
-        rest = f"every criterion that applies holds under {preset}"
-    return f"{first}; {rest}"
+    lacking = [
+        f"{_listed(names)} {'do' if len(names) > 1 else 'does'} not hold {where}"
+        for names, where in ((failed, f"under {preset}"), (failed_over, "over presets"))
+        if names
+    ]
+    if not lacking and undecided:
+        lacking = [
+            f"no criterion fails under {preset} or over presets, {undecided} {'are' if undecided > 1 else 'is'} not decided"
+        ]
+    return f"{first}; {'; '.join(lacking) or f'every criterion that applies holds under {preset} and over presets'}"
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

@@ -19,6 +19,10 @@ RESAMPLES = 1000
 """Draws of a bootstrap."""
 FEWEST = 4
 """Seeds of a model that can be better than another by more than chance: with fewer the rank test of 95% never says so."""
+FEWEST_OF_INTERVAL = 6
+"""Seeds that have an interval of 95%: of fewer it is their range, which has the median of all seeds in it with 75% (three) to 94%
+(five).
+"""
 FACTORS = (1.0, 2.0, 5.0, 10.0, 100.0, 1e3, 1e4, 1e6)
 """Where a performance profile is tabulated."""
 NOT_REACHED = 300.0
@@ -33,7 +37,9 @@ class Estimate:
     first_quartile: float
     third_quartile: float
     low: float
-    """Lower end of the 95% bootstrap interval of the median; equal to the median where there is one seed."""
+    """Lower end of the 95% bootstrap interval of the median, which of fewer than six seeds is their range; equal to the median
+    where there is one seed.
+    """
     high: float
     seeds: int
     reached: int
@@ -48,7 +54,8 @@ class Estimate:
 def estimate(values: Sequence[float | None]) -> Estimate | None:
     """Median, quartiles and interval of positive figures of which less is better; None is left out, NaN is infinite.
 
-    The interval is the percentile bootstrap of the median, as of scipy, with a fixed generator. None when nothing is left.
+    The interval is the percentile bootstrap of the median, as of scipy, with a fixed generator; of fewer than six figures that is
+    their least and largest. None when nothing is left.
     """
     known = np.array([math.inf if math.isnan(value) else value for value in values if value is not None])
     if known.size == 0:

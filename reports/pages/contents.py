@@ -46,7 +46,7 @@ class Report:
     pictures: tuple[Picture, ...]
     """Of the headline preset."""
     summary: Overall | None
-    """All models and presets in a few figures; None where no run has ended."""
+    """All models and presets in a few figures; None where no run has a result."""
     overview: tuple[Picture, ...]
     """The pictures of the summary."""
     needs: Table | None
@@ -62,9 +62,11 @@ class Report:
     @property
     def title(self) -> str:
         """What came out, as a sentence."""
-        counts = self.counts(self.headline)
-        failed, unsure, undecided = (counts[each.value] for each in (Verdict.FAIL, Verdict.UNSURE, Verdict.NO_DATA))
-        return title(self.summary, failed, unsure, undecided, self.headline)
+        under, over = self.counts(self.headline), self.counts(None)
+        open_ = [
+            id_ for counts in (under, over) for each in (Verdict.UNSURE, Verdict.NO_DATA) for id_ in counts[each.value]
+        ]
+        return title(self.summary, under[Verdict.FAIL.value], over[Verdict.FAIL.value], len(open_), self.headline)
 
     def of(self, preset: str | None) -> list[Judgement]:
         """The verdicts on a preset; those of the rules over presets for None."""

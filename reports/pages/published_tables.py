@@ -12,6 +12,7 @@ import pandas as pd
 from harness.families import FAMILIES
 from harness.presets import DAGGER, KNOWS_TARGET
 from harness.problems import PROBLEMS
+from reports.reading.cells import RESULTS
 from reports.reading.kinds import is_network
 from reports.verdicts.criteria import CRITERIA
 from reports.verdicts.verdict import Verdict, median_figure
@@ -31,7 +32,8 @@ def published_tables(said: Mapping[str, Any], cells: pd.DataFrame) -> dict[str, 
 def errors(cells: pd.DataFrame) -> str:
     """A table for each model: dense NMSE on each problem under each preset.
 
-    Median over the seeds, with the least and the largest; a seed without a result counts as infinite.
+    Median over the seeds, with the least and the largest; a seed that diverged counts as infinite, one that ended without a
+    result is left out.
     """
     known, marked = _nmse(cells), _marked(cells)
     lines = [f"Dense NMSE, median of the seeds (least to largest).{_legend(marked)}"]
@@ -76,7 +78,8 @@ def _legend(marked: Collection[object]) -> str:
 
 
 def _nmse(cells: pd.DataFrame) -> dict[tuple[str, str, str], list[float]]:
-    """Dense NMSE of the seeds, by problem, model and preset; infinite where there is no result."""
+    """Dense NMSE of the seeds that have a result, by problem, model and preset; infinite where that is to have diverged."""
+    cells = cells[cells["outcome"].isin(RESULTS)]
     nmse = pd.to_numeric(cells["final/dense_nmse"], errors="coerce")
     known = cells.assign(nmse=nmse.where(cells["outcome"] == "completed").fillna(math.inf))
     return {

@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from harness.escaping import latex, markdown, visible
 from harness.presets import DAGGER, KNOWS_TARGET
-from reports.comparing.intervals import Interval
-from reports.comparing.statistics import FACTORS, Estimate
+from reports.comparing.intervals import Interval, interval_names
+from reports.comparing.statistics import FACTORS, FEWEST, Estimate
 from reports.comparing.tables import Entry
 from reports.pages.contents import Report
 from reports.pages.threshold_plot import threshold_plot
@@ -75,13 +75,11 @@ def vendored(name: str) -> Markup:
 
 
 def bracketed(report: Report) -> str:
-    """What stands in the brackets behind a median: of two seeds the interval is no more than their range."""
+    """What stands in the brackets behind a median."""
     found = {advice.final.estimate.seeds for advice in report.advice}
     tables = (table for each in report.comparisons for table in each.tables)
     found |= {value.seeds for table in tables for row in table.rows for value in row if isinstance(value, Estimate)}
-    if max(found, default=0) <= 2:
-        return "range"
-    return "95% bootstrap interval" + ("; of two seeds their range" if 2 in found else "")
+    return interval_names(found)
 
 
 def witnesses(found: ProblemVerdict) -> list[Witness]:
@@ -171,6 +169,7 @@ def _names(report: Report, link: Link) -> dict[str, Any]:
         "knows_target": f"{KNOWS_TARGET}." if any(cell.knows_target for cell in report.evidence.cells) else "",
         "solved": any(advice.classical is not None for advice in report.advice),
         "factors": FACTORS,
+        "fewest": FEWEST,
         "bracketed": bracketed(report),
         "made": datetime.fromtimestamp(report.made, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "selected": str(report.evidence.selection),

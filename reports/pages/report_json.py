@@ -42,6 +42,7 @@ def _content(report: Report) -> dict[str, Any]:
         "cells": len(evidence.cells),
         "planned": evidence.planned,
         "unsettled": len(evidence.unsettled),
+        "failed": len(evidence.failed),
         "headline": report.headline,
         "presets": evidence.presets,
         "summary": _summary(report),

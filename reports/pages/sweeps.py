@@ -12,14 +12,15 @@ from matplotlib.axes import Axes
 from harness.escaping import drawn
 from harness.presets import KNOWS_TARGET
 from reports.comparing.groups import Group
+from reports.comparing.intervals import interval_names
 from reports.comparing.statistics import Estimate
 from reports.comparing.sweeps import Axis, sweeps
 from reports.pages.pictures import LEAST, Picture, colour, dashes_of, label_panels, panel_grid, png
 
 
 def sweep_picture(preset: str, groups: Mapping[str, Group], axis: Axis) -> Picture | None:
-    """A panel a problem: the NMSE of each model at each value, the median of the seeds as a line in the band of its interval;
-    None where nothing was swept.
+    """A panel a problem: the NMSE of each model at each value, the median of the seeds as a line in the band of its interval or
+    range; None where nothing was swept.
     """
     found = sweeps(groups, axis)
     if not found:
@@ -39,7 +40,8 @@ def sweep_picture(preset: str, groups: Mapping[str, Group], axis: Axis) -> Pictu
         _tick(axes, places)
     handles = {name: line for axes in panels for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     label_panels(figure, panels, list(found), axis.label, "final NMSE", handles, 6)
-    sentence = f"{axis.note} Line: median of the seeds; band: its interval."
+    seeds = {each.seeds for by_model in found.values() for known in by_model.values() for each in known.values()}
+    sentence = f"{axis.note} Line: median of the seeds; band: {interval_names(seeds)}."
     if axis.field == "target_noise":
         sentence += " Dotted: the NMSE of the noise itself, below which the model has averaged it out."
     marked = any(

@@ -8,8 +8,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from harness.outcome import Outcome
 from reports.reading.run import Run
 
+RESULTS = frozenset({Outcome.COMPLETED.value, Outcome.DIVERGED.value})
+"""The outcomes that are a result; a run that ended otherwise says nothing of its model, and its cell may be computed again."""
 NOT_A_VARIANT = frozenset({"cfg/model", "cfg/problem", "cfg/preset", "cfg/seed"})
 
 
@@ -38,6 +41,16 @@ class Cell:
         return "missing" if self.run is None else self.run.outcome
 
     @property
+    def has_result(self) -> bool:
+        """Whether its run has ended in one."""
+        return self.outcome in RESULTS
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the seconds of a classical method were over before its largest size: the machine has decided its result."""
+        return self.run is not None and bool(self.run.tags.get("search.cut_short"))
+
+    @property
     def knows_target(self) -> bool:
         """Whether its preset was chosen with knowledge of the target: its numbers are marked wherever they stand."""
         return self.run is not None and self.run.tags.get("preset.knows_target") == "true"
@@ -52,10 +65,10 @@ class Cell:
         return None if self.run is None else self.run.metrics.get(name)
 
     def error(self, name: str = "final/dense_nmse") -> float | None:
-        """A final error of which less is better: infinity if it was not reached (NaN, or the run is not completed), None if
-        no run has ended yet, or a completed one has no record of it.
+        """A final error of which less is better: infinity if it was not reached (NaN, or the run diverged), None if no run has
+        ended in a result yet, or a completed one has no record of it.
         """
-        if self.outcome in ("missing", "running"):
+        if not self.has_result:
             return None
         if self.outcome != "completed":
             return math.inf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,6 +74,23 @@ class Evidence:
         """Cells that are at work or have no run; where there are some, the report is a partial one."""
         return [cell for cell in self.cells if cell.running or cell.outcome in ("missing", "running")]
 
+    @cached_property
+    def failed(self) -> list[Cell]:
+        """Cells whose run has ended without a result; where there are some, the report is a partial one too."""
+        open_ = ("missing", "running")
+        return [cell for cell in self.cells if not (cell.has_result or cell.running or cell.outcome in open_)]
+
+    @property
+    def partial(self) -> str:
+        """What is lacking, in words; empty where every cell has a result."""
+        ended = Counter(cell.outcome for cell in self.failed)
+        how = ", ".join(f"{count} {outcome}" for outcome, count in sorted(ended.items()))
+        parts = (
+            (len(self.unsettled), "are at work, left open, or not computed yet"),
+            (len(self.failed), f"have ended without a result ({how})"),
+        )
+        return "; ".join(f"{count} of {len(self.cells)} cells {what}" for count, what in parts if count)
+
     def frame(self) -> pd.DataFrame:
         """A row for each cell; a metric that is absent and one that is NaN are both NaN in its column, and the column
         ``nan_metrics`` names those that were logged as NaN.
@@ -85,7 +102,7 @@ class Evidence:
 
 ROW = (
     *("model", "problem", "preset", "seed", "variant", "epochs", "outcome", "reason", "run_id", "experiment"),
-    *("seconds", "fingerprint", "nan_metrics", "knows_target", "preset_digest", "commit", "dirty"),
+    *("seconds", "fingerprint", "nan_metrics", "knows_target", "cut_short", "preset_digest", "commit", "dirty"),
     *METRICS,
 )
 """What is told of each cell."""
@@ -103,6 +120,7 @@ def row_of(cell: Cell) -> dict[str, Any]:
         "seconds": run.seconds if run else math.nan,
         "fingerprint": cell.fingerprint,
         "knows_target": cell.knows_target,
+        "cut_short": cell.cut_short,
         "nan_metrics": ",".join(sorted(name for name, value in metrics.items() if math.isnan(value))),
         "preset_digest": run.tags.get("preset.digest", "") if run else "",
         "commit": run.tags.get("mlflow.source.git.commit", "") if run else "",
@@ -111,8 +129,9 @@ def row_of(cell: Cell) -> dict[str, Any]:
     }
 
 
-def gather(client: MlflowClient, selection: Selection) -> Evidence:
-    """Read what the store has of a selection.
+def gather(client: MlflowClient, selection: Selection, own_first: bool = False) -> Evidence:
+    """Read what the store has of a selection. Of several results of a cell the latest counts; with ``own_first`` the latest that
+    the benchmark itself has computed, where there is one.
 
     Raises BadInput, with the nearest known name, for a benchmark, experiment or preset that the store does not have.
     """
@@ -130,9 +149,10 @@ def gather(client: MlflowClient, selection: Selection) -> Evidence:
     wanted, version, left_out = _of_one_version(wanted)
     fill(client, wanted)
     parent = chosen[0] if len(chosen) == 1 else None
+    own = selection.benchmarks if own_first else ()
     return Evidence(
         selection,
-        tuple(with_variants(_of_presets(_cells(wanted, plan), selection.presets))),
+        tuple(with_variants(_of_presets(_cells(wanted, plan, own), selection.presets))),
         plan is not None,
         version,
         left_out,
@@ -244,22 +264,24 @@ def _of_one_version(runs: list[Run]) -> tuple[list[Run], str, dict[str, int]]:
     return kept, version, {other: count for other, count in sorted(counts.items()) if other != version}
 
 
-def _cells(runs: list[Run], plan: Mapping[str, Planned] | None) -> list[Cell]:
+def _cells(runs: list[Run], plan: Mapping[str, Planned] | None, own: Collection[str]) -> list[Cell]:
+    """The cells; runs of the benchmarks ``own`` come before those of others."""
+
+    def weight(run: Run) -> tuple[int, bool, float]:
+        ended = 2 if run.outcome in TERMINAL else 0 if run.outcome == "running" else 1
+        return ended, run.tags.get("benchmark") in own, run.started
+
     found: dict[str, list[Run]] = {} if plan is None else {fingerprint: [] for fingerprint in plan}
     for run in sorted(runs, key=lambda run: run.started):
         found.setdefault(run.tags["fingerprint"], []).append(run)
     cells = []
     for fingerprint, attempts in found.items():
         row = (plan or {}).get(fingerprint)
-        best = max(attempts, key=_weight, default=None)
+        best = max(attempts, key=weight, default=None)
         fields = row.model_dump(exclude={"fingerprint"}) if row else _fields(best)
         running = any(run.outcome == "running" for run in attempts)
         cells.append(Cell(fingerprint, **fields, run=best, running=running))
     return with_facts(cells)
-
-
-def _weight(run: Run) -> tuple[int, float]:
-    return (2 if run.outcome in TERMINAL else 0 if run.outcome == "running" else 1), run.started
 
 
 def _fields(run: Run | None) -> dict[str, Any]:

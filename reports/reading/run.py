@@ -17,6 +17,7 @@ TAGS = (
     "nan.kind",
     "stages",
     "kept",
+    "search.cut_short",
     "preset.knows_target",
     "problem.facts",
     "preset.digest",

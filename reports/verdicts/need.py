@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,6 +24,12 @@ from reports.verdicts.problem_verdicts import chosen_variant, validation
 from reports.verdicts.verdict import ProblemVerdict, Verdict, median_figure, seed_holds
 
 Key = TypeVar("Key")
+CUT_SHORT = "‡"
+"""Behind a classical method whose seconds were over."""
+WAS_CUT_SHORT = (
+    f"{CUT_SHORT} its seconds were over before its largest size; more time (its field seconds) may change the answer"
+)
+"""What the mark means."""
 DECADE = 10.0
 """C1: so many times smaller is the error of a network that wins."""
 AGREE = 0.95
@@ -38,7 +44,9 @@ class Side:
     preset: str
     """Empty for a classical method, in which a preset changes nothing."""
     mark: str
-    """A dagger where its shape was chosen with knowledge of the target."""
+    """A dagger where its shape was chosen with knowledge of the target; a double one where a compared seed's seconds were over
+    before the largest size of a classical method.
+    """
     nmse: float
     seconds: float
     """Of training, or of solving with all sizes that were tried; NaN where it is not known."""
@@ -103,7 +111,7 @@ def need_of(cells: Sequence[Cell]) -> Need | None:
     ratios = [_ratio(theirs[seed], ours[seed], floor) for seed in seeds]
     better = sum(ours[seed] < theirs[seed] and not theirs[seed] - ours[seed] <= floor for seed in seeds)
     middle = sorted(ratios)[(len(ratios) - 1) // 2]
-    sides = _side(network), _side(classical)
+    sides = _side(network, seeds), _side(classical, seeds)
     of_floor = all(side.nmse <= floor for side in sides)
     return Need(cells[0].problem, *sides, middle, min(ratios), max(ratios), better, len(seeds), of_floor)
 
@@ -156,7 +164,7 @@ def _ratio(theirs: float, ours: float, floor: float) -> float:
     return (theirs + floor) / (ours + floor)
 
 
-def _side(cells: Sequence[Cell]) -> Side:
+def _side(cells: Sequence[Cell], compared: Collection[int]) -> Side:
     def median(values: Iterable[float | None]) -> float:
         found = median_figure(value for value in values if value is not None)
         return math.nan if found is None else found
@@ -165,7 +173,8 @@ def _side(cells: Sequence[Cell]) -> Side:
     return Side(
         first.model,
         first.preset if is_network(first.model) else "",
-        DAGGER if any(cell.knows_target for cell in cells) else "",
+        (DAGGER if any(cell.knows_target for cell in cells) else "")
+        + (CUT_SHORT if any(cell.cut_short for cell in cells if cell.seed in compared) else ""),
         median(_errors(cells).values()),
         median(cell.metric("time/train_s") for cell in cells if cell.outcome == "completed"),
         median(cell.metric("model/active_params") for cell in cells if cell.outcome == "completed"),
@@ -187,6 +196,7 @@ def network_wins_by_a_decade(cells: Sequence[Cell], artifacts: Artifacts) -> Pro
     wins = found.ratio >= DECADE
     counted = f"{found.answer} ({found.better} of {found.seeds} seeds{', unsure' if found.unsure else ''})"
     note = f"network needed: {counted}; {_told(found.network)}; {_told(found.classical)}"
+    note += f"; {WAS_CUT_SHORT}" if CUT_SHORT in found.classical.mark else ""
     verdict = Verdict.EXPECTED if wins else Verdict.NOT_OBSERVED
     return ProblemVerdict(problem, verdict, found.ratio, (found.least, found.largest), note=note)
 

@@ -26,7 +26,7 @@ from reports.reading.gone import Gone
 from reports.reading.predictions import predict
 from reports.verdicts.judgements import judgements_of
 from reports.verdicts.verdict import Verdict
-from tests.reports.conftest import BENCHMARK
+from tests.reports.conftest import BENCHMARK, PLANNED, plan_and_run
 from tests.reports.test_report import command
 from tests.support import harness
 
@@ -186,10 +186,16 @@ def plant(client: MlflowClient, folder: Path) -> Path:
 
 
 def test_a_planted_file_is_not_run_by_report_compare_or_doctor(filled: MlflowClient, outside: Path) -> None:
+    plan_and_run(filled, "tiny-00000002", PLANNED[:1], PLANNED[:1])
     marker = plant(filled, outside)
-    for arguments in (["report"], ["report", "compare", BENCHMARK, BENCHMARK], ["doctor", "--fix"]):
+    # What the second benchmark has not computed holds no more.
+    for arguments, code in (
+        (["report"], 0),
+        (["report", "compare", BENCHMARK, "tiny-00000002"], 1),
+        (["doctor", "--fix"], 0),
+    ):
         done = harness(*arguments, PYTHONPATH=f"{outside}:{Path(__file__).parents[2]}")
-        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
         assert not marker.exists(), arguments
 
 
@@ -260,7 +266,8 @@ def test_a_prediction_is_what_the_run_recorded(filled: MlflowClient) -> None:
 
 def test_two_benchmarks_of_hostile_names_can_be_compared(filled: MlflowClient) -> None:
     rename(filled, EVIL)
-    text = compare(BENCHMARK, BENCHMARK).text
+    plan_and_run(filled, "tiny-00000002", PLANNED[:1], PLANNED[:1])
+    text = compare(BENCHMARK, "tiny-00000002").text
     assert text.replace("\n", "").isprintable()
 
 

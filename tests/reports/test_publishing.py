@@ -14,7 +14,7 @@ from harness.cli import main
 from harness.errors import BadInput
 from harness.presets import KNOWS_TARGET
 from harness.protocol import CONFIRMATION, DEVELOPMENT, REPORTING
-from reports.pages.published_tables import groups, verdicts
+from reports.pages.published_tables import errors, groups, verdicts
 from reports.publishing import LEDGER, check, digest_of, ledger, publish
 from tests.support import ROOT
 
@@ -166,6 +166,27 @@ def test_a_report_that_is_not_complete_or_not_there_is_refused(checkout: Path) -
         publish(str(checkout / "report"), "s", [], checkout)
     with pytest.raises(BadInput, match="name"):
         publish(str(checkout / "report"), "../s", [COMMAND], checkout)
+
+
+def test_a_run_that_ended_without_a_result_is_refused_unless_its_model_is_made_to_fail(checkout: Path) -> None:
+    for number, outcome in enumerate(("interrupted", "error", "timeout", "unknown")):
+        folder = report(checkout / f"report{number}", with_first("outcome", outcome))
+        with pytest.raises(BadInput, match=rf"not complete: 1 of its cells have ended without a result \({outcome}\)"):
+            publish(folder, "s", [COMMAND], checkout)
+
+    def on_purpose(frame: pd.DataFrame) -> pd.DataFrame:
+        return with_first("model", "fault_raises")(with_first("outcome", "error")(frame))
+
+    publish(report(checkout / "report", on_purpose), "s", [COMMAND], checkout)
+    assert "| poisson_2d_sin | tuned | 1.0e-04 |" in (checkout / "README.md").read_text()
+
+
+def test_a_seed_without_a_result_is_in_no_median_and_one_that_diverged_is_infinite() -> None:
+    for outcome, said in (("diverged", "1.0e-04 (1.0e-08 to inf)"), ("interrupted", "1.0e-06 (1.0e-08 to 1.0e-04)")):
+        frame = cells()
+        frame = frame[(frame["model"] == "mlp") & (frame["preset"] == "tuned")][1:9].reset_index(drop=True)
+        frame.loc[5:, ["outcome", "final/dense_nmse"]] = [outcome, None]
+        assert said in errors(frame), errors(frame)
 
 
 def edit(path: Path, old: str, new: str) -> None:

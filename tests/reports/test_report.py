@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from mlflow import MlflowClient
 from harness.cli import main
 from harness.escaping import latex, markdown
 from harness.presets import digest
-from reports.comparing.statistics import Estimate
+from reports.comparing.statistics import FEWEST, Estimate
 from reports.reading.evidence import Selection, gather
 from reports.reading.png import check_png
 from reports.reading.targets import target
@@ -62,7 +63,7 @@ def test_the_command_writes_every_format_and_keeps_it_with_the_benchmark(
     assert command("report", "--out", "written", "--strict") == 3, "one cell was never run"
     out = capsys.readouterr().out
     assert f"benchmark {BENCHMARK}: 11 cells" in out
-    assert "partial     1 cells" in out
+    assert "partial     1 of 11 cells are at work, left open, or not computed yet" in out
     written = outside / "written"
     assert {path.name for path in written.iterdir()} == FILES
     for picture in (written / "figures").iterdir():
@@ -227,6 +228,37 @@ def test_an_empty_store_gives_a_report_that_decides_nothing(store: MlflowClient,
     assert command("report", "--strict") == 3
     assert "no runs here" in (outside / "report" / "report.html").read_text()
     assert json.loads((outside / "report" / "report.json").read_text())["verdicts"] == []
+
+
+def test_a_report_with_runs_that_ended_without_a_result_is_partial(filled: MlflowClient, outside: Path) -> None:
+    first, second, *_ = (cell.run for cell in gather(filled, Selection()).cells if cell.outcome == "completed")
+    assert first is not None
+    assert second is not None
+    for run, outcome in ((first, "interrupted"), (second, "error")):
+        filled.set_tag(run.run_id, "outcome", outcome)
+    assert command("report", "--out", "written") == 0
+    said = "2 of 11 cells have ended without a result (1 error, 1 interrupted)."
+    assert said in (outside / "written" / "report.html").read_text()
+    assert said.replace("(", r"\(").replace(")", r"\)") in (outside / "written" / "report.md").read_text()
+    content = json.loads((outside / "written" / "report.json").read_text())
+    assert (content["unsettled"], content["failed"]) == (1, 2)
+
+
+def test_the_title_and_the_exit_code_of_strict_agree(filled: MlflowClient, outside: Path) -> None:
+    made = report(Selection(), "written").report
+    over = [each for each in made.judgements if each.preset is None]
+    for verdict, said in (
+        (Verdict.FAIL, f"{over[0].criterion.id} does not hold over presets"),
+        (Verdict.PASS, "every"),
+    ):
+        changed = replace(made, judgements=(replace(over[0], verdict=verdict),))
+        assert changed.is_clean() == (verdict is Verdict.PASS)
+        assert said in changed.title
+
+
+def test_the_page_says_how_many_seeds_make_sure(filled: MlflowClient, outside: Path) -> None:
+    report(Selection(), "written")
+    assert f"beats the next best, {FEWEST} seeds or more" in (outside / "written" / "report.html").read_text()
 
 
 def test_left_out_runs_are_counted_on_every_page(filled: MlflowClient, outside: Path) -> None:

@@ -75,6 +75,16 @@ def test_the_table_of_needs_has_the_answer_in_front() -> None:
     assert table_of_needs(()) is None
 
 
+def test_the_table_of_needs_says_where_the_clock_has_stopped_a_classical_method() -> None:
+    solver = made(FIT, SOLVERS[1].run.metrics if SOLVERS[1].run else {}, model="rbf", tags={"search.cut_short": "over"})
+    table, without = table_of_needs(needs_of([*MANY, solver])), table_of_needs(needs_of([*MANY, *SOLVERS]))
+    assert table is not None
+    assert without is not None
+    assert "rbf‡" in table.rows[0]
+    assert "‡ its seconds were over before its largest size" in table.note
+    assert "‡" not in without.note
+
+
 def test_a_preset_that_all_networks_share_is_told_once() -> None:
     (need,) = needs_of([*MANY, *SOLVERS])
     one, two = table_of_needs([need]), table_of_needs([need, replace(need, network=replace(need.network, preset="lm"))])

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
-from reports.comparing.intervals import RATIOS, aggregate, improvement, interval_name, profile_bands
-from reports.comparing.statistics import performance_profile, win_matrix
+from reports.comparing.intervals import RATIOS, aggregate, improvement, interval_name, interval_names, profile_bands
+from reports.comparing.statistics import estimate, performance_profile, win_matrix
 
 SEEDS = st.lists(st.one_of(st.floats(1e-20, 1e3), st.just(math.inf), st.just(math.nan)), min_size=3, max_size=5)
 ERRORS = st.dictionaries(
@@ -62,8 +62,8 @@ def test_an_aggregate_is_the_interquartile_mean_between_the_floor_and_the_mean_p
 
 def test_seeds_are_drawn_anew_for_each_problem() -> None:
     # Were the same seeds drawn on each, ten problems would be no surer than one.
-    one = {"p": {"a": [1e-2, 1e-4, 1e-6]}}
-    ten = {str(k): {"a": [1e-2, 1e-4, 1e-6]} for k in range(10)}
+    one = {"p": {"a": [1e-2, 1e-4, 1e-6] * 2}}
+    ten = {str(k): {"a": [1e-2, 1e-4, 1e-6] * 2} for k in range(10)}
     width = [found.high - found.low for found in (aggregate(one, "a"), aggregate(ten, "a"))]
     assert width[1] < 0.6 * width[0]
 
@@ -78,8 +78,15 @@ def test_a_figure_that_was_not_reached_and_a_problem_that_was_not_tried_count_ag
     assert math.isnan(improvement(errors, "a", "c").value)
 
 
-def test_of_two_seeds_the_ends_are_their_range_and_are_called_so() -> None:
-    found = aggregate({"p": {"a": [1e-2, 1e-6]}}, "a")
-    assert (found.low, found.value, found.high) == pytest.approx((-6, -4, -2))
-    assert "95%" not in interval_name(2)
-    assert interval_name(3).startswith("95%")
+def test_of_fewer_than_six_seeds_the_ends_are_their_range_and_are_called_so() -> None:
+    for seeds in ([1e-2, 1e-6], [1e-2, 1e-4, 1e-6], [1e-2, 1e-3, 1e-4, 1e-5, 1e-6]):
+        found = aggregate({"p": {"a": seeds}}, "a")
+        assert (found.low, found.value, found.high) == pytest.approx((-6, -4, -2))
+        single = estimate(seeds)
+        assert single is not None
+        assert (single.low, single.high) == pytest.approx((1e-6, 1e-2))
+    assert [interval_name(seeds)[:5] for seeds in (1, 2, 5, 6)] == ["one s", "range", "range", "95% b"]
+    assert interval_names({1, 2, 5}) == "range"
+    assert interval_names({6, 10}) == "95% bootstrap interval"
+    assert interval_names({1, 5, 6}) == "95% bootstrap interval; of fewer than six seeds their range"
+    assert interval_names(()) == "range"

@@ -74,6 +74,14 @@ def test_the_picture_has_a_panel_for_each_problem_and_bears_zero_and_what_was_no
     assert sweep_picture("tuned", only_zero, NOISE) is None
 
 
+def test_the_band_of_few_seeds_is_called_their_range() -> None:
+    for seeds, said in ((5, "band: range."), (6, "band: 95% bootstrap interval.")):
+        cells = [at(noise, 1e-3 * (1 + seed), seed) for noise in (0.0, 0.1) for seed in range(seeds)]
+        found = sweep_picture("tuned", {"mine": {"kan": with_variants(cells)}}, AXES[0])
+        assert found is not None
+        assert said in found.description
+
+
 def test_points_are_an_axis_too() -> None:
     cells = [made(facts("xy"), {"final/dense_nmse": 1 / n}, n_train=n, variant=f"n_train={n}") for n in (10, 100, 1000)]
     picture = sweep_picture("tuned", {"mine": {"kan": cells}}, POINTS)

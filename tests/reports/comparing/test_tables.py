@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from harness import problems
 from harness.data import dense_points, scale2
 from harness.models import load_checkpoint
-from reports.comparing.curves import cost_to, error_at
+from reports.comparing.curves import cost_to, costs_to, error_at, errors_at, errors_by_grid
 from reports.comparing.groups import groups_of
 from reports.comparing.statistics import Estimate, estimate
 from reports.comparing.tables import Table, at_equal_parameters, tables, without_dashes
@@ -22,6 +22,7 @@ from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Selection, gather
 from reports.reading.histories import History
 from reports.verdicts.numbers import number
+from tests.reports.support import NOTHING, facts, made, write_history
 
 
 def tables_of(client: MlflowClient, preset: str = "tuned") -> dict[int, Table]:
@@ -99,6 +100,16 @@ def test_a_curve_is_read_at_the_last_epoch_that_was_over() -> None:
     assert [error_at(history, "time/train_s", budget) for budget in (0.5, 1.0, 2.9, 10.0)] == [math.inf, 9.0, 4.0, 5.0]
     assert error_at(history, "time/train_s", 10.0, diverged=True) == math.inf
     assert [cost_to(history, "time/train_s", mse) for mse in (9.0, 4.5, 1.0)] == [1.0, 2.0, math.inf]
+
+
+def test_of_a_run_without_a_result_no_curve_is_read_and_one_that_diverged_has_reached_nothing(tmp_path: Path) -> None:
+    curves = {"test/mse": [1.0, 1e-5], "time/train_s": [1.0, 2.0], "kan/grid": [3.0, 3.0]}
+    folder = write_history(tmp_path / "run", curves)
+    for outcome, value in (("interrupted", None), ("timeout", None), ("error", None), ("diverged", math.inf)):
+        cells = [made(facts("x"), outcome=outcome, folder=folder)]
+        assert errors_at(cells, NOTHING, "time/train_s", 2.0) == [value]
+        assert costs_to(cells, NOTHING, "time/train_s", 1e-9) == [value]
+        assert bool(errors_by_grid(cells, NOTHING)) == (value is not None)
 
 
 def test_a_row_of_dashes_is_left_out_and_counted() -> None:

@@ -150,6 +150,28 @@ def test_an_error_is_infinite_where_none_was_reached_and_absent_where_no_run_has
     assert {cell.error() for cell in evidence.cells if cell.outcome == "missing"} == {None}
 
 
+@pytest.mark.parametrize("outcome", ["interrupted", "error", "timeout", ""])
+def test_a_run_that_ended_without_a_result_has_no_error_and_its_cell_is_told(
+    filled: MlflowClient, outcome: str
+) -> None:
+    (cell, *_) = gather(filled, Selection()).cells
+    assert cell.run is not None
+    filled.set_tag(cell.run.run_id, "outcome", outcome)
+    evidence = gather(filled, Selection())
+    assert [each.fingerprint for each in evidence.failed] == [cell.fingerprint]
+    assert evidence.failed[0].error() is None
+    assert evidence.failed[0].validation_error() is None
+    assert evidence.partial.endswith(f"1 of 11 cells have ended without a result (1 {outcome})")
+
+
+def test_that_a_clock_has_stopped_a_run_is_read_from_the_store(filled: MlflowClient) -> None:
+    (cell, *_) = gather(filled, Selection()).cells
+    assert cell.run is not None
+    filled.set_tag(cell.run.run_id, "search.cut_short", "the seconds were over")
+    frame = gather(filled, Selection()).frame()
+    assert list(frame[frame["cut_short"]]["fingerprint"]) == [cell.fingerprint]
+
+
 def test_runs_of_other_rules_are_left_out_and_counted(filled: MlflowClient) -> None:
     (first, *_) = gather(filled, Selection()).cells
     assert first.run is not None

@@ -153,3 +153,38 @@ def test_a_network_that_is_only_planned_takes_no_place() -> None:
     knowing = runs("siren", [1e-9] * 3, val=1e-9, **{"preset.knows_target": "true"})
     planned = [replace(cell, run=None) for cell in runs("mlp", [1e-3] * 3)]
     assert str(found(knowing, planned, runs("spectral", [1e-4] * 3)).network) == "siren, lm†"
+
+
+def ended(cells: list[Cell], outcome: str) -> list[Cell]:
+    return [
+        replace(cell, run=replace(cell.run, tags=cell.run.tags | {"outcome": outcome}, metrics={}))
+        for cell in cells
+        if cell.run is not None
+    ]
+
+
+@pytest.mark.parametrize("outcome", ["interrupted", "error", "timeout", "unknown"])
+def test_a_run_that_ended_without_a_result_is_no_data_and_no_error(outcome: str) -> None:
+    network, classical = runs("siren", [1e-5] * 6), runs("rbf", [1e-2] * 6)
+    need = found(network[:3], ended(network[3:], outcome), classical)
+    assert (need.answer, need.better, need.seeds, need.unsure, need.network.nmse) == ("yes", 3, 3, True, 1e-5)
+    other = found(network, classical[:3], ended(classical[3:], outcome))
+    assert (other.answer, other.seeds, other.classical.nmse) == ("yes", 3, 1e-2)
+    assert need_of([*ended(network, outcome), *classical]) is None
+
+
+def test_a_network_that_diverged_has_a_result_which_is_infinite() -> None:
+    network = runs("siren", [1e-5] * 6)
+    need = found(network[:3], ended(network[3:], "diverged"), runs("rbf", [1e-2] * 6))
+    assert (need.answer, need.better, need.seeds, need.network.nmse) == ("toss-up", 3, 6, math.inf)
+
+
+def test_a_classical_method_that_its_clock_has_stopped_is_marked() -> None:
+    network, classical = runs("mlp", [1e-5] * 3), runs("rbf", [1e-2] * 3)
+    stopped = runs("rbf", [1e-2] * 3, **{"search.cut_short": "the seconds were over"})[2:]  # type: ignore[arg-type]
+    assert found(network, classical).classical.mark == ""
+    cells = [*network, *classical[:2], *stopped]
+    assert str(found(cells).classical) == "rbf‡"
+    assert "rbf‡ 0.01 in 2 s, 50 parameters; ‡ its seconds were over" in network_wins_by_a_decade(cells, NOTHING).note
+    elsewhere = [*network[:2], *classical[:2], *stopped]
+    assert found(elsewhere).classical.mark == "", "of no seed that is compared"
