@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -233,14 +233,8 @@ def _text(
             "",
             f"**Different rules**: versions {markdown(first.comparability)} and {markdown(second.comparability)}.",
         ]
-    if shared:
-        lines += ["", f"{shared} runs stand on both sides, and are left out of this."]
-    fewest = min((seeds for c in changes for seeds in (c.before.seeds, c.after.seeds)), default=0)
-    if fewest < FEWEST:
-        lines += [
-            "",
-            f"With {fewest} seeds no difference can be told from noise; the test needs {FEWEST} on each side.",
-        ]
+    for caveat in _caveats(changes, shared):
+        lines += ["", caveat]
     if flips:
         lines += ["", "| criterion | preset | before | after |", "|---|---|---|---|"]
         lines += [
@@ -254,14 +248,22 @@ def _text(
             preset, problem, model = map(markdown, change.key)
             figures = f"{number(change.before.median)} | {number(change.after.median)} | {change.p:.3f}"
             lines.append(f"| {preset} | {problem} | {model} | {figures} |")
-    if by_chance := round(sum(change.level for change in changes)):
-        levels = sorted({f"{change.level:.0%}" for change in changes if change.level})
-        lines += [
-            "",
-            f"Of these {len(changes)} comparisons chance alone calls up to about {by_chance} better or worse "
-            f"(each is made at a level of {' or '.join(levels)}).",
-        ]
     for what, keys in (("Only before", lost), ("Only after", gained)):
         if keys:
             lines += ["", f"{what}: " + "; ".join(markdown(" ".join(key)) for key in keys) + "."]
     return "\n".join(lines)
+
+
+def _caveats(changes: Sequence[Change], shared: int) -> Iterator[str]:
+    """What a reader has to know before the figures."""
+    if shared:
+        yield f"{shared} runs stand on both sides, and are left out of this."
+    fewest = min((seeds for c in changes for seeds in (c.before.seeds, c.after.seeds)), default=0)
+    if fewest < FEWEST:
+        yield f"With {fewest} seeds no difference can be told from noise; the test needs {FEWEST} on each side."
+    if by_chance := round(sum(change.level for change in changes)):
+        levels = sorted({f"{change.level:.0%}" for change in changes if change.level})
+        yield (
+            f"Of these {len(changes)} comparisons chance alone calls up to about {by_chance} better or worse "
+            f"(each is made at a level of {' or '.join(levels)})."
+        )

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import signal
 import socket
 import ssl
 import stat
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dask
+import dask_jobqueue  # noqa: F401  (brings settings, which a test must not take away)
 import psutil
 import pytest
 from distributed import Security
 from mlflow import MlflowClient
 
 from harness.errors import BadInput
+from harness.execution.benchmark import benchmark
 from harness.execution.benchmark_config import configure
-from harness.execution.executors import executor
+from harness.execution.executors import executor, jobs
 from harness.execution.executors.dask import file_system
 from tests.postgres import Server
 from tests.support import all_runs, environment
@@ -87,6 +94,146 @@ def test_the_jobs_of_a_batch_system_compute_the_cells(
     assert all("--tls-key" in job and "--no-dashboard" in job and "PRIVATE KEY" not in job for job in jobs)
     assert list(outside.glob(".dask*")) == [], "nor is the key left"
     assert_exactly_the_plan(MlflowClient(uri), str(outside / "quick.yaml"))
+
+
+REFUSED = (
+    "harness: cluster = 'slurm' can't be used: sbatch ended with status 1 and says 'sbatch: error: Invalid account'; see queue, "
+    "account and limits in cluster_config, and workers (docs/scaling.md).\n"
+)
+MISSING = (
+    "harness: cluster = 'slurm' can't be used: there is no sbatch on this machine; give the command where jobs can be submitted "
+    "(docs/scaling.md).\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("sbatch", "sentence"),
+    [("#!/bin/sh\necho 'sbatch: error: Invalid account\nsbatch: error: more' >&2\nexit 1\n", REFUSED), (None, MISSING)],
+)
+def test_jobs_that_can_not_be_submitted_end_the_command_before_anything_is_made(
+    sbatch: str | None, sentence: str, postgres: Server, outside: Path
+) -> None:
+    uri = postgres.fresh_database()
+    if sbatch is not None:
+        (outside / "sbatch").write_text(sbatch)
+        (outside / "sbatch").chmod(stat.S_IRWXU)
+    (outside / "jobs.yaml").write_text(SETTINGS.format(cluster="slurm", path=""))
+    command = "benchmark --suite smoke --executor dask --cluster slurm --workers 2 --cluster_config jobs.yaml"
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *command.split()],
+        env=environment(MLFLOW_TRACKING_URI=uri, PATH=str(outside)),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, sentence), done.stdout
+    assert all_runs(MlflowClient(uri)) == []
+    assert list(outside.glob(".dask*")) == []
+
+
+Slurm = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def slurm(outside: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
+    """Sets up a batch system for this process, and gives the fields that name it; jobs are looked at all the time."""
+    before = copy.deepcopy(dask.config.config)
+    monkeypatch.setattr(jobs, "AGAIN_S", 0.5)
+    monkeypatch.setenv("PATH", f"{outside}:{os.environ['PATH']}")
+    monkeypatch.setenv("JOBS", str(outside))
+
+    def set_up(prologue: str = "true") -> dict[str, str]:
+        batch_system(outside, "sbatch", "scancel", "Submitted batch job $$")
+        settings = SETTINGS.format(cluster="slurm", path=environment()["PYTHONPATH"])
+        (outside / "jobs.yaml").write_text(settings.replace("prologue: [", f'prologue: ["{prologue}", '))
+        return {"executor": "dask", "cluster": "slurm", "workers": "1", "cluster_config": "jobs.yaml"}
+
+    yield set_up
+    dask.config.config.clear()
+    dask.config.config.update(before)
+
+
+def submitted(folder: Path) -> list[Path]:
+    """The jobs so far."""
+    return sorted(folder.glob("job.*"), key=lambda job: job.stat().st_mtime)
+
+
+def until(there: Callable[[], bool]) -> bool:
+    """Whether it has come within a minute."""
+    end = time.monotonic() + 60
+    while not there() and time.monotonic() < end:
+        time.sleep(0.1)
+    return there()
+
+
+def test_a_job_that_has_ended_is_submitted_again(slurm: Slurm, outside: Path) -> None:
+    with executor(configure(slurm()).where) as pool:
+        pool.submit(os.getpid).result(timeout=60)
+        time.sleep(3 * jobs.AGAIN_S)
+        (job,) = submitted(outside)
+        os.killpg(int((outside / f"pid{job.suffix}").read_text()), signal.SIGKILL)
+        assert until(lambda: len(submitted(outside)) == 2)
+        pool.submit(os.getpid).result(timeout=60)
+        time.sleep(3 * jobs.AGAIN_S)
+        assert len(submitted(outside)) == 2
+    assert list(outside.glob(".dask-jobqueue.job*")) == []
+
+
+def test_a_job_that_waits_is_not_submitted_a_second_time(slurm: Slurm, outside: Path) -> None:
+    with executor(configure(slurm(f"until [ -e {outside}/begin ]; do sleep 0.1; done")).where) as pool:
+        waiting = pool.submit(os.getpid)
+        time.sleep((jobs.TRIES + 2) * jobs.AGAIN_S)
+        (outside / "begin").touch()
+        assert waiting.result(timeout=60)
+        assert len(submitted(outside)) == 1
+
+
+def test_a_submission_that_is_refused_later_is_tried_again(slurm: Slurm, outside: Path) -> None:
+    with executor(configure(slurm()).where) as pool:
+        pool.submit(os.getpid).result(timeout=60)
+        (job,) = submitted(outside)
+        works = (outside / "sbatch").read_text()
+        (outside / "sbatch").write_text("#!/bin/sh\ntouch $JOBS/refused\nexit 1\n")
+        os.killpg(int((outside / f"pid{job.suffix}").read_text()), signal.SIGKILL)
+        assert until((outside / "refused").exists)
+        (outside / "sbatch").write_text(works)
+        assert pool.submit(os.getpid).result(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("prologue", "later", "sentence"),
+    [
+        ("exit 1", None, r"job \d+ ended before its worker had joined; its output says why\. It was tried 5 times"),
+        ("exit 1", "#!/bin/sh\necho no >&2\nexit 3\n", r"sbatch ended with status 3 and says 'no'; .*5 times"),
+    ],
+)
+def test_jobs_of_which_nothing_ever_comes_end_the_benchmark_and_it_goes_on_later(
+    prologue: str,
+    later: str | None,
+    sentence: str,
+    slurm: Slurm,
+    postgres: Server,
+    outside: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", postgres.fresh_database())
+    (outside / "quick.yaml").write_text(QUICK)
+    asked = {"suite": "quick.yaml", "seeds": "2", "preset": "seed"}
+
+    def listener(*_: object) -> None:
+        if later is not None:
+            (outside / "sbatch").write_text(later)
+
+    with pytest.raises(BadInput, match=sentence):
+        benchmark(configure(asked | slurm(prologue)), listener)
+    store = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+    (parent,) = all_runs(store)
+    assert parent.data.tags["outcome"] == "error"
+    assert later or len(submitted(outside)) == jobs.TRIES
+    assert list(outside.glob(".dask-jobqueue.job*")) == []
+    assert benchmark(configure(asked | slurm())).state.counts()["left"] == 0
+    assert_exactly_the_plan(store, str(outside / "quick.yaml"))
 
 
 def listening() -> set[tuple[str, int]]:

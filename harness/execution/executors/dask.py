@@ -8,9 +8,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import psutil
 import yaml
@@ -18,6 +18,7 @@ from pydantic import field_validator, model_validator
 
 from harness.addresses import fault, guard, masked
 from harness.errors import BadInput
+from harness.execution.executors import jobs
 from harness.execution.executors.executor import ExecutorConfig, ExecutorKind, register
 from harness.fields import OrNone, field
 
@@ -47,8 +48,6 @@ NO_WEB_OF_A_JOB = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--pr
 class DaskConfig(ExecutorConfig):
     """Which cluster."""
 
-    here: ClassVar[bool] = False
-
     executor: str = "dask"
     scheduler: Annotated[str | None, OrNone] = field(
         None, "Address of a running scheduler, such as tcp://node1:8786. None: a cluster of our own."
@@ -59,6 +58,11 @@ class DaskConfig(ExecutorConfig):
     cluster_config: Annotated[str | None, OrNone] = field(
         None, "YAML file with the settings of the jobs: queue, walltime, memory (docs/scaling.md)."
     )
+
+    @property
+    def here(self) -> bool:
+        """Only a cluster of our own without jobs is on this machine."""
+        return self.scheduler is None and self.cluster is None
 
     @field_validator("scheduler")
     @classmethod
@@ -118,7 +122,8 @@ def file_system(path: Path) -> str:
 def dask_workers(config: DaskConfig) -> Iterator[Executor]:
     """The workers of the cluster, as an executor.
 
-    Raises BadInput when a scheduler can't be reached, when Dask is not installed, or when a cluster can't be set up.
+    Raises BadInput when a scheduler can't be reached, when Dask is not installed, or when a cluster can't be set up or its
+    jobs not submitted.
     """
     dask, distributed, ours = _imported()
     certified = dask.config.get("distributed.comm.tls.ca-file") is not None
@@ -136,7 +141,10 @@ def dask_workers(config: DaskConfig) -> Iterator[Executor]:
                 "start it with `dask scheduler`, or leave it out for a cluster of our own."
             ) from error
         with client:
-            yield client.get_executor(pure=False, retries=0)
+            pool = client.get_executor(pure=False, retries=0)
+            of_jobs = config.cluster and jobs.kept(address, config.cluster, config.worker_count(), pool)
+            with of_jobs or nullcontext(pool) as given:
+                yield given
 
 
 def _imported() -> tuple[Any, Any, Any]:
@@ -183,7 +191,7 @@ def _cluster(config: DaskConfig, security: Any) -> Iterator[Any]:
         ours = _local_cluster(config, security) if config.cluster is None else _batch_cluster(config, security)
     with ours as cluster:
         if config.cluster is not None:
-            cluster.scale(jobs=config.worker_count())
+            jobs.submit(cluster, config.cluster, config.worker_count())
         yield cluster
 
 
@@ -213,11 +221,13 @@ def _batch_cluster(config: DaskConfig, security: Any) -> Any:
         return dask.config.get(f"jobqueue.{config.cluster}.{setting}", None)
 
     try:
-        module = importlib.import_module("dask_jobqueue")
-        return getattr(module, name)(
+        kind = getattr(importlib.import_module("dask_jobqueue"), name)
+        folder = given("shared-temp-directory") or str(Path.cwd())
+        return kind(
+            job_cls=jobs.job_of(kind.job_cls, folder),
             processes=1,
             security=security,
-            shared_temp_directory=given("shared-temp-directory") or str(Path.cwd()),
+            shared_temp_directory=folder,
             scheduler_options={**NO_WEB, **(given("scheduler-options") or {})},
             worker_extra_args=[*NO_WEB_OF_A_JOB, *(given("worker-extra-args") or [])],
             job_script_prologue=[*OF_A_JOB, *(given("job-script-prologue") or [])],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
@@ -31,8 +31,6 @@ class ExecutorConfig(BaseModel):
     """What every executor has. One that needs more fields has its own class, which adds and checks them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    here: ClassVar[bool] = True
-    """Whether cells are computed on this machine, so that what it has no room for is refused when it is planned."""
 
     executor: str = field("process", "Where cells are computed, see `harness list executors`.")
     workers: Annotated[int | Literal["auto"], BeforeValidator(_workers)] = field(
@@ -44,6 +42,11 @@ class ExecutorConfig(BaseModel):
         "Memory that a worker may allocate, such as 2G; a cell that wants more ends as `error`. None: no limit.",
         unit="bytes",
     )
+
+    @property
+    def here(self) -> bool:
+        """Whether cells are computed on this machine, so that what it has no room for is refused when it is planned."""
+        return True
 
     @model_validator(mode="after")
     def _fits_on_this_machine(self) -> ExecutorConfig:
@@ -73,7 +76,8 @@ class ExecutorKind:
     What is submitted to that runs in a thread, of this process or of another, at most ``config.worker_count()`` at a time;
     each of these threads has its own child process, in which the cell is computed
     (:func:`harness.execution.isolation.isolated`). A future whose worker is lost raises
-    :class:`harness.execution.isolation.WorkerLost`. At its end nothing is at work any more.
+    :class:`harness.execution.isolation.WorkerLost`. When no worker will ever come again, what waits is cancelled and
+    ``submit`` raises BadInput. At its end nothing is at work any more.
     """
 
     name: str
