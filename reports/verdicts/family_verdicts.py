@@ -72,7 +72,9 @@ class Standing:
 
 
 def standings(cells: Iterable[Cell], threshold: float, asked: int = SEEDS) -> list[Standing]:
-    """That of each model and preset, the best first: by verdict, then by figure."""
+    """That of each model and preset, the best first: by verdict, then by figure. One of too few seeds whose figure is beyond the
+    threshold comes last: nobody waits for its other seeds.
+    """
     cells, found = list(cells), []
     for (model, preset), errors in median_errors(cells).items():
         knowing = any(cell.knows_target and (cell.model, cell.preset) == (model, preset) for cell in cells)
@@ -82,8 +84,10 @@ def standings(cells: Iterable[Cell], threshold: float, asked: int = SEEDS) -> li
         holds, mark = seen.count(Verdict.PASS), DAGGER * knowing
         found.append(Standing(model, preset, verdict, figure, holds, len(seen), mark, asked))
 
-    def worth(each: Standing) -> tuple[int, float]:
-        return BEST_FIRST.index(each.verdict), math.inf if each.figure is None else each.figure
+    def worth(each: Standing) -> tuple[bool, int, float]:
+        figure = math.inf if each.figure is None else each.figure
+        hopeless = each.verdict is Verdict.NO_DATA and each.figure is not None and figure > threshold
+        return hopeless, BEST_FIRST.index(each.verdict), figure
 
     return sorted(found, key=worth)
 

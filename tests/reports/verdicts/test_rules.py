@@ -368,6 +368,14 @@ def test_b1_takes_of_a_familys_presets_the_one_that_is_surest_before_the_one_of_
     assert "siren 1e-5 (tuned, 6 of 6" in found.problems[0].note
 
 
+@pytest.mark.parametrize(("nmse", "verdict"), [(1e-3, Verdict.FAIL), (1e-9, Verdict.NO_DATA)])
+def test_a_preset_of_too_few_seeds_leaves_b2_open_only_where_these_hold(nmse: float, verdict: Verdict) -> None:
+    problem = "poisson_2d_highfreq"
+    evidence, few = seeds_of({("kan", "lm"): 1e-3}, problem), seeds_of({("kan", "seed"): nmse}, problem, seeds=3)
+    found = judgement_of(CRITERIA.get("B2"), None, replace(evidence, cells=evidence.cells + few.cells), NOTHING)
+    assert found.verdict is verdict
+
+
 def test_b1_marks_the_family_and_preset_whose_shape_knows_the_target_and_no_other() -> None:
     errors = {(name, preset): 1e-5 for name in FAMILIES.names() for preset in ("tuned", "lm")}
     evidence = seeds_of(errors, "poisson_1d_poly")
