@@ -23,6 +23,10 @@ class Outcome(Enum):
         return {Outcome.COMPLETED: "FINISHED", Outcome.INTERRUPTED: "KILLED"}.get(self, "FAILED")
 
 
+TERMINAL = (Outcome.COMPLETED.value, Outcome.DIVERGED.value)
+"""Outcomes that are results; a run that ended otherwise says nothing of its model, and its cell is computed again."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """An outcome with its reason in one sentence, and the exception behind it where there was one.

@@ -20,10 +20,10 @@ import pandas as pd
 from harness import presets
 from harness.errors import BadInput, quoted
 from harness.machine import cores, processor
+from harness.outcome import TERMINAL
 from harness.protocol import REPORTING
 from harness.registry import check_name
 from reports.pages.published_tables import published_tables
-from reports.reading.cells import RESULTS
 
 LEDGER = Path("docs/results/ledger.json")
 PACKAGES = ("sciml-harness", "mlflow", "torch", "numpy", "scipy")
@@ -130,7 +130,7 @@ def row(name: str, said: Mapping[str, Any], cells: pd.DataFrame, commands: Seque
     """The row of a report. Raises BadInput where its runs are not as the protocol wants them."""
     if said["unsettled"] or not len(cells):
         raise BadInput(f"report is not complete: {said['unsettled'] or 'all'} of its cells have not ended.")
-    failed = cells[~cells["outcome"].isin(RESULTS) & ~cells["model"].astype(str).str.startswith(FAILS_ON_PURPOSE)]
+    failed = cells[~cells["outcome"].isin(TERMINAL) & ~cells["model"].astype(str).str.startswith(FAILS_ON_PURPOSE)]
     if len(failed):
         how = ", ".join(sorted({str(outcome) for outcome in failed["outcome"]}))
         raise BadInput(f"report is not complete: {len(failed)} of its cells have ended without a result ({how}).")

@@ -77,9 +77,8 @@ def trial(objective: Objective, here: Point, damping: float) -> Vector | None:
     solve = here.factorise(damping)
     if solve is None:
         return None
-    move(
-        objective.parameters, here.theta
-    )  # they may stand at a trial that failed, and a J in chunks is made where they stand
+    # They may stand at a trial that failed, and a Jacobian in chunks is made where they stand.
+    move(objective.parameters, here.theta)
     velocity = solve(here.residuals, here.penalty_slope)
     ends = []
     for direction in (STRIDE, -STRIDE):

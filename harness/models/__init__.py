@@ -51,10 +51,8 @@ def build(config: RunConfig, problem: Problem, train: Sample | None = None) -> R
     mean, std = [0.0] * len(problem.outputs), [1.0] * len(problem.outputs)
     if config.standardise and train is not None and problem.equation is None:
         columns = train.y.unbind(dim=1)
-        mean, std = (
-            [y.mean().item() for y in columns],
-            [y.std().item() if y.amin() < y.amax() else 1.0 for y in columns],
-        )
+        mean = [y.mean().item() for y in columns]
+        std = [y.std().item() if y.amin() < y.amax() else 1.0 for y in columns]
     low, high = zip(*problem.bounds, strict=True)
     if problem.table is not None and train is not None:  # nothing of a model is from rows that it is not trained on
         low, high = (tuple(ends.tolist()) for ends in (train.x.amin(dim=0), train.x.amax(dim=0)))

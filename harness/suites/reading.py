@@ -92,7 +92,7 @@ class _Reader:
                 ValueError,
                 LookupError,
                 AttributeError,
-            ) as error:  # what PyYAML raises for `!!int ""`, `!!timestamp x` and such
+            ) as error:  # the last two for such as `!!int ""`, `!!timestamp x`
                 what = f"{'.'.join(map(str, place))} = {quoted(node.value)}"
                 raise _fault(self.name, line, f"{what} can't be read") from error
         if node.tag not in COLLECTIONS:

@@ -17,7 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
 from harness.errors import BadInput
 from harness.escaping import in_filter
-from harness.outcome import Outcome
+from harness.outcome import TERMINAL, Outcome
 from harness.tracking import queries
 from harness.tracking.liveness import Owner, Presence, Watch, owner_tag, presence
 from harness.tracking.store import database, patiently
@@ -69,9 +69,8 @@ def search(client: MlflowClient, condition: str) -> Iterator[Run]:
     """Every run of the store that meets a condition of MLflow's, whatever experiment it belongs to."""
     for experiments in _pages(partial(client.search_experiments, ViewType.ACTIVE_ONLY, PAGE)):
         ids = [each.experiment_id for each in experiments]
-        if ids:
-            for runs in _pages(partial(client.search_runs, ids, condition, max_results=PAGE)):
-                yield from runs
+        for runs in _pages(partial(client.search_runs, ids, condition, max_results=PAGE)):
+            yield from runs
 
 
 def _pages(search_for: Callable[..., PagedList[T]]) -> Iterator[PagedList[T]]:
@@ -229,7 +228,3 @@ def runs_of(client: MlflowClient, fingerprint: str, but: str | None = None) -> l
 def _run_ids(engine: Engine, fingerprint: str) -> list[str]:
     with engine.connect() as connection:
         return queries.run_ids(connection, fingerprint)
-
-
-TERMINAL = (Outcome.COMPLETED.value, Outcome.DIVERGED.value)
-"""Outcomes that are results; a cell that ended in another way is computed again."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from harness.outcome import Outcome
+from harness.outcome import TERMINAL, Outcome
 from harness.tracking import queries
-from harness.tracking.claims import TERMINAL, search
+from harness.tracking.claims import search
 from harness.tracking.store import database
 
 if TYPE_CHECKING:

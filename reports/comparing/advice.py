@@ -14,7 +14,7 @@ from reports.comparing.groups import Group, chosen, dagger, final_errors, groups
 from reports.comparing.recommendations import Cost, Recommendation, recommend
 from reports.comparing.statistics import Estimate, estimate
 from reports.reading.artifacts import Artifacts
-from reports.reading.cells import Cell
+from reports.reading.cells import Cell, without_knowledge
 from reports.reading.evidence import Evidence
 from reports.reading.kinds import is_network
 from reports.reading.targets import in_order, target_of
@@ -71,9 +71,7 @@ def advice_over_presets(evidence: Evidence, artifacts: Artifacts) -> tuple[Advic
 
 
 def _advice(problem: str, group: Group, classical: Group, artifacts: Artifacts) -> Advice | None:
-    # Nobody who has the target still to find has a shape that was chosen with knowledge of it.
-    unknowing = {name: cells for name, cells in group.items() if not any(cell.knows_target for cell in cells)}
-    group = unknowing if any(map(final_errors, unknowing.values())) else group
+    group = without_knowledge(group)
     both = {**group, **classical}
     known = target_of(itertools.chain(*both.values()))
     solved = known is not None and known.is_equation

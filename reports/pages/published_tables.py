@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from harness.families import FAMILIES
+from harness.outcome import TERMINAL
 from harness.presets import DAGGER, KNOWS_TARGET
 from harness.problems import PROBLEMS
-from reports.reading.cells import RESULTS
 from reports.reading.kinds import is_network
 from reports.verdicts.criteria import CRITERIA
 from reports.verdicts.verdict import Verdict, median_figure
@@ -79,7 +79,7 @@ def _legend(marked: Collection[object]) -> str:
 
 def _nmse(cells: pd.DataFrame) -> dict[tuple[str, str, str], list[float]]:
     """Dense NMSE of the seeds that have a result, by problem, model and preset; infinite where that is to have diverged."""
-    cells = cells[cells["outcome"].isin(RESULTS)]
+    cells = cells[cells["outcome"].isin(TERMINAL)]
     nmse = pd.to_numeric(cells["final/dense_nmse"], errors="coerce")
     known = cells.assign(nmse=nmse.where(cells["outcome"] == "completed").fillna(math.inf))
     return {

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
-from harness.outcome import Outcome
+from harness.outcome import TERMINAL
 from reports.reading.run import Run
 
-RESULTS = frozenset({Outcome.COMPLETED.value, Outcome.DIVERGED.value})
-"""The outcomes that are a result; a run that ended otherwise says nothing of its model, and its cell may be computed again."""
+Key = TypeVar("Key")
 NOT_A_VARIANT = frozenset({"cfg/model", "cfg/problem", "cfg/preset", "cfg/seed"})
 
 
@@ -43,7 +43,7 @@ class Cell:
     @property
     def has_result(self) -> bool:
         """Whether its run has ended in one."""
-        return self.outcome in RESULTS
+        return self.outcome in TERMINAL
 
     @property
     def cut_short(self) -> bool:
@@ -84,13 +84,20 @@ class Cell:
         return self.error(f"val/{kind}" if self.metric(best) is None else best)
 
 
-def without_knowledge(cells: Collection[Cell]) -> Collection[Cell]:
-    """The cells of models and presets whose shape was not chosen with knowledge of the target, which nobody has who has the
-    target still to find; all cells, of one problem, where no other is completed.
+def by_model_and_preset(cells: Iterable[Cell]) -> dict[tuple[str, str], list[Cell]]:
+    """The cells, each group in their order."""
+    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[cell.model, cell.preset].append(cell)
+    return groups
+
+
+def without_knowledge(groups: Mapping[Key, list[Cell]]) -> dict[Key, list[Cell]]:
+    """The groups, of one problem, whose shapes were not chosen with knowledge of the target, which nobody has who has the
+    target still to find; all of them where no other has a result.
     """
-    knowing = {(cell.model, cell.preset) for cell in cells if cell.knows_target}
-    others = [cell for cell in cells if (cell.model, cell.preset) not in knowing]
-    return others if any(cell.outcome == "completed" for cell in others) else cells
+    others = {key: cells for key, cells in groups.items() if not any(cell.knows_target for cell in cells)}
+    return others if any(cell.has_result for cells in others.values() for cell in cells) else dict(groups)
 
 
 def with_facts(cells: list[Cell]) -> list[Cell]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from harness.errors import BadInput, quoted
+from harness.outcome import TERMINAL
 from harness.protocol import COMPARABILITY
 from harness.registry import nearest
-from harness.tracking.claims import TERMINAL
 from reports.reading.cells import Cell, with_facts, with_variants
 from reports.reading.run import METRICS, Run
 from reports.reading.store import fill, heads, read_text

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.presets import DAGGER
 from reports.reading.artifacts import Artifacts
-from reports.reading.cells import Cell, without_knowledge
+from reports.reading.cells import Cell, by_model_and_preset, without_knowledge
 from reports.reading.gone import Gone
 from reports.reading.histories import Floats
 from reports.reading.kinds import FIRST, is_network
@@ -81,9 +81,7 @@ def best_family(rule: Rule) -> Decide:
     """
 
     def decide(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
-        groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-        for cell in without_knowledge(cells):
-            groups[cell.model, cell.preset].append(cell)
+        groups = without_knowledge(by_model_and_preset(cells))
         judge = median_seed(rule)
         found = {f"{_named(some)}, {some[0].preset}": judge(some, artifacts) for some in groups.values()}
 
@@ -115,9 +113,7 @@ def _said(name: str, found: ProblemVerdict) -> str:
 
 def small_network_is_accurate(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
     """P2. The least median relative L2 error of u is within 1e-6, of networks of at most 300 active parameters."""
-    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-    for cell in without_knowledge(cells):
-        groups[cell.model, cell.preset].append(cell)
+    groups = without_knowledge(by_model_and_preset(cells))
     small = [cell for some in groups.values() for cell in _within(some, MOST_PARAMETERS)]
     if not small:
         why = f"no network of at most {MOST_PARAMETERS} active parameters has a result"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from harness.presets import DAGGER
 from reports.reading.artifacts import Artifacts
-from reports.reading.cells import Cell, without_knowledge
+from reports.reading.cells import Cell, by_model_and_preset, without_knowledge
 from reports.reading.kinds import FIRST
 from reports.reading.targets import target_of
 from reports.verdicts.numbers import number
@@ -35,18 +35,16 @@ FAILS_ABOVE = 1e-2
 
 
 def median_errors(cells: Iterable[Cell]) -> dict[tuple[str, str], list[float | None]]:
-    """The dense NMSE of each seed, by model and preset, of the chosen variant; infinite for a run that has none."""
-    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-    for cell in cells:
-        groups[cell.model, cell.preset].append(cell)
-    found: dict[tuple[str, str], list[float | None]] = {}
-    for key, group in groups.items():
-        # A cell without a run says nothing yet; one that failed for a reason other than its numbers may be tried again.
-        found[key] = [
-            None if cell.outcome in ("error", "timeout", "interrupted", "unknown") else cell.error()
-            for cell in chosen_variant(group)[0]
-        ]
-    return found
+    """The dense NMSE of each seed, by model and preset, of the chosen variant; infinite where it was not reached, None for a cell
+    without a result.
+    """
+    return {
+        key: [cell.error() for cell in chosen_variant(group)[0]] for key, group in by_model_and_preset(cells).items()
+    }
+
+
+def _without_knowledge(cells: Iterable[Cell]) -> list[Cell]:
+    return [cell for group in without_knowledge(by_model_and_preset(cells)).values() for cell in group]
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemV
     by_model: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         by_model[cell.model].append(cell)
-    best = {model: standings(without_knowledge(some), 1e-4)[0] for model, some in by_model.items()}
+    best = {model: standings(_without_knowledge(some), 1e-4)[0] for model, some in by_model.items()}
     families = dict.fromkeys([*FIRST, *(cell.model for cell in cells)])
     verdicts = [best[name].verdict if name in best else Verdict.NO_DATA for name in families]
     figures = [each.figure for each in best.values() if each.figure is not None]
@@ -120,7 +118,7 @@ def every_family_learns(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemV
 
 def best_family_is_exact(cells: Sequence[Cell], artifacts: Artifacts) -> ProblemVerdict:
     """B2. The median NMSE of the best family, under its best preset, is within 1e-8. Shapes that know the target are left out."""
-    found = standings(without_knowledge(cells), 1e-8)
+    found = standings(_without_knowledge(cells), 1e-8)
     figures = [each.figure for each in found if each.figure is not None]
     best = found[0]
     if best.figure is None:

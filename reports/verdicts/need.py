@@ -16,7 +16,7 @@ from typing import TypeVar
 from harness.presets import DAGGER
 from harness.protocol import FLOOR
 from reports.reading.artifacts import Artifacts
-from reports.reading.cells import Cell
+from reports.reading.cells import Cell, by_model_and_preset, without_knowledge
 from reports.reading.kinds import is_network
 from reports.reading.targets import target_of
 from reports.verdicts.numbers import number
@@ -127,12 +127,7 @@ def _by_data(cells: Iterable[Cell]) -> dict[tuple[float, int], list[Cell]]:
 
 
 def _networks(cells: Iterable[Cell]) -> Mapping[tuple[str, str], Sequence[Cell]]:
-    found: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-    for cell in cells:
-        if is_network(cell.model):
-            found[cell.model, cell.preset].append(cell)
-    unknowing = {key: some for key, some in found.items() if not any(cell.knows_target for cell in some)}
-    return unknowing or found
+    return without_knowledge(by_model_and_preset(cell for cell in cells if is_network(cell.model)))
 
 
 def _classical(cells: Iterable[Cell]) -> Mapping[tuple[str, str], Sequence[Cell]]:

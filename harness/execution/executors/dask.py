@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -142,9 +142,11 @@ def dask_workers(config: DaskConfig) -> Iterator[Executor]:
             ) from error
         with client:
             pool = client.get_executor(pure=False, retries=0)
-            of_jobs = config.cluster and jobs.kept(address, config.cluster, config.worker_count(), pool)
-            with of_jobs or nullcontext(pool) as given:
-                yield given
+            if config.cluster is None:
+                yield pool
+                return
+            with jobs.kept(address, config.cluster, config.worker_count(), pool) as kept:
+                yield kept
 
 
 def _imported() -> tuple[Any, Any, Any]:

@@ -5,7 +5,6 @@ Dask submits a job once, logs what the submission raises, and takes a job for on
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 import threading
@@ -33,6 +32,8 @@ def job_of(base: Any, folder: str) -> Any:
 
     ``folder`` is one that this machine and the nodes share. A file in it is there until the job's script has ended.
     """
+    from asyncio import wait_for
+
     from distributed.core import Status
 
     shared = os.path.expandvars(Path(folder).expanduser())  # as Dask does for its own files there
@@ -49,7 +50,7 @@ def job_of(base: Any, folder: str) -> Any:
             self._job_script_prologue = [f"trap {at_its_end} EXIT", *self._job_script_prologue]
             try:
                 self._file.touch()
-                await asyncio.wait_for(super().start(), SUBMIT_S)
+                await wait_for(super().start(), SUBMIT_S)
             except (OSError, RuntimeError, ValueError) as error:
                 self._file.unlink(missing_ok=True)
                 self.refusal = _refusal(self.submit_command, error)
