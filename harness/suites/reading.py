@@ -88,11 +88,8 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode):
             try:
                 return self.loader.construct_object(node)
-            except (
-                ValueError,
-                LookupError,
-                AttributeError,
-            ) as error:  # the last two for such as `!!int ""`, `!!timestamp x`
+            # The last two are what PyYAML raises for such as `!!int ""` and `!!timestamp x`.
+            except (ValueError, LookupError, AttributeError) as error:
                 what = f"{'.'.join(map(str, place))} = {quoted(node.value)}"
                 raise _fault(self.name, line, f"{what} can't be read") from error
         if node.tag not in COLLECTIONS:
