@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import signal
 import socket
@@ -189,6 +190,15 @@ def test_a_job_that_waits_is_not_submitted_a_second_time(slurm: Slurm, outside: 
         assert len(submitted(outside)) == 1
 
 
+@pytest.fixture
+def nothing_collected() -> Iterator[None]:
+    """No garbage is collected, so that a job that was taken out is still there when its cluster closes."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("nothing_collected")
 def test_a_submission_that_is_refused_later_is_tried_again(slurm: Slurm, outside: Path) -> None:
     with executor(configure(slurm()).where) as pool:
         pool.submit(os.getpid).result(timeout=60)

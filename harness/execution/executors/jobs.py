@@ -61,6 +61,10 @@ def job_of(base: Any, folder: str) -> Any:
             await super().close()
             self.status = Status.closed
 
+        def take_out(self) -> None:
+            """Its end is known: there is nothing to cancel, and a cluster that closes asks each job it ever made."""
+            self.status = Status.closed
+
         def of_no_use(self) -> bool:
             """Whether no worker will come of it: at the second look after its end, for by then Dask has removed one that had."""
             if not self.refusal and not self._file.exists():
@@ -144,7 +148,8 @@ def kept(cluster: Any, name: str, count: int, pool: Executor) -> Iterator[Execut
                     "from here."
                 )
                 return
-            for each in useless:
+            for each, job in useless.items():
+                job.take_out()
                 cluster.workers.pop(each, None)
             cluster.scale(jobs=count)  # submits those that are not among its workers
 
