@@ -183,12 +183,13 @@ def preload() -> None:
     load("harness.run", "harness.figures.kan")
     import torch
 
-    from harness.models.elementary import warm_up
+    from harness.models import elementary, fused
     from harness.tracking.artifacts import import_what_models_need
 
     import_what_models_need()
     for dtype in (torch.float64, torch.float32):
-        warm_up(dtype)
+        elementary.warm_up(dtype)
+    fused.warm_up(torch.float64)  # that nearly all cells have
 
 
 def _follow() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,16 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from harness.models.elementary import silu_and_slope, sine_and_cosine, tanh
+
+TANH, RELU, SILU, SINE, GABOR, FINER, GAUSSIAN = range(7)
+
+
+class Loop(NamedTuple):
+    """One of the activations of :mod:`harness.models.perceptron_loops`, with its numbers."""
+
+    kind: int
+    a: float = 0.0
+    b: float = 0.0
 
 
 class Sine(nn.Module):
@@ -24,6 +34,10 @@ class Sine(nn.Module):
         """Element by element."""
         return torch.sin(self.omega0 * x)
 
+    def loop(self) -> Loop:
+        """Its compiled loop."""
+        return Loop(SINE, self.omega0)
+
 
 @runtime_checkable
 class Activation(Protocol):
@@ -31,6 +45,11 @@ class Activation(Protocol):
 
     def derivatives(self, z: Tensor, order: int) -> list[Tensor]:
         """The value at ``z`` and the derivatives up to ``order``, at most 3."""
+
+
+@runtime_checkable
+class _Looped(Protocol):
+    def loop(self) -> Loop: ...
 
 
 def are_known(activations: list[nn.Module]) -> bool:
@@ -44,19 +63,9 @@ def derivatives(activation: nn.Module, z: Tensor, order: int) -> list[Tensor]:
     return known(activation, z, order)
 
 
-def are_fast(activations: list[nn.Module]) -> bool:
-    """Whether :func:`forth` and :func:`back` have all of these."""
-    return all(isinstance(each, Activation) or type(each) in _FAST for each in activations)
-
-
-def forth(activation: nn.Module, z: Tensor) -> tuple[Tensor, Tensor]:
-    """The value at ``z``, and what :func:`back` wants to find again. ``z`` may be overwritten."""
-    return _FAST.get(type(activation), _WITH_SLOPE)[0](activation, z)
-
-
-def back(activation: nn.Module, grad: Tensor, kept: Tensor) -> Tensor:
-    """The gradient in ``z`` from that in the value, which may be overwritten."""
-    return _FAST.get(type(activation), _WITH_SLOPE)[1](activation, grad, kept)
+def loop(activation: nn.Module) -> Loop | None:
+    """The compiled loop that has this activation."""
+    return activation.loop() if isinstance(activation, _Looped) else _LOOPS.get(type(activation))
 
 
 def silu_derivative(x: Tensor, order: int) -> Tensor:
@@ -111,52 +120,4 @@ _DERIVATIVES: dict[type[nn.Module], Callable[[Any, Tensor, int], list[Tensor]]] 
 }
 
 
-def _sine_forth(sine: Any, z: Tensor) -> tuple[Tensor, Tensor]:
-    return sine_and_cosine(z, sine.omega0)
-
-
-def _sine_back(sine: Any, grad: Tensor, kept: Tensor) -> Tensor:
-    return grad.mul_(kept).mul_(sine.omega0)
-
-
-def _tanh_forth(_: Any, z: Tensor) -> tuple[Tensor, Tensor]:
-    value = tanh(z)
-    return value, value
-
-
-def _tanh_back(_: Any, grad: Tensor, kept: Tensor) -> Tensor:
-    found: Tensor = torch.ops.aten.tanh_backward(grad, kept)
-    return found
-
-
-def _silu_forth(_: Any, z: Tensor) -> tuple[Tensor, Tensor]:
-    return silu_and_slope(z)
-
-
-def _relu_forth(_: Any, z: Tensor) -> tuple[Tensor, Tensor]:
-    value = z.relu_()
-    return value, value
-
-
-def _relu_back(_: Any, grad: Tensor, kept: Tensor) -> Tensor:
-    found: Tensor = torch.ops.aten.threshold_backward(grad, kept, 0)
-    return found
-
-
-def _forth_with_slope(activation: Any, z: Tensor) -> tuple[Tensor, Tensor]:
-    value, slope = activation.derivatives(z, 1)
-    return value, slope
-
-
-def _back_by_slope(_: Any, grad: Tensor, kept: Tensor) -> Tensor:
-    return grad.mul_(kept)
-
-
-_Fast = tuple[Callable[[Any, Tensor], tuple[Tensor, Tensor]], Callable[[Any, Tensor, Tensor], Tensor]]
-_FAST: dict[type[nn.Module], _Fast] = {
-    nn.Tanh: (_tanh_forth, _tanh_back),
-    Sine: (_sine_forth, _sine_back),
-    nn.SiLU: (_silu_forth, _back_by_slope),
-    nn.ReLU: (_relu_forth, _relu_back),
-}
-_WITH_SLOPE: _Fast = (_forth_with_slope, _back_by_slope)
+_LOOPS: dict[type[nn.Module], Loop] = {nn.Tanh: Loop(TANH), nn.ReLU: Loop(RELU), nn.SiLU: Loop(SILU)}

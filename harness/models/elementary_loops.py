@@ -62,42 +62,81 @@ def _exp(x: float) -> Any:
     return power, p
 
 
+@compiled("contract", inline=True)
+def tanh_at(x: Any) -> Any:
+    """Beyond 20 it is 1."""
+    size = abs(np.float64(x))
+    power, p = _exp(2.0 * (20.0 if size > 20.0 else size))
+    t = power * p + (power - 1.0)  # exp - 1, to all digits
+    y = t / (t + 2.0)
+    return -y if x < 0 else y
+
+
+@compiled("contract", inline=True)
+def silu_at(x: Any) -> Any:
+    """``x s`` and its derivative ``s + x s (1 - s)``, with the sigmoid s."""
+    each = np.float64(x)
+    away = 700.0 if each < -700.0 else -each
+    away = -40.0 if away < -40.0 else away
+    power, p = _exp(away)
+    e = power * p + (power - 1.0) + 1.0
+    s = 1.0 / (1.0 + e)
+    y = each * s
+    return y, s + y * (e * s)  # 1 - s, to all digits
+
+
+@compiled("contract", inline=True)
+def bell_at(x: Any, scale: float) -> Any:
+    """``exp(-scale x^2)``; below 1e-307 it is 0."""
+    each = np.float64(x)
+    away = -scale * each * each
+    near = -708.0 if away < -708.0 else away
+    power, p = _exp(near)
+    e = power * p + power
+    return 0.0 if away < -708.0 else e
+
+
+@compiled("contract", inline=True)
+def sine_and_cosine_at(phase: Any) -> Any:
+    """Of no use beyond ``FAR``."""
+    shifted = phase * TWO_OVER_PI + ROUND
+    k = shifted - ROUND
+    r = ((phase - k * PIECES[0]) - k * PIECES[1]) - k * PIECES[2]
+    z = r * r
+    p = 0.0
+    for c in numba.literal_unroll(SINE):
+        p = p * z + c
+    q = 0.0
+    for c in numba.literal_unroll(COSINE):
+        q = q * z + c
+    of_r, beside = r + r * z * p, 1.0 - 0.5 * z + z * z * q
+    turns = np.float64(shifted).view(np.int64)  # of pi / 2, in the last two bits
+    odd = (turns & 1) != 0
+    s, c = (beside, of_r) if odd else (of_r, beside)
+    sine = np.int64(np.float64(s).view(np.int64) ^ ((turns & 2) << 62)).view(np.float64)
+    cosine = np.int64(np.float64(c).view(np.int64) ^ (((turns + 1) & 2) << 62)).view(np.float64)
+    return sine, cosine
+
+
 @compiled("contract")
 def tanh(x: Array, value: Array) -> None:
-    """Beyond 20 it is 1."""
+    """Of each."""
     for i in range(x.size):
-        size = abs(np.float64(x[i]))
-        power, p = _exp(2.0 * (20.0 if size > 20.0 else size))
-        t = power * p + (power - 1.0)  # exp - 1, to all digits
-        y = t / (t + 2.0)
-        value[i] = -y if x[i] < 0 else y
+        value[i] = tanh_at(x[i])
 
 
 @compiled("contract")
 def silu(x: Array, value: Array, slope: Array) -> None:
-    """``x s`` and its derivative ``s + x s (1 - s)``, with the sigmoid s."""
+    """Of each."""
     for i in range(x.size):
-        each = np.float64(x[i])
-        away = 700.0 if each < -700.0 else -each
-        away = -40.0 if away < -40.0 else away
-        power, p = _exp(away)
-        e = power * p + (power - 1.0) + 1.0
-        s = 1.0 / (1.0 + e)
-        y = each * s
-        value[i] = y
-        slope[i] = s + y * (e * s)  # 1 - s, to all digits
+        value[i], slope[i] = silu_at(x[i])
 
 
 @compiled("contract")
 def bell(x: Array, scale: float, value: Array) -> None:
-    """``exp(-scale x^2)``; below 1e-307 it is 0."""
+    """Of each."""
     for i in range(x.size):
-        each = np.float64(x[i])
-        away = -scale * each * each
-        near = -708.0 if away < -708.0 else away
-        power, p = _exp(near)
-        e = power * p + power
-        value[i] = 0.0 if away < -708.0 else e
+        value[i] = bell_at(x[i], scale)
 
 
 @compiled("contract")
@@ -107,20 +146,5 @@ def sine_and_cosine(x: Array, omega: float, sine: Array, cosine: Array) -> bool:
     for i in range(x.size):
         phase = omega * x[i]
         far |= np.int64(abs(phase) > FAR)
-        shifted = phase * TWO_OVER_PI + ROUND
-        k = shifted - ROUND
-        r = ((phase - k * PIECES[0]) - k * PIECES[1]) - k * PIECES[2]
-        z = r * r
-        p = 0.0
-        for c in numba.literal_unroll(SINE):
-            p = p * z + c
-        q = 0.0
-        for c in numba.literal_unroll(COSINE):
-            q = q * z + c
-        of_r, beside = r + r * z * p, 1.0 - 0.5 * z + z * z * q
-        turns = np.float64(shifted).view(np.int64)  # of pi / 2, in the last two bits
-        odd = (turns & 1) != 0
-        s, c = (beside, of_r) if odd else (of_r, beside)
-        sine[i] = np.int64(np.float64(s).view(np.int64) ^ ((turns & 2) << 62)).view(np.float64)
-        cosine[i] = np.int64(np.float64(c).view(np.int64) ^ (((turns + 1) & 2) << 62)).view(np.float64)
+        sine[i], cosine[i] = sine_and_cosine_at(phase)
     return bool(far == 0)

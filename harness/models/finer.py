@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from harness.config import FinerConfig
+from harness.models.activations import FINER, Loop
 from harness.models.elementary import sine_and_cosine
 from harness.models.mlp import initialised_by_torch, linear
 from harness.models.perceptron import Perceptron
@@ -30,6 +31,10 @@ class Finer(nn.Module):
     def forward(self, x: Float[Tensor, "points units"]) -> Float[Tensor, "points units"]:
         """Element by element."""
         return torch.sin(self.omega0 * (x.abs() + 1) * x)
+
+    def loop(self) -> Loop:
+        """Its compiled loop."""
+        return Loop(FINER, self.omega0)
 
     def derivatives(self, z: Tensor, order: int) -> list[Tensor]:
         """By the chain rule. The phase has the slope ``rate``, and that the slope ``bend``, a constant on either side."""

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from harness.config import GaussConfig
+from harness.models.activations import GAUSSIAN, Loop
 from harness.models.elementary import bell
 from harness.models.mlp import initialised_by_torch, linear
 from harness.models.perceptron import Perceptron
@@ -28,6 +29,10 @@ class Gaussian(nn.Module):
     def forward(self, x: Float[Tensor, "points units"]) -> Float[Tensor, "points units"]:
         """Element by element."""
         return torch.exp(-((x / self.a) ** 2) / 2)
+
+    def loop(self) -> Loop:
+        """Its compiled loop."""
+        return Loop(GAUSSIAN, self.a)
 
     def derivatives(self, z: Tensor, order: int) -> list[Tensor]:
         """The value times Hermite polynomials of p = -z / a^2, the derivative of its logarithm."""

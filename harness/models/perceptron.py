@@ -1,8 +1,6 @@
 """Layers in a row, with what a training wants of them written out: gradient, derivatives along the axes, Jacobian.
 
-A node of autograd for each operation takes a fifth of an evaluation of networks this small, and torch's tanh in float64
-three times as long as its expm1. Derivatives along the axes go through the layers together with the values: for
-z = W h + b and an activation f they are
+Derivatives along the axes go through the layers together with the values: for z = W h + b and an activation f they are
 
     f(z)     f'(z) z_i     f''(z) z_i^2 + f'(z) z_ii
 
@@ -11,19 +9,20 @@ and their adjoints come back the same way (:mod:`harness.models.jets`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from harness.models.activations import are_fast, are_known, back, derivatives, forth
+from harness.models import fused
+from harness.models.activations import are_known, derivatives, loop
 from harness.models.channels import Along, Channels, Units
+from harness.models.compiled import takes
 from harness.models.elementary import warm_up
-from harness.models.jets import jet
+from harness.models.jets import jet, plain
 from harness.models.sweep import Kept, Sweep
 
 
@@ -40,18 +39,18 @@ class Perceptron(nn.Sequential):
     def at(self, x: Float[Tensor, "points inputs"]) -> Callable[[], Float[Tensor, "points outputs"]]:
         """The network at points that stay the same, differentiable once and in the parameters only."""
         before, linear, activations = self.parts()
-        if not are_fast(activations):
-            return partial(self, x)
-        with torch.no_grad():
-            inputs = nn.Sequential(*before)(x).T.contiguous()
-        warm_up(inputs.dtype)
+        loops = [found for found in map(loop, activations) if found is not None]
+        if len(loops) < len(activations) or not takes(x):
+            sweep = self.jets_at(x, 0)
+            return partial(self, x) if sweep is None else lambda: sweep.jet().value
+        sizes = [linear[0].in_features, *(layer.out_features for layer in linear)]
+        fixed = fused.fix(nn.Sequential(*before)(x.detach()), sizes, loops)
 
         def outputs() -> Tensor:
-            parameters = [parameter for layer in linear for parameter in (layer.weight, layer.bias)]
-            if not torch.is_grad_enabled():
-                return _through(inputs, activations, parameters)[0].T
-            found: Tensor = _Layers.apply(inputs, activations, *parameters)  # type: ignore[no-untyped-call]
-            return found.T
+            if not (takes(x) and plain()):
+                found: Tensor = self(x)
+                return found
+            return fused.outputs(fixed, [each for layer in linear for each in (layer.weight, layer.bias)])
 
         return outputs
 
@@ -151,39 +150,3 @@ def through_activation(f: list[Units], z: Channels, adjoint: Channels) -> Channe
     bent = c * z.slopes
     value.addcmul_(f[2], bending.addcmul_(c, z.curvatures).sum(dim=0)).addcmul_(f[3], (bent * z.slopes).sum(dim=0))
     return Channels(value, slopes.addcmul_(f[2], bent, value=2), c * f[1])
-
-
-def _through(
-    x: Tensor, activations: Sequence[nn.Module], parameters: Sequence[Tensor]
-) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """The outputs, what each layer got, and what each activation wants to find again."""
-    weights, biases = parameters[::2], parameters[1::2]
-    inputs, known = [x], []
-    for weight, bias, activation in zip(weights, biases, activations, strict=False):
-        value, kept = forth(activation, torch.addmm(bias.unsqueeze(1), weight, inputs[-1]))
-        inputs.append(value)
-        known.append(kept)
-    return torch.addmm(biases[-1].unsqueeze(1), weights[-1], inputs[-1]), inputs, known
-
-
-class _Layers(torch.autograd.Function):
-    """All layers as one step of the gradient, the points as the last dimension."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, activations: list[nn.Module], *parameters: Tensor) -> Tensor:
-        found, inputs, known = _through(x, activations, parameters)
-        ctx.save_for_backward(*parameters[::2])
-        ctx.rest = inputs, known, activations
-        return found
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, known, activations = ctx.rest
-        weights = ctx.saved_tensors
-        gradients: list[Tensor] = []
-        for layer in range(len(weights) - 1, -1, -1):
-            gradients += [grad.sum(dim=1), grad @ inputs[layer].T]
-            if layer > 0:
-                grad = back(activations[layer - 1], weights[layer].T @ grad, known[layer - 1])
-        return (None, None, *reversed(gradients))

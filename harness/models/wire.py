@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from harness.config import WireConfig
+from harness.models.activations import GABOR, Loop
 from harness.models.elementary import bell, sine_and_cosine
 from harness.models.mlp import initialised_by_torch, linear
 from harness.models.perceptron import Perceptron
@@ -32,6 +33,10 @@ class Gabor(nn.Module):
     def forward(self, x: Float[Tensor, "points units"]) -> Float[Tensor, "points units"]:
         """Element by element."""
         return torch.cos(self.omega0 * x) * torch.exp(-((self.s0 * x) ** 2))
+
+    def loop(self) -> Loop:
+        """Its compiled loop."""
+        return Loop(GABOR, self.omega0, self.s0)
 
     def derivatives(self, z: Tensor, order: int) -> list[Tensor]:
         """By the rule of Leibniz; the logarithm of the envelope has the derivatives p and -2 s0^2."""

@@ -1,0 +1,111 @@
+"""All layers of a perceptron as one step of the gradient, by compiled loops (:mod:`harness.models.perceptron_loops`).
+
+At points that stay the same, on a processor. A small network would wait for the steps of torch more than for its sums, and
+what a wide one writes between two steps does not stay in cache. What it computes is, up to rounding, what its modules do.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from harness.models.activations import RELU, TANH, Loop
+
+Array = NDArray[Any]
+
+
+class Fixed(NamedTuple):
+    """What the loops know of a perceptron besides its parameters."""
+
+    x: Array
+    """What the first layer gets, ``(points, units)``."""
+    sizes: Array
+    """Units: of ``x``, of each hidden layer, of the outputs."""
+    widest: int
+    kinds: Array
+    numbers: Array
+    """Of the activations."""
+    kept: int
+    """Values of hidden units that the way back wants."""
+    kept_slopes: int
+    """The same of their derivatives: none where the values tell them."""
+
+
+@torch.no_grad()
+def fix(x: Float[Tensor, "points units"], sizes: Sequence[int], activations: Sequence[Loop]) -> Fixed:
+    """The points and the shape of a network, with the loops ready for it."""
+    warm_up(x.dtype)
+    return _fixed(x, sizes, activations)
+
+
+def outputs(fixed: Fixed, parameters: Sequence[Tensor]) -> Float[Tensor, "points outputs"]:
+    """The network with these parameters, weight and bias of each layer; differentiable once and in these only."""
+    if not torch.is_grad_enabled():
+        return _through(fixed, parameters, 0, 0)[0]
+    found: Tensor = _Layers.apply(fixed, *parameters)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Layers(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, fixed: Fixed, *parameters: Tensor) -> Tensor:
+        found, *known = _through(fixed, parameters, fixed.kept, fixed.kept_slopes)
+        ctx.known = fixed, known, [parameter.shape for parameter in parameters]
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        fixed, known, shapes = ctx.known
+        found = np.empty_like(known[0])
+        _loops().backward(*fixed[:4], *known, grad.contiguous().numpy(), found)
+        parts = torch.from_numpy(found).split([shape.numel() for shape in shapes])
+        return (None, *(part.view(shape) for part, shape in zip(parts, shapes, strict=True)))
+
+
+def _fixed(x: Tensor, sizes: Sequence[int], activations: Sequence[Loop]) -> Fixed:
+    numbers = np.array([(each.a, each.b) for each in activations], np.float64).reshape(-1, 2)
+    kept = sum(sizes[1:-1]) * len(x)
+    slopes = any(each.kind not in (TANH, RELU) for each in activations)
+    kinds = np.array([each.kind for each in activations], np.int64)
+    return Fixed(x.contiguous().numpy(), np.array(sizes), max(sizes), kinds, numbers, kept, kept if slopes else 0)
+
+
+def _through(
+    fixed: Fixed, parameters: Sequence[Tensor], kept: int, kept_slopes: int
+) -> tuple[Tensor, Array, Array, Array]:
+    """The outputs, and for the way back the parameters one after the other, and values and slopes of hidden units."""
+    flat = torch.cat([parameter.flatten() for parameter in parameters]).numpy()
+    values, slopes = np.empty(kept, flat.dtype), np.empty(kept_slopes, flat.dtype)
+    y = np.empty((len(fixed.x), fixed.sizes[-1]), flat.dtype)
+    _loops().forward(*fixed[:5], flat, values, slopes, y)
+    return torch.from_numpy(y), flat, values, slopes
+
+
+@functools.cache
+def warm_up(dtype: torch.dtype) -> None:
+    """Have the loops compiled, or loaded from where they were kept, before anybody's clock runs."""
+    ones = [torch.ones(shape, dtype=dtype, requires_grad=True) for shape in ((1, 1), (1,), (1, 1), (1,))]
+    fixed = _fixed(torch.ones(1, 1, dtype=dtype), (1, 1, 1), [Loop(TANH)])
+    with torch.enable_grad():
+        torch.autograd.grad(outputs(fixed, ones).sum(), ones)
+
+
+@functools.cache
+def _loops() -> ModuleType:
+    import scipy.linalg.blas  # noqa: F401  (numba takes its BLAS, which knows nothing of torch's threads)
+
+    from harness.models import perceptron_loops  # imports numba, a third of a second
+
+    threadpool_limits(torch.get_num_threads())
+    return perceptron_loops
