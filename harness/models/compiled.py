@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.models.elementary import silu_and_slope
+from harness.models.elementary import loops as elementary_loops
 from harness.models.piecewise import Array, Pieces, edges, weigh
 
 if TYPE_CHECKING:
@@ -69,12 +69,16 @@ def _kernels() -> ModuleType:
 
 def locate(x: Float[Tensor, "points inputs"], pieces: Pieces) -> Located:
     """The points in their intervals."""
-    x = x.detach().T.contiguous()
-    points, (base, slope) = x.numpy(), silu_and_slope(x)
-    where, u = np.empty(points.shape, np.int32), np.empty_like(points)
+    return _locate(x.detach().numpy(), pieces)
+
+
+def _locate(x: Array, pieces: Pieces) -> Located:
+    points = np.ascontiguousarray(x.T)
+    where, u, base, slope = (np.empty(points.shape, dtype) for dtype in (np.int32, *[points.dtype] * 3))
     assert pieces.arrays is not None  # as :func:`serves` says
     _kernels().locate(points, *pieces.arrays[:-1], where, u)
-    return Located(where, u, base.numpy(), slope.numpy())
+    elementary_loops().silu(points.reshape(-1), base.reshape(-1), slope.reshape(-1))
+    return Located(where, u, base, slope)
 
 
 _warm: set[tuple[int, torch.dtype]] = set()
@@ -86,10 +90,10 @@ def warm_up(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> No
     """Have the loops compiled, or loaded from where they were kept, before anybody's clock runs: once a process."""
     if {(layer.k, x.dtype) for layer in layers} <= _warm:
         return
-    h = x[:1]
+    h = x[:1].detach().numpy()
     for layer in layers:
         h, known = _layer_at(layer, h)
-        _back(known, torch.ones_like(h), wants_x=True)
+        _back(known, np.ones_like(h), wants_x=True)
         _warm.add((layer.k, x.dtype))
 
 
@@ -107,12 +111,12 @@ def outputs(
 
 def jacobian(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points parameters"]:
     """Derivative of the output (of their sum, if there are several) in each parameter, in the order of these."""
-    known, h = [], x
+    known, h = [], x.detach().numpy()
     for layer in layers:
         h, its = _layer_at(layer, h)
         known.append(its)
     sizes = [sum(p.numel() for p in layer.parameters()) for layer in layers]
-    result, grad = x.new_empty(sum(sizes), len(x)), torch.ones_like(h)
+    result, grad = x.new_empty(sum(sizes), len(x)), np.ones_like(h)
     for index in range(len(layers) - 1, -1, -1):
         pieces, mask, (coef, _, scale_sp), located, c, of_base = known[index]
         assert pieces.arrays is not None
@@ -120,8 +124,8 @@ def jacobian(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> F
         found = [rows[name].numpy() for name in ("coef", "scale_base", "scale_sp")]
         of_x = np.empty((len(located.u), len(x) if index > 0 else 0), c.dtype)
         fixed = (pieces.arrays.inverse, coef, scale_sp, mask, pieces.arrays.polynomials, c, of_base)
-        _kernels().jacobian(_powers(pieces), *located, *fixed, grad.numpy(), *found, of_x)
-        grad = torch.from_numpy(of_x).T.contiguous()
+        _kernels().jacobian(_powers(pieces), *located, *fixed, grad, *found, of_x)
+        grad = np.ascontiguousarray(of_x.T)
     return result.T
 
 
@@ -169,16 +173,16 @@ class _Network(torch.autograd.Function):
     def forward(
         ctx: Any, layers: Sequence[KANLayer], located: Located | None, x: Tensor, *parameters: Tensor
     ) -> Tensor:
-        known, h = [], x
+        known, h = [], x.detach().numpy()
         for index, layer in enumerate(layers):
             pieces = layer.pieces()
             if located is None or index > 0:
-                located = locate(h, pieces)
+                located = _locate(h, pieces)
             h, its = _through(_of_layer(parameters, index), layer.mask, located, pieces)
             known.append(its)
         ctx.save_for_backward(x, *parameters)
         ctx.known = known
-        return h
+        return torch.from_numpy(h)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -188,10 +192,11 @@ class _Network(torch.autograd.Function):
             found = iter(torch.autograd.grad(_by_edges(inputs, ctx.known), wanted, grad, create_graph=True))
             return (None, None, *(next(found) if is_needed else None for is_needed in needed))
         of_inputs: list[Tensor] = []
+        of_h = grad.contiguous().numpy()
         for index in range(len(ctx.known) - 1, -1, -1):
-            grad, of_parameters = _back(ctx.known[index], grad.contiguous(), wants_x=index > 0 or needed[0])
-            of_inputs[:0] = of_parameters
-        of_inputs[:0] = [grad]
+            of_h, of_parameters = _back(ctx.known[index], of_h, wants_x=index > 0 or needed[0])
+            of_inputs[:0] = map(torch.from_numpy, of_parameters)
+        of_inputs[:0] = [torch.from_numpy(of_h)]
         return (None, None, *(each if is_needed else None for each, is_needed in zip(of_inputs, needed, strict=True)))
 
 
@@ -200,13 +205,14 @@ def _of_layer(parameters: Sequence[Tensor], index: int) -> tuple[Tensor, Tensor,
     return coef, scale_base, scale_sp
 
 
-def _layer_at(layer: KANLayer, x: Tensor) -> tuple[Tensor, _Known]:
+def _layer_at(layer: KANLayer, x: Array) -> tuple[Array, _Known]:
     """A layer as it is, at points that nothing is known of."""
     own = (layer.coef, layer.scale_base, layer.scale_sp)
-    return _through(own, layer.mask, locate(x, layer.pieces()), layer.pieces())
+    return _through(own, layer.mask, _locate(x, layer.pieces()), layer.pieces())
 
 
-def _through(parameters: Sequence[Tensor], mask: Tensor, located: Located, pieces: Pieces) -> tuple[Tensor, _Known]:
+def _through(parameters: Sequence[Tensor], mask: Tensor, located: Located, pieces: Pieces) -> tuple[Array, _Known]:
+    """The outputs of a layer, ``(points, outputs)``."""
     assert pieces.arrays is not None
     kernels, powers, kept = _kernels(), _powers(pieces), mask.numpy().copy()
     own = coef, scale_base, scale_sp = [each.detach().numpy() for each in parameters]
@@ -215,19 +221,20 @@ def _through(parameters: Sequence[Tensor], mask: Tensor, located: Located, piece
     c, of_base = np.empty((len(pieces.arrays.start), len(powers), outputs), coef.dtype), np.empty_like(scale_base)
     kernels.combine(powers, coef, scale_base, scale_sp, kept, pieces.arrays.polynomials, c, of_base)
     kernels.forward(powers, *located[:3], c, of_base, y)
-    return torch.from_numpy(y), _Known(pieces, kept, own, located, c, of_base)
+    return y, _Known(pieces, kept, own, located, c, of_base)
 
 
-def _back(known: _Known, grad: Tensor, wants_x: bool) -> tuple[Tensor, list[Tensor]]:
+def _back(known: _Known, grad: Array, wants_x: bool) -> tuple[Array, list[Array]]:
+    """From derivatives in the outputs to those in the inputs, ``(points, inputs)``, and in the parameters."""
     pieces, mask, (coef, scale_base, scale_sp), located, c, of_base = known
     assert pieces.arrays is not None
     kernels, powers = _kernels(), _powers(pieces)
     moments, moments_of_base = np.empty_like(c), np.empty_like(of_base)
     of_x = np.empty((len(located.u), len(grad) if wants_x else 0), c.dtype)
-    kernels.backward(powers, *located, pieces.arrays.inverse, c, of_base, grad.numpy(), moments, moments_of_base, of_x)
+    kernels.backward(powers, *located, pieces.arrays.inverse, c, of_base, grad, moments, moments_of_base, of_x)
     found = [np.empty_like(each) for each in (coef, scale_base, scale_sp)]
     kernels.separate(powers, moments, moments_of_base, coef, scale_sp, mask, pieces.arrays.polynomials, *found)
-    return torch.from_numpy(of_x).T, [torch.from_numpy(each) for each in found]
+    return np.ascontiguousarray(of_x.T), found
 
 
 def _powers(pieces: Pieces) -> tuple[int, ...]:

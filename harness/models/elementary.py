@@ -24,7 +24,7 @@ def sine_and_cosine(x: Tensor, omega: float = 1.0) -> tuple[Tensor, Tensor]:
     """Of ``omega x``."""
     if _serves(x):
         sine, cosine = torch.empty_like(x), torch.empty_like(x)
-        if _loops().sine_and_cosine(_flat(x), omega, _flat(sine), _flat(cosine)):
+        if loops().sine_and_cosine(_flat(x), omega, _flat(sine), _flat(cosine)):
             return sine, cosine
     phase = x if omega == 1 else omega * x
     return torch.sin(phase), torch.cos(phase)
@@ -34,7 +34,7 @@ def tanh(x: Tensor) -> Tensor:
     """Hyperbolic tangent."""
     if _serves(x):
         value = torch.empty_like(x)
-        _loops().tanh(_flat(x), _flat(value))
+        loops().tanh(_flat(x), _flat(value))
         return value
     return torch.tanh(x)
 
@@ -43,7 +43,7 @@ def silu_and_slope(x: Tensor) -> tuple[Tensor, Tensor]:
     """``x sigmoid(x)`` and its derivative."""
     if _serves(x):
         value, slope = torch.empty_like(x), torch.empty_like(x)
-        _loops().silu(_flat(x), _flat(value), _flat(slope))
+        loops().silu(_flat(x), _flat(value), _flat(slope))
         return value, slope
     s = torch.sigmoid(x)
     y = x * s
@@ -54,7 +54,7 @@ def bell(x: Tensor, scale: float) -> Tensor:
     """``exp(-scale x^2)`` of a positive ``scale``."""
     if _serves(x):
         value = torch.empty_like(x)
-        _loops().bell(_flat(x), scale, _flat(value))
+        loops().bell(_flat(x), scale, _flat(value))
         return value
     return torch.exp(-scale * (x * x))
 
@@ -85,7 +85,8 @@ def _flat(x: Tensor) -> Array:
 
 
 @functools.cache
-def _loops() -> ModuleType:
+def loops() -> ModuleType:
+    """The compiled loops."""
     from harness.models import elementary_loops  # imports numba, a third of a second
 
     return elementary_loops
