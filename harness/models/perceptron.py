@@ -39,18 +39,23 @@ class Perceptron(nn.Sequential):
     def at(self, x: Float[Tensor, "points inputs"]) -> Callable[[], Float[Tensor, "points outputs"]]:
         """The network at points that stay the same, differentiable once and in the parameters only."""
         before, linear, activations = self.parts()
+        with torch.no_grad():
+            inputs = nn.Sequential(*before)(x)
+        layers = nn.Sequential(*list(self)[len(before) :])
         loops = [found for found in map(loop, activations) if found is not None]
-        if len(loops) < len(activations) or not takes(x):
+        if not takes(inputs):
+            return partial(layers, inputs)
+        if len(loops) < len(activations):
             sweep = self.jets_at(x, 0)
-            return partial(self, x) if sweep is None else lambda: sweep.jet().value
+            return partial(layers, inputs) if sweep is None else lambda: sweep.jet().value
         sizes = [linear[0].in_features, *(layer.out_features for layer in linear)]
-        fixed = fused.fix(nn.Sequential(*before)(x.detach()), sizes, loops)
+        fixed = fused.fix(inputs, sizes, loops)
 
         def outputs() -> Tensor:
-            if not (takes(x) and plain()):
-                found: Tensor = self(x)
-                return found
-            return fused.outputs(fixed, [each for layer in linear for each in (layer.weight, layer.bias)])
+            if takes(inputs) and plain():
+                return fused.outputs(fixed, [each for layer in linear for each in (layer.weight, layer.bias)])
+            found: Tensor = layers(inputs)
+            return found
 
         return outputs
 
