@@ -16,7 +16,9 @@ TANH, RELU, SILU, SINE, GABOR, FINER, GAUSSIAN = range(7)
 
 
 class Loop(NamedTuple):
-    """One of the activations of :mod:`harness.models.perceptron_loops`, with its numbers."""
+    """An activation of :mod:`harness.models.perceptron_loops`, with what it depends on: ``a`` is the omega0 of ``SINE``,
+    ``FINER`` and ``GABOR`` and the width of ``GAUSSIAN``, ``b`` the s0 of ``GABOR``.
+    """
 
     kind: int
     a: float = 0.0

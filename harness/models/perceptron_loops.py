@@ -54,7 +54,7 @@ def _activate(kind: int, a: float, b: float, z: Array, value: Array, slope: Arra
             value[i] = tanh_at(z[i])
     elif kind == RELU:
         for i in range(z.size):
-            value[i] = 0.0 if z[i] < 0 else z[i]
+            value[i] = z.dtype.type(0) if z[i] < 0 else z[i]
     elif kind == SILU:
         for i in range(z.size):
             value[i], slope[i] = silu_at(z[i])
@@ -72,10 +72,10 @@ def _back(kind: int, grad: Array, value: Array, slope: Array) -> None:
     """``grad`` times the derivative of the activation."""
     if kind == TANH:
         for i in range(grad.size):
-            grad[i] *= 1.0 - value[i] * value[i]
+            grad[i] *= grad.dtype.type(1) - value[i] * value[i]
     elif kind == RELU:
         for i in range(grad.size):
-            grad[i] = 0.0 if value[i] <= 0 else grad[i]
+            grad[i] = grad.dtype.type(0) if value[i] <= 0 else grad[i]
     else:
         for i in range(grad.size):
             grad[i] *= slope[i]
