@@ -67,12 +67,8 @@ def _kernels() -> ModuleType:
     return kernels
 
 
-def locate(x: Float[Tensor, "points inputs"], pieces: Pieces) -> Located:
-    """The points in their intervals."""
-    return _locate(x.detach().numpy(), pieces)
-
-
-def _locate(x: Array, pieces: Pieces) -> Located:
+def locate(x: Array, pieces: Pieces) -> Located:
+    """The points, ``(points, inputs)``, in their intervals."""
     points = np.ascontiguousarray(x.T)
     where, u, base, slope = (np.empty(points.shape, dtype) for dtype in (np.int32, *[points.dtype] * 3))
     assert pieces.arrays is not None  # as :func:`serves` says
@@ -177,7 +173,7 @@ class _Network(torch.autograd.Function):
         for index, layer in enumerate(layers):
             pieces = layer.pieces()
             if located is None or index > 0:
-                located = _locate(h, pieces)
+                located = locate(h, pieces)
             h, its = _through(_of_layer(parameters, index), layer.mask, located, pieces)
             known.append(its)
         ctx.save_for_backward(x, *parameters)
@@ -208,7 +204,7 @@ def _of_layer(parameters: Sequence[Tensor], index: int) -> tuple[Tensor, Tensor,
 def _layer_at(layer: KANLayer, x: Array) -> tuple[Array, _Known]:
     """A layer as it is, at points that nothing is known of."""
     own = (layer.coef, layer.scale_base, layer.scale_sp)
-    return _through(own, layer.mask, _locate(x, layer.pieces()), layer.pieces())
+    return _through(own, layer.mask, locate(x, layer.pieces()), layer.pieces())
 
 
 def _through(parameters: Sequence[Tensor], mask: Tensor, located: Located, pieces: Pieces) -> tuple[Array, _Known]:

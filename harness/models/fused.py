@@ -25,7 +25,7 @@ Array = NDArray[Any]
 
 
 class Fixed(NamedTuple):
-    """What the loops know of a perceptron besides its parameters."""
+    """What the loops know of a perceptron besides its parameters, in the order in which they take it."""
 
     x: Array
     """What the first layer gets, ``(points, units)``."""
@@ -41,11 +41,13 @@ class Fixed(NamedTuple):
     """The same of their derivatives: none where the values tell them."""
 
 
-@torch.no_grad()
 def fix(x: Float[Tensor, "points units"], sizes: Sequence[int], activations: Sequence[Loop]) -> Fixed:
-    """The points and the shape of a network, with the loops ready for it."""
-    warm_up(x.dtype)
-    return _fixed(x, sizes, activations)
+    """The points, and the shape of a network."""
+    numbers = np.array([(each.a, each.b) for each in activations], np.float64).reshape(-1, 2)
+    kept = sum(sizes[1:-1]) * len(x)
+    slopes = any(each.kind not in (TANH, RELU) for each in activations)
+    kinds = np.array([each.kind for each in activations], np.int64)
+    return Fixed(x.contiguous().numpy(), np.array(sizes), max(sizes), kinds, numbers, kept, kept if slopes else 0)
 
 
 def outputs(fixed: Fixed, parameters: Sequence[Tensor]) -> Float[Tensor, "points outputs"]:
@@ -73,14 +75,6 @@ class _Layers(torch.autograd.Function):
         return (None, *(part.view(shape) for part, shape in zip(parts, shapes, strict=True)))
 
 
-def _fixed(x: Tensor, sizes: Sequence[int], activations: Sequence[Loop]) -> Fixed:
-    numbers = np.array([(each.a, each.b) for each in activations], np.float64).reshape(-1, 2)
-    kept = sum(sizes[1:-1]) * len(x)
-    slopes = any(each.kind not in (TANH, RELU) for each in activations)
-    kinds = np.array([each.kind for each in activations], np.int64)
-    return Fixed(x.contiguous().numpy(), np.array(sizes), max(sizes), kinds, numbers, kept, kept if slopes else 0)
-
-
 def _through(
     fixed: Fixed, parameters: Sequence[Tensor], kept: int, kept_slopes: int
 ) -> tuple[Tensor, Array, Array, Array]:
@@ -96,7 +90,7 @@ def _through(
 def warm_up(dtype: torch.dtype) -> None:
     """Have the loops compiled, or loaded from where they were kept, before anybody's clock runs."""
     ones = [torch.ones(shape, dtype=dtype, requires_grad=True) for shape in ((1, 1), (1,), (1, 1), (1,))]
-    fixed = _fixed(torch.ones(1, 1, dtype=dtype), (1, 1, 1), [Loop(TANH)])
+    fixed = fix(torch.ones(1, 1, dtype=dtype), (1, 1, 1), [Loop(TANH)])
     with torch.enable_grad():
         torch.autograd.grad(outputs(fixed, ones).sum(), ones)
 

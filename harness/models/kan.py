@@ -403,7 +403,7 @@ class FixedPoints:
         first, *_ = layers = list(network)
         if compiled.serves(layers, self._x):
             compiled.warm_up(layers, self._x)
-        self._located = Kept(lambda: [first.grid], lambda: compiled.locate(self._x, first.pieces()))
+        self._located = Kept(lambda: [first.grid], lambda: compiled.locate(self._x.numpy(), first.pieces()))
         self._grid: Tensor | None = None
         self._features = x
 

@@ -49,6 +49,7 @@ class Perceptron(nn.Sequential):
             sweep = self.jets_at(x, 0)
             return partial(layers, inputs) if sweep is None else lambda: sweep.jet().value
         sizes = [linear[0].in_features, *(layer.out_features for layer in linear)]
+        fused.warm_up(inputs.dtype)
         fixed = fused.fix(inputs, sizes, loops)
 
         def outputs() -> Tensor:
