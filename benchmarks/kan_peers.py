@@ -31,7 +31,10 @@ import torch
 from measuring import megabytes, milliseconds
 from torch import Tensor
 
-from harness.models import KAN
+from harness.data import Sample
+from harness.models import KAN, Regressor
+from harness.models.interface import at
+from harness.training.rows import Fit
 
 
 class Case(NamedTuple):
@@ -73,8 +76,21 @@ def ours(case: Case, data: Data) -> Evaluate:
     """Of this project, at points that stay the same where they do; the grid of hidden layers is fitted to what reaches them."""
     network = KAN(case.sizes, case.grid, 3, 0.3, torch.Generator().manual_seed(0)).to(data[0][0].dtype)
     network.update_grid(data[0][0])
-    fixed = network.at(data[0][0])
-    return of_torch((lambda _: fixed()) if case.fixed else network, list(network.parameters()), data)
+    model, parameters = Regressor(network, -1.0, 1.0, dtype=data[0][0].dtype), list(network.parameters())
+
+    def fit(x: Tensor, y: Tensor) -> Fit:
+        return Fit(model, Sample(x, y), x, at(network, x))
+
+    fixed = fit(*data[0]) if case.fixed else None
+    turn = [0]
+
+    def evaluate() -> Tensor:
+        for parameter in parameters:
+            parameter.grad = None
+        turn[0] += 1
+        return (fixed or fit(*data[turn[0] % len(data)])).backward(1.0)
+
+    return evaluate
 
 
 def flashkan(case: Case, data: Data) -> Evaluate:

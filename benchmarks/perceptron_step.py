@@ -24,6 +24,7 @@ from harness.data import sample
 from harness.models import build
 from harness.models.interface import at
 from harness.presets import resolve
+from harness.training.rows import Fit
 
 CASES: list[tuple[str, dict[str, Any], int]] = [
     ("mlp 3x32 tanh", {"model": "mlp", "width": 32, "depth": 3, "activation": "tanh"}, 1_000),
@@ -45,6 +46,18 @@ def gradient(outputs: Callable[[], Tensor], network: nn.Module, y: Tensor) -> Ca
     return lambda: torch.autograd.grad((outputs() - y).square().mean(), parameters)
 
 
+def in_training(fit: Fit, network: nn.Module) -> Callable[[], Any]:
+    """The same as a training has them."""
+    parameters = list(network.parameters())
+
+    def evaluate() -> Tensor:
+        for parameter in parameters:
+            parameter.grad = None
+        return fit.backward(1.0)
+
+    return evaluate
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
@@ -61,7 +74,7 @@ def main() -> None:
             model = build(config, problem, data.train)
             network, x = cast(nn.Sequential, model.network), model.scaled(data.train.x)
             sides = [gradient(partial(nn.Sequential(*network), x), network, data.train.y)]
-            sides.append(gradient(at(network, x), network, data.train.y))
+            sides.append(in_training(Fit(model, data.train, x, at(network, x)), network))
             for side in sides:
                 side()
             found = [[milliseconds(side) for side in sides] for _ in range(rounds)]

@@ -1,11 +1,11 @@
-"""Loss and gradient of every network family with its values of a preset, of this checkout and of another side by side.
+"""An evaluation of every network family with its values of a preset, of this checkout and of another side by side.
 
     OMP_NUM_THREADS=1 python benchmarks/step.py [--rounds 5] [--preset tuned] [--problem poisson_2d_spec] [--points 1000]
         [--models kan,mlp_bspline] [--against PATH]
 
-What an iteration of L-BFGS or Adam evaluates; pruned families have the step of the network that they cut. Each round is a process
-of one thread for each checkout, in turns. A time is the median over the rounds of the CPU time of as many evaluations as fit into
-0.2 s; between two of them a parameter changes, so that nothing is found again.
+What an iteration of L-BFGS or Adam evaluates: loss, gradient, and whether they are finite; pruned families have the step of the
+network that they cut. Each round is a process of one thread for each checkout, in turns. A time is the median over the rounds of
+the CPU time of as many evaluations as fit into 0.2 s; between two of them a parameter changes, so that nothing is found again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from measuring import milliseconds
 from overhead import HERE, of_machine
@@ -40,19 +39,18 @@ def of_family(model: str, preset: str, problem: str, points: int) -> float:
     from harness import problems
     from harness.data import sample
     from harness.models import build
-    from harness.models.interface import at
     from harness.presets import resolve
+    from harness.training.loop import Training
 
     torch.set_num_threads(1)
     config = resolve({"model": model, "problem": problem, "preset": preset})
     known = problems.get(problem)
     data = sample(known, 0, points, 10, 10, torch.float64)
-    built = build(config, known, data.train)
-    outputs, parameters = at(built.network, built.scaled(data.train.x)), list(built.network.parameters())
+    objective = Training(build(config, known, data.train), data, config)._objective(None)
 
-    def step() -> Any:
-        parameters[0].data.add_(1e-9)
-        return torch.autograd.grad((outputs() - data.train.y).square().mean(), parameters)
+    def step() -> None:
+        objective.parameters[0].data.add_(1e-9)
+        objective.evaluate()
 
     step()
     return milliseconds(step)

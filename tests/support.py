@@ -53,7 +53,9 @@ SMALL: dict[str, dict[str, Any]] = {
 
 def small(model: str, **fields: Any) -> RunConfig:
     """A configuration of that model that trains in a fraction of a second."""
-    return resolve({"model": model, "problem": "poisson_2d_sin", "epochs": 8, **FEW_POINTS, **SMALL[model], **fields})
+    return resolve(
+        {"model": model, "problem": "poisson_2d_sin", "epochs": 8, **FEW_POINTS, **SMALL.get(model, {}), **fields}
+    )
 
 
 def write_line(path: Path, rows: int = 60, noise: float = 0.1, seed: int = 0) -> str:

@@ -7,7 +7,7 @@ and gives gradients of gradients; the tests hold this one against it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harness.models.elementary import loops as elementary_loops
+from harness.models.interface import PullBack
 from harness.models.piecewise import Array, Pieces, edges, weigh
 
 if TYPE_CHECKING:
@@ -100,9 +101,21 @@ def outputs(
 
     Differentiable in ``x`` and the parameters, as often as wanted.
     """
-    parameters = [p for layer in layers for p in (layer.coef, layer.scale_base, layer.scale_sp)]
+    parameters = _parameters(layers)
     result: Tensor = _Network.apply(layers, located, x, *parameters)  # type: ignore[no-untyped-call]
     return result
+
+
+def vjp(layers: Sequence[KANLayer], located: Located) -> tuple[Float[Tensor, "points outputs"], PullBack]:
+    """The outputs at points that are located in the first layer; see :func:`harness.models.interface.vjp`."""
+    parameters = _parameters(layers)
+    h, known = _through_all(layers, located, parameters)
+
+    def pull_back(grad: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        _, found = _back_through_all(known, grad, wants_x=False)
+        return zip(parameters, map(torch.from_numpy, found), strict=True)
+
+    return torch.from_numpy(h), pull_back
 
 
 def jacobian(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points parameters"]:
@@ -169,13 +182,8 @@ class _Network(torch.autograd.Function):
     def forward(
         ctx: Any, layers: Sequence[KANLayer], located: Located | None, x: Tensor, *parameters: Tensor
     ) -> Tensor:
-        known, h = [], x.detach().numpy()
-        for index, layer in enumerate(layers):
-            pieces = layer.pieces()
-            if located is None or index > 0:
-                located = locate(h, pieces)
-            h, its = _through(_of_layer(parameters, index), layer.mask, located, pieces)
-            known.append(its)
+        located = located or locate(x.detach().numpy(), layers[0].pieces())
+        h, known = _through_all(layers, located, parameters)
         ctx.save_for_backward(x, *parameters)
         ctx.known = known
         return torch.from_numpy(h)
@@ -185,15 +193,37 @@ class _Network(torch.autograd.Function):
         inputs, needed = ctx.saved_tensors, ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # A second derivative is wanted, so this one has to be differentiable.
             wanted = [each for each, is_needed in zip(inputs, needed, strict=True) if is_needed]
-            found = iter(torch.autograd.grad(_by_edges(inputs, ctx.known), wanted, grad, create_graph=True))
-            return (None, None, *(next(found) if is_needed else None for is_needed in needed))
-        of_inputs: list[Tensor] = []
-        of_h = grad.contiguous().numpy()
-        for index in range(len(ctx.known) - 1, -1, -1):
-            of_h, of_parameters = _back(ctx.known[index], of_h, wants_x=index > 0 or needed[0])
-            of_inputs[:0] = map(torch.from_numpy, of_parameters)
-        of_inputs[:0] = [torch.from_numpy(of_h)]
+            of_wanted = iter(torch.autograd.grad(_by_edges(inputs, ctx.known), wanted, grad, create_graph=True))
+            return (None, None, *(next(of_wanted) if is_needed else None for is_needed in needed))
+        of_x, found = _back_through_all(ctx.known, grad, wants_x=needed[0])
+        of_inputs = map(torch.from_numpy, (of_x, *found))
         return (None, None, *(each if is_needed else None for each, is_needed in zip(of_inputs, needed, strict=True)))
+
+
+def _through_all(
+    layers: Sequence[KANLayer], located: Located, parameters: Sequence[Tensor]
+) -> tuple[Array, list[_Known]]:
+    """The outputs, ``(points, outputs)``, and what the layers need on the way back."""
+    known: list[_Known] = []
+    for index, layer in enumerate(layers):
+        h, its = _through(_of_layer(parameters, index), layer.mask, located, layer.pieces())
+        known.append(its)
+        if index + 1 < len(layers):
+            located = locate(h, layers[index + 1].pieces())
+    return h, known
+
+
+def _back_through_all(known: Sequence[_Known], grad: Tensor, wants_x: bool) -> tuple[Array, list[Array]]:
+    """From derivatives in the outputs to those in the inputs, ``(points, inputs)``, and in all parameters."""
+    of_h, found = grad.contiguous().numpy(), list[Array]()
+    for index in range(len(known) - 1, -1, -1):
+        of_h, of_parameters = _back(known[index], of_h, wants_x=wants_x or index > 0)
+        found[:0] = of_parameters
+    return of_h, found
+
+
+def _parameters(layers: Sequence[KANLayer]) -> list[Tensor]:
+    return [each for layer in layers for each in (layer.coef, layer.scale_base, layer.scale_sp)]
 
 
 def _of_layer(parameters: Sequence[Tensor], index: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,10 +16,13 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from harness.models.activations import RELU, TANH, Loop
+from harness.models.compiled import takes
+from harness.models.interface import PullBack
+from harness.models.jets import plain
 
 Array = NDArray[Any]
 
@@ -50,6 +53,40 @@ def fix(x: Float[Tensor, "points units"], sizes: Sequence[int], activations: Seq
     return Fixed(x.contiguous().numpy(), np.array(sizes), max(sizes), kinds, numbers, kept, kept if slopes else 0)
 
 
+class AtPoints:
+    """Layers at points that stay the same, with a gradient in their parameters only."""
+
+    def __init__(self, layers: nn.Sequential, x: Float[Tensor, "points units"], activations: Sequence[Loop]) -> None:
+        warm_up(x.dtype)
+        self._layers = layers
+        self._linear = [module for module in layers if isinstance(module, nn.Linear)]
+        self._x = x
+        sizes = [self._linear[0].in_features, *(layer.out_features for layer in self._linear)]
+        self._fixed = fix(x, sizes, activations)
+
+    def __call__(self) -> Float[Tensor, "points outputs"]:
+        """The outputs."""
+        if self._serves():
+            return outputs(self._fixed, self._parameters())
+        found: Tensor = self._layers(self._x)
+        return found
+
+    def vjp(self) -> tuple[Float[Tensor, "points outputs"], PullBack] | None:
+        """See :func:`harness.models.interface.vjp`."""
+        if not self._serves():
+            return None
+        parameters = self._parameters()
+        found, *known = _through(self._fixed, parameters, self._fixed.kept, self._fixed.kept_slopes)
+        shapes = [parameter.shape for parameter in parameters]
+        return found, lambda grad: zip(parameters, _back(self._fixed, known, shapes, grad), strict=True)
+
+    def _serves(self) -> bool:
+        return takes(self._x) and plain()
+
+    def _parameters(self) -> list[Tensor]:
+        return [each for layer in self._linear for each in (layer.weight, layer.bias)]
+
+
 def outputs(fixed: Fixed, parameters: Sequence[Tensor]) -> Float[Tensor, "points outputs"]:
     """The network with these parameters, weight and bias of each layer; differentiable once and in these only."""
     if not torch.is_grad_enabled():
@@ -69,17 +106,23 @@ class _Layers(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         fixed, known, shapes = ctx.known
-        found = np.empty_like(known[0])
-        _loops().backward(*fixed[:4], *known, grad.contiguous().numpy(), found)
-        parts = torch.from_numpy(found).split([shape.numel() for shape in shapes])
-        return (None, *(part.view(shape) for part, shape in zip(parts, shapes, strict=True)))
+        return (None, *_back(fixed, known, shapes, grad))
+
+
+def _back(fixed: Fixed, known: Sequence[Array], shapes: Sequence[torch.Size], grad: Tensor) -> list[Tensor]:
+    """From derivatives in the outputs to those in each parameter."""
+    found = np.empty_like(known[0])
+    _loops().backward(*fixed[:4], *known, grad.contiguous().numpy(), found)
+    # Tensor.split does the same, and takes longer to get there.
+    parts = torch.split_with_sizes(torch.from_numpy(found), [shape.numel() for shape in shapes])
+    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _through(
     fixed: Fixed, parameters: Sequence[Tensor], kept: int, kept_slopes: int
 ) -> tuple[Tensor, Array, Array, Array]:
     """The outputs, and for the way back the parameters one after the other, and values and slopes of hidden units."""
-    flat = torch.cat([parameter.flatten() for parameter in parameters]).numpy()
+    flat = torch.cat([parameter.detach().flatten() for parameter in parameters]).numpy()
     values, slopes = np.empty(kept, flat.dtype), np.empty(kept_slopes, flat.dtype)
     y = np.empty((len(fixed.x), fixed.sizes[-1]), flat.dtype)
     _loops().forward(*fixed[:5], flat, values, slopes, y)

@@ -6,7 +6,7 @@ is optional, and here is what holds for a network without it. Derivatives: :mod:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -15,11 +15,18 @@ from torch import Tensor, nn
 
 Inputs = Float[Tensor, "points dimension"]
 Outputs = Float[Tensor, "points outputs"]
+PullBack = Callable[[Outputs], Iterable[tuple[Tensor, Tensor]]]
+"""From derivatives of a number in the outputs to each parameter with that in it; to be called before a parameter changes."""
 
 
 @runtime_checkable
 class _At(Protocol):
     def at(self, x: Inputs) -> Callable[[], Outputs]: ...
+
+
+@runtime_checkable
+class _VJP(Protocol):
+    def vjp(self) -> tuple[Outputs, PullBack] | None: ...
 
 
 @runtime_checkable
@@ -43,6 +50,13 @@ def at(network: nn.Module, x: Inputs) -> Callable[[], Outputs]:
     Follows whatever happens to the parameters. Differentiable once, and in the parameters only.
     """
     return network.at(x) if isinstance(network, _At) else partial(network, x)
+
+
+def vjp(outputs: Callable[[], Outputs]) -> Callable[[], tuple[Outputs, PullBack] | None]:
+    """Outputs of :func:`at` without a graph, and their vector-Jacobian product: the gradient of a small network spends half of
+    its time in autograd. It gives None where only autograd can tell, as for most modules.
+    """
+    return outputs.vjp if isinstance(outputs, _VJP) else lambda: None
 
 
 def measures(network: nn.Module) -> dict[str, float]:

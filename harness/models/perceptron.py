@@ -22,7 +22,7 @@ from harness.models.activations import are_known, derivatives, loop
 from harness.models.channels import Along, Channels, Units
 from harness.models.compiled import takes
 from harness.models.elementary import warm_up
-from harness.models.jets import jet, plain
+from harness.models.jets import jet
 from harness.models.sweep import Kept, Sweep
 
 
@@ -38,7 +38,7 @@ class Perceptron(nn.Sequential):
 
     def at(self, x: Float[Tensor, "points inputs"]) -> Callable[[], Float[Tensor, "points outputs"]]:
         """The network at points that stay the same, differentiable once and in the parameters only."""
-        before, linear, activations = self.parts()
+        before, _, activations = self.parts()
         with torch.no_grad():
             inputs = nn.Sequential(*before)(x)
         layers = nn.Sequential(*list(self)[len(before) :])
@@ -46,19 +46,8 @@ class Perceptron(nn.Sequential):
         if not takes(inputs):
             return partial(layers, inputs)
         if len(loops) < len(activations):
-            sweep = self.jets_at(x, 0)
-            return partial(layers, inputs) if sweep is None else lambda: sweep.jet().value
-        sizes = [linear[0].in_features, *(layer.out_features for layer in linear)]
-        fused.warm_up(inputs.dtype)
-        fixed = fused.fix(inputs, sizes, loops)
-
-        def outputs() -> Tensor:
-            if takes(inputs) and plain():
-                return fused.outputs(fixed, [each for layer in linear for each in (layer.weight, layer.bias)])
-            found: Tensor = layers(inputs)
-            return found
-
-        return outputs
+            return self.jets_at(x, 0) or partial(layers, inputs)
+        return fused.AtPoints(layers, inputs, loops)
 
     def jets_at(self, x: Float[Tensor, "points inputs"], order: int) -> Sweep | None:
         """The jets at points that stay the same; None where an activation's derivatives are not known."""

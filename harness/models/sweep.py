@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from harness.models.channels import Channels
+from harness.models.interface import Outputs, PullBack
 from harness.models.jets import Jacobian, Seeds
 from harness.problems.rows import Jet
 
@@ -92,6 +93,10 @@ class Sweep:
         self._order = order
         self._forward = Kept(self._state, lambda: self._through(order + 1))
 
+    def __call__(self) -> Outputs:
+        """The values of the jet."""
+        return self.jet().value
+
     def jet(self) -> Jet:
         """The network and its derivatives up to the order, with a graph in the parameters; differentiable once."""
         if torch.is_grad_enabled():
@@ -114,13 +119,19 @@ class Sweep:
             layer.jacobian(its, adjoint, out)
         return result.T
 
-    def gradient(self, known: list[Any], adjoint: Channels) -> list[Tensor]:
-        """Of a loss in each parameter, from its derivatives in the jet."""
-        found: list[Tensor] = []
+    @torch.no_grad()
+    def vjp(self) -> tuple[Outputs, PullBack]:
+        """See :func:`harness.models.interface.vjp`."""
+        outputs, known = self._forward()
+        return outputs.as_jet().value, lambda grad: self.gradient(known, Channels.of_jet(Seeds(grad)))
+
+    def gradient(self, known: list[Any], adjoint: Channels) -> list[tuple[Tensor, Tensor]]:
+        """Each parameter with the derivative of a loss in it, from those in the jet."""
+        found: list[tuple[Tensor, Tensor]] = []
         for layer, its, ours in self._back(known, adjoint):
             parameters = layer.parameters()
             parts = layer.gradient(its, ours).split([p.numel() for p in parameters])
-            found[:0] = [part.view_as(parameter) for part, parameter in zip(parts, parameters, strict=True)]
+            found[:0] = [(each, part.view_as(each)) for each, part in zip(parameters, parts, strict=True)]
         return found
 
     def forward(self) -> tuple[Channels, list[Any]]:
@@ -160,4 +171,4 @@ class _Jet(torch.autograd.Function):
     def backward(ctx: Any, a: Tensor, b: Tensor | None, c: Tensor | None) -> tuple[Tensor | None, ...]:
         _ = ctx.saved_tensors  # raises where they were changed in the meantime
         sweep, known = ctx.rest
-        return (None, *sweep.gradient(known, Channels.of_jet(Seeds(a, b, c))))
+        return (None, *(part for _, part in sweep.gradient(known, Channels.of_jet(Seeds(a, b, c)))))

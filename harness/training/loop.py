@@ -122,7 +122,7 @@ class Training:
         """The network at them, for many evaluations."""
         self._points = _at_all(model, torch.cat([sample.x for sample in self._samples]))
         self._bound = math.inf
-        fit = Fit(model, data.train, self.inputs, self.at_train)
+        fit = Fit(model, data.train, self.inputs, self.at_inputs)
         self._blocks: list[Block] = [*declared(model, data)] or [fit]
 
     def at_train(self) -> Outputs:

@@ -17,7 +17,7 @@ from harness.data import Data, Sample
 from harness.errors import BadInput, in_one_line
 from harness.methods.vectors import Vector, flat
 from harness.models import Regressor, jets
-from harness.models.interface import Inputs, Outputs, at
+from harness.models.interface import Inputs, Outputs, PullBack, at, vjp
 from harness.models.jets import Jacobian, Seeds
 from harness.models.regressor import CHUNK, JetsAt
 from harness.problems.rows import Jet, Rows, partials_by_autograd
@@ -57,6 +57,9 @@ class Block(Protocol):
     def mean_square(self, jet: Jet) -> Tensor:
         """Of the residuals."""
 
+    def backward(self, factor: float) -> Tensor:
+        """``factor`` times the mean square. Its gradient is added to each ``.grad``, and what it needs for that is gone then."""
+
     def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
         """Of these residuals, where the parameters are now."""
 
@@ -69,8 +72,8 @@ class Fit:
     train: Sample
     inputs: Inputs
     """The training inputs as the network sees them."""
-    predict: Callable[[], Outputs]
-    """The model at the training points, in raw units."""
+    outputs: Callable[[], Outputs]
+    """The network at them."""
     name: str = "fit"
     weight: float = 1.0
 
@@ -78,6 +81,15 @@ class Fit:
     def points(self) -> int:
         """Training points."""
         return len(self.train.x)
+
+    @functools.cached_property
+    def _targets(self) -> Outputs:
+        """As the network is to learn them."""
+        return (self.train.y - self.model.mean) / self.model.std
+
+    @functools.cached_property
+    def _vjp(self) -> Callable[[], tuple[Outputs, PullBack] | None]:
+        return vjp(self.outputs)
 
     @functools.cached_property
     def _at(self) -> jets.At:
@@ -90,17 +102,16 @@ class Fit:
     def part(self, points: slice | Tensor) -> Fit:
         """The fit to some of the training points."""
         inputs = self.inputs[points]
-        outputs, raw = at(self.model.network, inputs), self.model.raw
         return replace(
             self,
             train=Sample(self.train.x[points], self.train.y[points]),
             inputs=inputs,
-            predict=lambda: raw(outputs()),
+            outputs=at(self.model.network, inputs),
         )
 
     def look(self) -> Jet:
         """The predictions."""
-        return Jet(self.predict())
+        return Jet(self.model.raw(self.outputs()))
 
     def residuals(self, jet: Jet) -> Residuals:
         """Of all training points, point by point, each with one of every output."""
@@ -111,6 +122,19 @@ class Fit:
         if self.train.y.shape[1] == 1:
             return mse_loss(jet.value, self.train.y) / self.model.std**2
         return mse_loss(jet.value / self.model.std, self.train.y / self.model.std)
+
+    @torch.no_grad()
+    def backward(self, factor: float) -> Tensor:
+        """Without autograd where the network brings its gradient: in its units, dF/du = 2 r / rows."""
+        found = self._vjp()
+        if found is None:
+            return _by_autograd(self, factor)
+        outputs, pull_back = found
+        residuals = outputs - self._targets
+        for parameter, gradient in pull_back(residuals * (2 * factor / len(self))):
+            if parameter.requires_grad:
+                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+        return _times(factor, residuals.square().mean())
 
     def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
         """That of the network itself: the two affine maps cancel."""
@@ -197,6 +221,10 @@ class Declared:
         mean: Tensor = self.residuals(jet).square().mean()
         return mean
 
+    def backward(self, factor: float) -> Tensor:
+        """By autograd, through the residual."""
+        return _by_autograd(self, factor)
+
     def where_it_fails(self, generator: torch.Generator) -> Declared:
         """The same rows at as many points of the domain, with a density of 1 plus the residual over its mean (RAD of Wu et al.
         2023, "A comprehensive study of non-adaptive and residual-based adaptive sampling for physics-informed neural
@@ -226,6 +254,13 @@ class Declared:
         if self.rows.partials is not None:
             return Seeds(*self.rows.partials(self.x, jet))
         return Seeds(*partials_by_autograd(self.rows.residual, self.x, jet)[1])
+
+
+@torch.enable_grad()
+def _by_autograd(block: Block, factor: float) -> Tensor:
+    part = _times(factor, block.mean_square(block.look()))
+    part.backward()
+    return part.detach()
 
 
 def declared(model: Regressor, data: Data) -> list[Declared]:
@@ -314,24 +349,23 @@ class Objective:
         for parameter in self.parameters:
             parameter.grad = None
         if self._chunks:
-            return self._evaluate_in_chunks()
+            parts = [block.backward(block.weight * share) for block, share, _ in self._chunks]
+            value = functools.reduce(torch.add, parts)
+        elif self.penalised is None and len(self.blocks) == 1:
+            value = self.blocks[0].backward(self.blocks[0].weight)
+        else:
+            value = self._evaluate_together()
+        self.check(value.item())
+        return value
+
+    def _evaluate_together(self) -> Tensor:
+        """All blocks and the penalty, by one way back."""
         looks, penalty = self._look()
         pairs = zip(self.blocks, looks, strict=True)
         parts = [_times(block.weight, block.mean_square(jet)) for block, jet in pairs]
         value = functools.reduce(torch.add, parts if penalty is None else [*parts, penalty])
         value.backward()
-        self.check(value.item())
-        return value
-
-    def _evaluate_in_chunks(self) -> Tensor:
-        """As :meth:`evaluate`, but what one chunk keeps for its gradient is gone before the next."""
-        value = torch.zeros_like(self.parameters[0].detach().flatten()[0])
-        for block, share, _ in self._chunks:
-            part = block.weight * share * block.mean_square(block.look())
-            part.backward()
-            value += part.detach()
-        self.check(value.item())
-        return value
+        return value.detach()
 
     @torch.no_grad()
     def attempt(self) -> tuple[Residuals, float]:

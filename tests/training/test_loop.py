@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from harness.config import RunConfig
 from harness.models import Regressor
 from harness.training import Diverged, Epoch, Event, NonFinite, StageStarted, train
+from harness.training.rows import Fit
 from tests.support import MODELS, parts, python, small
 
 
@@ -42,14 +43,14 @@ def test_every_epoch_of_the_budget_is_reported_once_in_order_after_its_stage(mod
 
 @pytest.mark.parametrize("model", MODELS)
 def test_evals_counts_every_call_of_the_objective_and_no_other(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    backward = Tensor.backward
     calls: list[int] = []
+    for of in (Tensor, Fit):  # the one with a penalty, the other without
 
-    def counting(self: Tensor, *args: Any, **kwargs: Any) -> None:
-        calls.append(1)
-        backward(self, *args, **kwargs)  # type: ignore[no-untyped-call]  # torch's
+        def counting(self: Any, *args: Any, backward: Callable[..., Any] = of.backward, **kwargs: Any) -> Any:
+            calls.append(1)
+            return backward(self, *args, **kwargs)
 
-    monkeypatch.setattr(Tensor, "backward", counting)
+        monkeypatch.setattr(of, "backward", counting)
     config = small(model)
     regressor, data = parts(config)
     for event in train(regressor, data, config):

@@ -9,13 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.data import Sample
 from harness.errors import BadInput
 from harness.methods.vectors import flat, move
+from harness.models import KAN, Regressor
+from harness.models.interface import at
 from harness.problems import Jet, Rows
 from harness.training import train
 from harness.training.loop import Training
-from harness.training.rows import Objective
-from tests.support import MODELS, parts, small
+from harness.training.rows import Fit, Objective
+from tests.support import MODELS, SMALL, parts, small
 
 
 def values(x: Tensor, jet: Jet) -> Tensor:
@@ -134,19 +137,45 @@ def test_partial_derivatives_that_are_not_of_the_jet_s_shape_are_refused(partial
         train(regressor, replace(data, declared=(rows,), at_declared=(at,)), config)
 
 
-def test_a_fit_is_mse_over_the_variance_and_its_gradient() -> None:
-    config = small("mlp")
+@pytest.mark.parametrize("model", SMALL)
+def test_a_fit_is_mse_over_the_variance_and_its_gradient(model: str) -> None:
+    config = small(model)
     regressor, data = parts(config)
     objective = Training(regressor, data, config)._objective(None)
     assert objective.rows == len(data.train.y)
     expected = (regressor(data.train.x) - data.train.y).square().mean() / regressor.std**2
-    assert objective.evaluate().item() == pytest.approx(expected.item(), rel=1e-12)
     gradient = torch.cat([g.flatten() for g in torch.autograd.grad(expected, objective.parameters)])
-    found = torch.cat([p.grad.flatten() for p in objective.parameters if p.grad is not None])
-    assert torch.allclose(found, gradient, rtol=1e-9, atol=1e-12)
+    for _ in range(2):
+        assert objective.evaluate().item() == pytest.approx(expected.item(), rel=1e-12)
+        found = torch.cat([p.grad.flatten() for p in objective.parameters if p.grad is not None])
+        assert torch.allclose(found, gradient, rtol=1e-9, atol=1e-11)
     residuals, _ = objective.attempt()
     j = objective.jacobian(0, objective.rows)
-    assert torch.allclose(2 * j.T @ residuals / objective.rows, gradient, rtol=1e-9, atol=1e-12)
+    assert torch.allclose(2 * j.T @ residuals / objective.rows, gradient, rtol=1e-9, atol=1e-11)
+
+
+def test_a_fit_of_several_outputs_counts_each_in_its_own_unit() -> None:
+    network = KAN([2, 3, 2], 4, 3, 0.3, torch.Generator().manual_seed(0))
+    regressor = Regressor(network, -1.0, 1.0, [5.0, -2.0], [10.0, 0.1])
+    x, y = torch.rand(2, 9, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    fit = Fit(regressor, Sample(x, y), x, at(network, x))
+    expected = 3 * ((regressor(x) - y) / regressor.std).square().mean()
+    gradient = torch.autograd.grad(expected, list(network.parameters()))
+    assert fit.backward(3.0).item() == pytest.approx(expected.item(), rel=1e-12)
+    for parameter, own in zip(network.parameters(), gradient, strict=True):
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.grad, own, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("model", ["mlp", "mlp_bspline", "kan", "kan_chebyshev"])
+def test_a_parameter_that_is_not_trained_gets_no_gradient(model: str) -> None:
+    config = small(model)
+    regressor, data = parts(config)
+    fixed, *trained = regressor.parameters()
+    fixed.requires_grad_(False)
+    Training(regressor, data, config)._objective(None).evaluate()
+    assert fixed.grad is None
+    assert all(parameter.grad is not None for parameter in trained)
 
 
 def test_every_look_is_counted_once() -> None:

@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from harness.models.channels import Channels
 from harness.models.edges import Activations, EdgeLayer, EdgeNetwork, OfEdges, back, in_edges, summed
 from harness.models.elementary import warm_up
+from harness.models.interface import PullBack
 from harness.models.sparsity import sparsity
 from harness.models.sweep import Kept, Sweep
 
@@ -136,7 +137,11 @@ class AtPoints:
 
     def __call__(self) -> Float[Tensor, "points outputs"]:
         """Outputs, as ``network(x)`` with a gradient in the parameters only."""
-        return self._jets.jet().value
+        return self._jets()
+
+    def vjp(self) -> tuple[Float[Tensor, "points outputs"], PullBack]:
+        """See :func:`harness.models.interface.vjp`."""
+        return self._jets.vjp()
 
     def penalised(self, lamb_entropy: float) -> tuple[Float[Tensor, "points outputs"], Float[Tensor, ""]]:
         """Outputs, and the penalty from the same values of the edges."""
