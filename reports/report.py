@@ -117,9 +117,13 @@ def write(made: Report, folder: Path, link: Link) -> list[str]:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, pieces in contents.items():
             partial = folder / f"{name}.part"
-            with partial.open("wb") as file:
-                file.writelines(pieces)
-            partial.replace(folder / name)
+            try:
+                with partial.open("wb") as file:
+                    file.writelines(pieces)
+                partial.replace(folder / name)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise BadInput(f"out = {str(folder)!r} can't be written: {error.strerror}.") from error
     return list(contents)

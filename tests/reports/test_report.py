@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.cli import main
+from harness.errors import BadInput
 from harness.escaping import latex, markdown
 from harness.presets import digest
 from reports.comparing.statistics import FEWEST, Estimate
@@ -295,6 +296,17 @@ def test_bad_input_is_one_sentence(
     error = capsys.readouterr().err
     assert error.startswith(f"harness: {sentence}")
     assert error.count("\n") == 1
+
+
+def test_a_full_disk_leaves_the_files_of_before_and_no_part_of_another(filled: MlflowClient, outside: Path) -> None:
+    folder = outside / "written"
+    folder.mkdir()
+    (folder / "report.md").write_text("before")
+    (folder / "report.md.part").symlink_to("/dev/full")
+    with pytest.raises(BadInput, match="out = 'written' can't be written: No space left on device"):
+        report(Selection(), "written")
+    assert (folder / "report.md").read_text() == "before"
+    assert not list(folder.rglob("*.part"))
 
 
 def test_without_a_store_there_is_nothing_to_report_on_and_none_is_made(outside: Path) -> None:
