@@ -73,7 +73,8 @@ def main() -> None:
             data = sample(problem, 0, points, 10, 10, dtype)
             model = build(config, problem, data.train)
             network, x = cast(nn.Sequential, model.network), model.scaled(data.train.x)
-            sides = [gradient(partial(nn.Sequential(*network), x), network, data.train.y)]
+            y = (data.train.y - model.mean) / model.std
+            sides = [gradient(partial(nn.Sequential(*network), x), network, y)]
             sides.append(in_training(Fit(model, data.train, x, at(network, x)), network))
             for side in sides:
                 side()

@@ -121,7 +121,7 @@ def write(made: Report, folder: Path, link: Link) -> list[str]:
                 with partial.open("wb") as file:
                     file.writelines(pieces)
                 partial.replace(folder / name)
-            except OSError:
+            except BaseException:
                 partial.unlink(missing_ok=True)
                 raise
     except OSError as error:

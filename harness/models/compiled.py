@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harness.models.elementary import loops as elementary_loops
-from harness.models.interface import PullBack
+from harness.models.interface import VJP
 from harness.models.piecewise import Array, Pieces, edges, weigh
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ class Located(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What a layer needs on the way back. Parameters are looked at where they are; autograd tells if they change."""
+    """What a layer needs on the way back. Parameters are looked at where they are, so that they may not change before it;
+    autograd tells if they do.
+    """
 
     pieces: Pieces
     mask: Array
@@ -106,16 +108,16 @@ def outputs(
     return result
 
 
-def vjp(layers: Sequence[KANLayer], located: Located) -> tuple[Float[Tensor, "points outputs"], PullBack]:
+def vjp(layers: Sequence[KANLayer], located: Located) -> VJP:
     """The outputs at points that are located in the first layer; see :func:`harness.models.interface.vjp`."""
     parameters = _parameters(layers)
     h, known = _through_all(layers, located, parameters)
 
-    def pull_back(grad: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def pull_back(grad: Tensor) -> Iterator[Tensor]:
         _, found = _back_through_all(known, grad, wants_x=False)
-        return zip(parameters, map(torch.from_numpy, found), strict=True)
+        return map(torch.from_numpy, found)
 
-    return torch.from_numpy(h), pull_back
+    return VJP(torch.from_numpy(h), parameters, pull_back)
 
 
 def jacobian(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points parameters"]:

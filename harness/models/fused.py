@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from harness.models.activations import RELU, TANH, Loop
 from harness.models.compiled import takes
-from harness.models.interface import PullBack
+from harness.models.interface import VJP
 from harness.models.jets import plain
 
 Array = NDArray[Any]
@@ -71,14 +71,14 @@ class AtPoints:
         found: Tensor = self._layers(self._x)
         return found
 
-    def vjp(self) -> tuple[Float[Tensor, "points outputs"], PullBack] | None:
+    def vjp(self) -> VJP | None:
         """See :func:`harness.models.interface.vjp`."""
         if not self._serves():
             return None
         parameters = self._parameters()
         found, *known = _through(self._fixed, parameters, self._fixed.kept, self._fixed.kept_slopes)
         shapes = [parameter.shape for parameter in parameters]
-        return found, lambda grad: zip(parameters, _back(self._fixed, known, shapes, grad), strict=True)
+        return VJP(found, parameters, lambda grad: _back(self._fixed, known, shapes, grad))
 
     def _serves(self) -> bool:
         return takes(self._x) and plain()

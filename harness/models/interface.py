@@ -6,17 +6,24 @@ is optional, and here is what holds for a network without it. Derivatives: :mod:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 Inputs = Float[Tensor, "points dimension"]
 Outputs = Float[Tensor, "points outputs"]
-PullBack = Callable[[Outputs], Iterable[tuple[Tensor, Tensor]]]
-"""From derivatives of a number in the outputs to each parameter with that in it; to be called before a parameter changes."""
+
+
+class VJP(NamedTuple):
+    """Outputs at fixed points without a graph, to be read only, and their vector-Jacobian product."""
+
+    outputs: Outputs
+    parameters: Sequence[Tensor]
+    pull_back: Callable[[Outputs], Iterable[Tensor]]
+    """From derivatives of a number in the outputs to those in each parameter; to be called before a parameter changes."""
 
 
 @runtime_checkable
@@ -26,7 +33,7 @@ class _At(Protocol):
 
 @runtime_checkable
 class _VJP(Protocol):
-    def vjp(self) -> tuple[Outputs, PullBack] | None: ...
+    def vjp(self) -> VJP | None: ...
 
 
 @runtime_checkable
@@ -52,9 +59,9 @@ def at(network: nn.Module, x: Inputs) -> Callable[[], Outputs]:
     return network.at(x) if isinstance(network, _At) else partial(network, x)
 
 
-def vjp(outputs: Callable[[], Outputs]) -> Callable[[], tuple[Outputs, PullBack] | None]:
-    """Outputs of :func:`at` without a graph, and their vector-Jacobian product: the gradient of a small network spends half of
-    its time in autograd. It gives None where only autograd can tell, as for most modules.
+def vjp(outputs: Callable[[], Outputs]) -> Callable[[], VJP | None]:
+    """What gives the outputs of :func:`at` with their vector-Jacobian product, since the gradient of a small network spends half
+    of its time in autograd. It gives None where only autograd can tell, as for most modules.
     """
     return outputs.vjp if isinstance(outputs, _VJP) else lambda: None
 

@@ -36,7 +36,7 @@ from harness.models import compiled, piecewise
 from harness.models.bspline import Knots, bspline_basis, extend, fit_coefficients
 from harness.models.channels import Channels
 from harness.models.edges import Activations, EdgeLayer, EdgeNetwork, back, in_edges, summed, take_shapes
-from harness.models.interface import PullBack
+from harness.models.interface import VJP
 from harness.models.jets import plain
 from harness.models.piecewise import Edges, Features, Pieces, Weights, edges, pieces, weigh
 from harness.models.sparsity import sparsity
@@ -419,7 +419,7 @@ class FixedPoints:
             x = layer.functions(x).sum(dim=1)
         return x.T
 
-    def vjp(self) -> tuple[Float[Tensor, "points outputs"], PullBack] | None:
+    def vjp(self) -> VJP | None:
         """See :func:`harness.models.interface.vjp`."""
         layers = list(self.network)
         self._x = self._x.to(layers[0].grid)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from harness.models.channels import Channels
-from harness.models.interface import Outputs, PullBack
+from harness.models.interface import VJP, Outputs
 from harness.models.jets import Jacobian, Seeds
 from harness.problems.rows import Jet
 
@@ -120,18 +120,19 @@ class Sweep:
         return result.T
 
     @torch.no_grad()
-    def vjp(self) -> tuple[Outputs, PullBack]:
-        """See :func:`harness.models.interface.vjp`."""
-        outputs, known = self._forward()
-        return outputs.as_jet().value, lambda grad: self.gradient(known, Channels.of_jet(Seeds(grad)))
+    def vjp(self) -> VJP:
+        """See :func:`harness.models.interface.vjp`. Nothing is kept: the parameters are others when it is asked again."""
+        outputs, known = self._through(self._order + 1)
+        parameters = [parameter for layer in self._layers for parameter in layer.parameters()]
+        return VJP(outputs.as_jet().value, parameters, lambda grad: self.gradient(known, Channels.of_jet(Seeds(grad))))
 
-    def gradient(self, known: list[Any], adjoint: Channels) -> list[tuple[Tensor, Tensor]]:
-        """Each parameter with the derivative of a loss in it, from those in the jet."""
-        found: list[tuple[Tensor, Tensor]] = []
+    def gradient(self, known: list[Any], adjoint: Channels) -> list[Tensor]:
+        """Of a loss in each parameter, from its derivatives in the jet."""
+        found: list[Tensor] = []
         for layer, its, ours in self._back(known, adjoint):
             parameters = layer.parameters()
             parts = layer.gradient(its, ours).split([p.numel() for p in parameters])
-            found[:0] = [(each, part.view_as(each)) for each, part in zip(parameters, parts, strict=True)]
+            found[:0] = [part.view_as(parameter) for part, parameter in zip(parts, parameters, strict=True)]
         return found
 
     def forward(self) -> tuple[Channels, list[Any]]:
@@ -171,4 +172,4 @@ class _Jet(torch.autograd.Function):
     def backward(ctx: Any, a: Tensor, b: Tensor | None, c: Tensor | None) -> tuple[Tensor | None, ...]:
         _ = ctx.saved_tensors  # raises where they were changed in the meantime
         sweep, known = ctx.rest
-        return (None, *(part for _, part in sweep.gradient(known, Channels.of_jet(Seeds(a, b, c)))))
+        return (None, *sweep.gradient(known, Channels.of_jet(Seeds(a, b, c))))

@@ -125,10 +125,6 @@ class Training:
         fit = Fit(model, data.train, self.inputs, self.at_inputs)
         self._blocks: list[Block] = [*declared(model, data)] or [fit]
 
-    def at_train(self) -> Outputs:
-        """The model at the training points."""
-        return self.model.raw(self.at_inputs())
-
     def stage(
         self,
         name: str,

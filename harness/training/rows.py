@@ -17,7 +17,7 @@ from harness.data import Data, Sample
 from harness.errors import BadInput, in_one_line
 from harness.methods.vectors import Vector, flat
 from harness.models import Regressor, jets
-from harness.models.interface import Inputs, Outputs, PullBack, at, vjp
+from harness.models.interface import VJP, Inputs, Outputs, at, vjp
 from harness.models.jets import Jacobian, Seeds
 from harness.models.regressor import CHUNK, JetsAt
 from harness.problems.rows import Jet, Rows, partials_by_autograd
@@ -58,7 +58,7 @@ class Block(Protocol):
         """Of the residuals."""
 
     def backward(self, factor: float) -> Tensor:
-        """``factor`` times the mean square. Its gradient is added to each ``.grad``, and what it needs for that is gone then."""
+        """``factor`` times the mean square. Its gradient is added to each ``.grad``, and what it took for that is let go."""
 
     def jacobian(self, parameters: list[nn.Parameter], start: int, stop: int) -> Jacobian:
         """Of these residuals, where the parameters are now."""
@@ -88,7 +88,7 @@ class Fit:
         return (self.train.y - self.model.mean) / self.model.std
 
     @functools.cached_property
-    def _vjp(self) -> Callable[[], tuple[Outputs, PullBack] | None]:
+    def _vjp(self) -> Callable[[], VJP | None]:
         return vjp(self.outputs)
 
     @functools.cached_property
@@ -127,11 +127,11 @@ class Fit:
     def backward(self, factor: float) -> Tensor:
         """Without autograd where the network brings its gradient: in its units, dF/du = 2 r / rows."""
         found = self._vjp()
-        if found is None:
+        if found is None or not all(map(_takes_a_gradient, found.parameters)):
             return _by_autograd(self, factor)
-        outputs, pull_back = found
-        residuals = outputs - self._targets
-        for parameter, gradient in pull_back(residuals * (2 * factor / len(self))):
+        residuals = found.outputs - self._targets
+        gradients = found.pull_back(residuals * (2 * factor / len(self)))
+        for parameter, gradient in zip(found.parameters, gradients, strict=True):
             if parameter.requires_grad:
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         return _times(factor, residuals.square().mean())
@@ -254,6 +254,11 @@ class Declared:
         if self.rows.partials is not None:
             return Seeds(*self.rows.partials(self.x, jet))
         return Seeds(*partials_by_autograd(self.rows.residual, self.x, jet)[1])
+
+
+def _takes_a_gradient(parameter: Tensor) -> bool:
+    """By hand: it is not made of others, as a normalised weight is, and nobody waits for its gradient."""
+    return isinstance(parameter, nn.Parameter) and not parameter._backward_hooks
 
 
 @torch.enable_grad()

@@ -173,7 +173,9 @@ def test_what_a_trial_has_told_and_its_jacobian_are_value_and_gradient_of_autogr
     training = Training(regressor, data, small("mlp"))
 
     def ridge() -> tuple[Tensor, Tensor]:
-        return training.at_train(), sum((p.square().sum() for p in regressor.parameters()), torch.zeros(()).double())
+        return training.model.raw(training.at_inputs()), sum(
+            (p.square().sum() for p in regressor.parameters()), torch.zeros(()).double()
+        )
 
     lowered = training._objective(ridge if penalised else None)
     value = lowered.evaluate().item()
@@ -305,7 +307,7 @@ def test_a_penalty_is_part_of_what_each_step_lowers() -> None:
         return 0.05 * network.penalty(training.inputs, 2.0)
 
     def penalised() -> tuple[Tensor, Tensor]:
-        return training.at_train(), penalty()
+        return training.model.raw(training.at_inputs()), penalty()
 
     totals = [
         event.train_mse / regressor.std.item() ** 2 + penalty().item()

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from harness.data import Sample
 from harness.errors import BadInput
 from harness.methods.vectors import flat, move
-from harness.models import KAN, Regressor
-from harness.models.interface import at
+from harness.models import Regressor
+from harness.models import network as untrained
+from harness.models.interface import at, vjp
 from harness.problems import Jet, Rows
 from harness.training import train
 from harness.training.loop import Training
@@ -137,7 +139,7 @@ def test_partial_derivatives_that_are_not_of_the_jet_s_shape_are_refused(partial
         train(regressor, replace(data, declared=(rows,), at_declared=(at,)), config)
 
 
-@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize("model", [*SMALL, "kan_chebyshev", "kan_wavelet"])
 def test_a_fit_is_mse_over_the_variance_and_its_gradient(model: str) -> None:
     config = small(model)
     regressor, data = parts(config)
@@ -154,8 +156,9 @@ def test_a_fit_is_mse_over_the_variance_and_its_gradient(model: str) -> None:
     assert torch.allclose(2 * j.T @ residuals / objective.rows, gradient, rtol=1e-9, atol=1e-11)
 
 
-def test_a_fit_of_several_outputs_counts_each_in_its_own_unit() -> None:
-    network = KAN([2, 3, 2], 4, 3, 0.3, torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("model", ["mlp", "mlp_bspline", "kan", "kan_chebyshev"])
+def test_a_fit_of_several_outputs_counts_each_in_its_own_unit(model: str) -> None:
+    network = untrained(small(model), 2, 2)
     regressor = Regressor(network, -1.0, 1.0, [5.0, -2.0], [10.0, 0.1])
     x, y = torch.rand(2, 9, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     fit = Fit(regressor, Sample(x, y), x, at(network, x))
@@ -176,6 +179,38 @@ def test_a_parameter_that_is_not_trained_gets_no_gradient(model: str) -> None:
     Training(regressor, data, config)._objective(None).evaluate()
     assert fixed.grad is None
     assert all(parameter.grad is not None for parameter in trained)
+
+
+@pytest.mark.parametrize("model", [*SMALL, "kan_chebyshev"])
+def test_no_autograd_is_needed_for_the_gradient_of_a_family(model: str) -> None:
+    x = torch.zeros(3, 2, dtype=torch.float64)
+    assert vjp(at(untrained(small(model), 2), x))() is not None
+    assert vjp(at(nn.Sequential(nn.Linear(2, 1), nn.GELU()), x))() is None
+
+
+@pytest.mark.parametrize("model", ["mlp", "mlp_bspline", "kan"])
+def test_a_hook_on_a_parameter_gets_its_gradient(model: str) -> None:
+    config = small(model)
+    regressor, data = parts(config)
+    hooked, *_ = regressor.parameters()
+    hooked.register_hook(torch.zeros_like)
+    Training(regressor, data, config)._objective(None).evaluate()
+    assert hooked.grad is not None
+    assert not hooked.grad.any()
+
+
+def test_a_weight_that_is_made_of_other_parameters_is_trained_by_these() -> None:
+    config = small("mlp")
+    regressor, data = parts(config)
+    for layer in regressor.network.modules():
+        if isinstance(layer, nn.Linear):
+            weight_norm(layer)
+    objective = Training(regressor, data, config)._objective(None)
+    objective.evaluate()
+    expected = (regressor(data.train.x) - data.train.y).square().mean() / regressor.std**2
+    for parameter, own in zip(objective.parameters, torch.autograd.grad(expected, objective.parameters), strict=True):
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.grad, own, rtol=1e-9, atol=1e-12)
 
 
 def test_every_look_is_counted_once() -> None:

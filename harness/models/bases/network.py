@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from harness.models.channels import Channels
 from harness.models.edges import Activations, EdgeLayer, EdgeNetwork, OfEdges, back, in_edges, summed
 from harness.models.elementary import warm_up
-from harness.models.interface import PullBack
+from harness.models.interface import VJP
 from harness.models.sparsity import sparsity
 from harness.models.sweep import Kept, Sweep
 
@@ -139,7 +139,7 @@ class AtPoints:
         """Outputs, as ``network(x)`` with a gradient in the parameters only."""
         return self._jets()
 
-    def vjp(self) -> tuple[Float[Tensor, "points outputs"], PullBack]:
+    def vjp(self) -> VJP:
         """See :func:`harness.models.interface.vjp`."""
         return self._jets.vjp()
 
