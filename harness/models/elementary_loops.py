@@ -2,7 +2,7 @@
 
 Each reduces its argument to a short interval around zero (Cody and Waite 1980, "Software Manual for the Elementary Functions"),
 and takes a polynomial there. Arrays are flat and contiguous, and an output is none of the inputs: then the compiler takes four
-numbers at a time. All is computed in float64; numbers of float32 are read and written as such.
+numbers at a time. All is computed in float64, but for silu of numbers of float32; those of others are read and written as such.
 """
 
 from __future__ import annotations
@@ -24,6 +24,16 @@ LOG2_E = 1.4426950408889634
 LN2, LN2_REST = 0.6931471803691238, 1.9082149292705877e-10
 TAYLOR = tuple(1 / math.factorial(n) for n in range(13, 1, -1))
 """Of (exp(r) - 1 - r) / r^2; for |r| < 0.35 the next term is below a unit in the last place."""
+ROUND_SINGLE = np.float32(1.5 * 2.0**23)
+LOG2_E_SINGLE = np.float32(LOG2_E)
+LN2_SINGLE, LN2_REST_SINGLE = np.float32(0.693359375), np.float32(-2.12194440e-4)
+MINIMAX = tuple(
+    map(
+        np.float32,
+        (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1),
+    )
+)
+"""The same in single precision (Cephes' expf.c, Moshier 1992)."""
 TWO_OVER_PI = 0.6366197723675814
 PIECES = (1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
 """Of pi / 2, the first two with zeros at their ends, so that few multiples of them are exact."""
@@ -44,6 +54,8 @@ COSINE = (
     4.16666666666666019037e-2,
 )
 """Minimax polynomials on [-pi/4, pi/4], in the square (fdlibm's k_sin.c and k_cos.c, Sun Microsystems 1993)."""
+SINGLE = 4
+"""Bytes of a number of float32."""
 FAR = 1e5
 """Beyond it the pieces of pi / 2 do not give the last digits any more."""
 
@@ -60,6 +72,19 @@ def _exp(x: float) -> Any:
     p = p * (r * r) + r
     power = np.int64((np.float64(shifted).view(np.int64) << 52) + (1023 << 52)).view(np.float64)
     return power, p
+
+
+@compiled("contract", inline=True)
+def _exp_single(x: Any) -> Any:
+    """``exp(x)`` in float32, for -87 <= x <= 87."""
+    shifted = x * LOG2_E_SINGLE + ROUND_SINGLE
+    k = shifted - ROUND_SINGLE
+    r = (x - k * LN2_SINGLE) - k * LN2_REST_SINGLE
+    p = np.float32(0)
+    for c in numba.literal_unroll(MINIMAX):
+        p = p * r + c
+    power = np.int32((np.float32(shifted).view(np.int32) << 23) + (127 << 23)).view(np.float32)
+    return power * (p * (r * r) + r) + power
 
 
 @compiled("contract", inline=True)
@@ -83,6 +108,19 @@ def silu_at(x: Any) -> Any:
     s = 1.0 / (1.0 + e)
     y = each * s
     return y, s + y * (e * s)  # 1 - s, to all digits
+
+
+@compiled("contract", inline=True)
+def silu_single_at(x: Any) -> Any:
+    """The same in float32."""
+    one, bound = np.float32(1), np.float32(87)
+    each = np.float32(x)
+    near = -bound if each < -bound else each
+    near = bound if near > bound else near
+    e = _exp_single(-near)
+    s = one / (one + e)
+    y = each * s
+    return y, s + y * (e * s)
 
 
 @compiled("contract", inline=True)
@@ -128,8 +166,12 @@ def tanh(x: Array, value: Array) -> None:
 @compiled("contract")
 def silu(x: Array, value: Array, slope: Array) -> None:
     """Of each."""
-    for i in range(x.size):
-        value[i], slope[i] = silu_at(x[i])
+    if x.itemsize == SINGLE:
+        for i in range(x.size):
+            value[i], slope[i] = silu_single_at(x[i])
+    else:
+        for i in range(x.size):
+            value[i], slope[i] = silu_at(x[i])
 
 
 @compiled("contract")

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from harness.models.activations import FINER, GABOR, GAUSSIAN, RELU, SILU, TANH
 from harness.models.compiling import compiled
-from harness.models.elementary_loops import FAR, bell_at, silu_at, sine_and_cosine_at, tanh_at
+from harness.models.elementary_loops import (
+    FAR,
+    SINGLE,
+    bell_at,
+    silu_at,
+    silu_single_at,
+    sine_and_cosine_at,
+    tanh_at,
+)
 
 Array = NDArray[Any]
 
@@ -55,6 +63,9 @@ def _activate(kind: int, a: float, b: float, z: Array, value: Array, slope: Arra
     elif kind == RELU:
         for i in range(z.size):
             value[i] = z.dtype.type(0) if z[i] < 0 else z[i]
+    elif kind == SILU and z.itemsize == SINGLE:
+        for i in range(z.size):
+            value[i], slope[i] = silu_single_at(z[i])
     elif kind == SILU:
         for i in range(z.size):
             value[i], slope[i] = silu_at(z[i])

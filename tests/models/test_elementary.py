@@ -53,6 +53,27 @@ def test_silu_and_its_slope_are_those_of_torch() -> None:
     torch.testing.assert_close(slope, expected, rtol=0, atol=2e-15)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_far_above_zero_silu_is_the_identity(dtype: torch.dtype) -> None:
+    x = torch.tensor([1e3, 1e15, 1e30], dtype=dtype)
+    value, slope = silu_and_slope(x)
+    assert torch.equal(value, x)
+    assert torch.equal(slope, torch.ones_like(x))
+
+
+def test_silu_in_single_precision_is_exact_to_four_units_in_the_last_place_where_torch_s_is_to_three() -> None:
+    x = torch.cat([torch.linspace(-80, 80, 200_001), torch.linspace(-1, 1, 10_001), torch.tensor([1e5, 1e10])])
+    value, slope = silu_and_slope(x)
+    exact = silu(x.double())
+    spacing = torch.from_numpy(np.spacing(exact.float().abs().clamp(min=1e-30).numpy()))
+    assert ((value.double() - exact).abs() / spacing).max() <= 4
+    wide = x.double()
+    of_exact = torch.sigmoid(wide) * (1 + wide * torch.sigmoid(-wide))
+    torch.testing.assert_close(slope.double(), of_exact, rtol=0, atol=3e-7)
+    single = NOT_FINITE.float()
+    assert not any(each[~single.isfinite()].isfinite().any() for each in silu_and_slope(single)[:1])
+
+
 def test_a_bell_is_a_bell_down_to_where_it_is_zero() -> None:
     found, expected = bell(EVERYWHERE, 0.5), torch.exp(-0.5 * EVERYWHERE**2)
     torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-300)
