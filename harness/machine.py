@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import math
 import os
 import platform
 import re
 import resource
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +23,10 @@ from harness.fields import OrNone
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 LEAST_MEMORY, MOST_MEMORY = 2**28, 2**50
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Of glibc's malloc.h."""
+KEPT, LARGEST = 2**28, 2**25
+"""Bytes: of freed memory; of an array that is kept in it, as large as glibc allows."""
 
 
 def _bytes(value: object) -> object:
@@ -66,6 +73,22 @@ def _of_control_group() -> int:
     found = [folder / "memory.max" for folder in (place, *place.parents)]
     limits = [text for file in found if file.is_file() and (text := file.read_text().strip()).isdecimal()]
     return min(map(int, limits), default=resource.RLIM_INFINITY)
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Keep freed memory in this process, up to ``KEPT`` bytes. An evaluation frees what it kept for its gradient; given back to
+    the system, it is got again zeroed, page by page, which takes as long as the evaluation itself.
+
+    By glibc's mallopt(3); elsewhere, or where the environment says how memory is to be allocated, nothing changes.
+    """
+    said = {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_"} & set(os.environ)
+    if sys.platform != "linux" or said or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(TRIM_THRESHOLD, KEPT)
+        mallopt(MMAP_THRESHOLD, LARGEST)
 
 
 def gib(size: float) -> str:

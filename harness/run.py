@@ -29,7 +29,7 @@ from harness.families import FAMILIES, Place, resolve
 from harness.figures.loss import loss_figure
 from harness.figures.of_problem import draw_picture
 from harness.figures.solving import solving_figure
-from harness.machine import memory, more_threads_than_cores, refuse_what_can_not_fit
+from harness.machine import keep_freed_memory, memory, more_threads_than_cores, refuse_what_can_not_fit
 from harness.models import Regressor, build
 from harness.models.interface import active_parameters, parameters
 from harness.outcome import Additions, Ending, Outcome
@@ -103,6 +103,7 @@ def run(
     problem = problems.of(config)
     device = find_device(config.device)
     torch.set_num_threads(config.threads)
+    keep_freed_memory()
     threadpool_limits(config.threads)  # numpy's
     data = data_of(config, device)
     model = build(config, problem, data.train).to(device)

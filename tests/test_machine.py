@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,25 @@ from harness.models.interface import parameters
 from harness.presets import resolve
 from harness.run import run
 from tests.support import MODELS, python, small
+
+FREED = """
+import resource, sys
+import numpy as np
+from harness.machine import keep_freed_memory
+keep_freed_memory()
+for turn in range(20):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    arrays = [np.ones(400_000) for _ in range(8)]
+    del arrays
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_freed_memory_is_got_again_without_the_system_unless_the_environment_says_how() -> None:
+    pages = 8 * 400_000 * 8 // resource.getpagesize()
+    assert int(python(["-c", FREED]).stdout) < pages / 20
+    assert int(python(["-c", FREED], MALLOC_TRIM_THRESHOLD_="100000").stdout) > pages / 2
 
 
 @pytest.mark.parametrize("dimension", [1, 2])
