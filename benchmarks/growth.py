@@ -19,10 +19,13 @@ import torch
 from measuring import megabytes, milliseconds
 from torch import nn
 
-from harness.models import KAN
+from harness.data import Sample
+from harness.machine import keep_freed_memory
+from harness.models import KAN, Regressor
 from harness.models.activations import Sine
 from harness.models.interface import at
 from harness.models.perceptron import Perceptron
+from harness.training.rows import Fit
 
 
 class Size(NamedTuple):
@@ -73,13 +76,19 @@ GROWTH: dict[str, list[Size]] = {
 
 
 def gradient(make: Make, size: Size) -> Callable[[], Any]:
-    """Loss and gradient at points that stay the same."""
+    """Loss and gradient at points that stay the same, as a training has them."""
     generator = torch.Generator().manual_seed(0)
     network = make(size)
     x = 2 * torch.rand(size.points, size.inputs, generator=generator, dtype=torch.float64) - 1
     y = torch.rand(size.points, 1, generator=generator, dtype=torch.float64)
-    outputs, parameters = at(network, x), list(network.parameters())
-    return lambda: torch.autograd.grad((outputs() - y).square().mean(), parameters)
+    fit, parameters = Fit(Regressor(network, -1.0, 1.0), Sample(x, y), x, at(network, x)), list(network.parameters())
+
+    def evaluate() -> None:
+        for parameter in parameters:
+            parameter.grad = None
+        fit.backward(1.0)
+
+    return evaluate
 
 
 def exponent(sizes: list[float], values: list[float]) -> str:
@@ -96,6 +105,7 @@ def main() -> None:
     parser.add_argument("--what", default=",".join(GROWTH), help="comma-separated")
     what = parser.parse_args().what.split(",")
     torch.set_num_threads(1)
+    keep_freed_memory()
     print(f"{platform.machine()}, torch {torch.__version__}, one thread, float64; CPU ms, MB")
     for name in what:
         networks = {"kan": kan} if name == "grid" else NETWORKS  # the others have none
