@@ -13,10 +13,11 @@ import argparse
 import math
 import platform
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from measuring import megabytes, milliseconds
+from measuring import loss_and_gradient, megabytes, milliseconds
 from torch import nn
 
 from harness.data import Sample
@@ -82,13 +83,7 @@ def gradient(make: Make, size: Size) -> Callable[[], Any]:
     x = 2 * torch.rand(size.points, size.inputs, generator=generator, dtype=torch.float64) - 1
     y = torch.rand(size.points, 1, generator=generator, dtype=torch.float64)
     fit, parameters = Fit(Regressor(network, -1.0, 1.0), Sample(x, y), x, at(network, x)), list(network.parameters())
-
-    def evaluate() -> None:
-        for parameter in parameters:
-            parameter.grad = None
-        fit.backward(1.0)
-
-    return evaluate
+    return partial(loss_and_gradient, fit, parameters)
 
 
 def exponent(sizes: list[float], values: list[float]) -> str:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from measuring import megabytes, milliseconds
+from measuring import loss_and_gradient, megabytes, milliseconds
 from torch import Tensor
 
 from harness.data import Sample
@@ -85,10 +85,8 @@ def ours(case: Case, data: Data) -> Evaluate:
     turn = [0]
 
     def evaluate() -> Tensor:
-        for parameter in parameters:
-            parameter.grad = None
         turn[0] += 1
-        return (fit(*data[turn[0] % len(data)]) if fixed is None else fixed).backward(1.0)
+        return loss_and_gradient(fit(*data[turn[0] % len(data)]) if fixed is None else fixed, parameters)
 
     return evaluate
 

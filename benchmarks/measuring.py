@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.training.rows import Fit
 
 
 def milliseconds(evaluate: Callable[[], Any], least: float = 0.2) -> float:
@@ -16,6 +21,13 @@ def milliseconds(evaluate: Callable[[], Any], least: float = 0.2) -> float:
         evaluate()
         count += 1
     return passed / count * 1e3
+
+
+def loss_and_gradient(fit: Fit, parameters: Sequence[Tensor]) -> Tensor:
+    """As a training has them: the loss, and its gradient in each ``.grad``."""
+    for parameter in parameters:
+        parameter.grad = None
+    return fit.backward(1.0)
 
 
 def megabytes(evaluate: Callable[[], Any]) -> float:

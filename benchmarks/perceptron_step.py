@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from measuring import milliseconds
+from measuring import loss_and_gradient, milliseconds
 from torch import Tensor, nn
 
 from harness import problems
@@ -46,18 +46,6 @@ def gradient(outputs: Callable[[], Tensor], network: nn.Module, y: Tensor) -> Ca
     return lambda: torch.autograd.grad((outputs() - y).square().mean(), parameters)
 
 
-def in_training(fit: Fit, network: nn.Module) -> Callable[[], Any]:
-    """The same as a training has them."""
-    parameters = list(network.parameters())
-
-    def evaluate() -> Tensor:
-        for parameter in parameters:
-            parameter.grad = None
-        return fit.backward(1.0)
-
-    return evaluate
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
@@ -75,7 +63,8 @@ def main() -> None:
             network, x = cast(nn.Sequential, model.network), model.scaled(data.train.x)
             y = (data.train.y - model.mean) / model.std
             sides = [gradient(partial(nn.Sequential(*network), x), network, y)]
-            sides.append(in_training(Fit(model, data.train, x, at(network, x)), network))
+            fit = Fit(model, data.train, x, at(network, x))
+            sides.append(partial(loss_and_gradient, fit, list(network.parameters())))
             for side in sides:
                 side()
             found = [[milliseconds(side) for side in sides] for _ in range(rounds)]

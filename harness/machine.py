@@ -1,4 +1,4 @@
-"""What this machine has, and what can't fit on it."""
+"""What this machine has, what can't fit on it, and how a process holds its memory."""
 
 from __future__ import annotations
 

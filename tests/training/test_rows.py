@@ -150,10 +150,10 @@ def test_a_fit_is_mse_over_the_variance_and_its_gradient(model: str) -> None:
     for _ in range(2):
         assert objective.evaluate().item() == pytest.approx(expected.item(), rel=1e-12)
         found = torch.cat([p.grad.flatten() for p in objective.parameters if p.grad is not None])
-        assert torch.allclose(found, gradient, rtol=1e-9, atol=1e-11)
+        assert torch.allclose(found, gradient, rtol=1e-9, atol=1e-12)
     residuals, _ = objective.attempt()
     j = objective.jacobian(0, objective.rows)
-    assert torch.allclose(2 * j.T @ residuals / objective.rows, gradient, rtol=1e-9, atol=1e-11)
+    assert torch.allclose(2 * j.T @ residuals / objective.rows, gradient, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("model", ["mlp", "mlp_bspline", "kan", "kan_chebyshev"])
