@@ -122,10 +122,7 @@ def vjp(layers: Sequence[KANLayer], located: Located) -> VJP:
 
 def jacobian(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> Float[Tensor, "points parameters"]:
     """Derivative of the output (of their sum, if there are several) in each parameter, in the order of these."""
-    known, h = [], x.detach().numpy()
-    for layer in layers:
-        h, its = _layer_at(layer, h)
-        known.append(its)
+    h, known = _through_all(layers, locate(x.detach().numpy(), layers[0].pieces()), _parameters(layers))
     sizes = [sum(p.numel() for p in layer.parameters()) for layer in layers]
     result, grad = x.new_empty(sum(sizes), len(x)), np.ones_like(h)
     for index in range(len(layers) - 1, -1, -1):
