@@ -50,7 +50,6 @@ class _Known(NamedTuple):
     parameters: Sequence[Array]
     located: Located
     c: Array
-    of_base: Array
 
 
 def serves(layers: Sequence[KANLayer], x: Tensor) -> bool:
@@ -73,7 +72,7 @@ def _kernels() -> ModuleType:
 def locate(x: Array, pieces: Pieces) -> Located:
     """The points, ``(points, inputs)``, in their intervals."""
     points = np.ascontiguousarray(x.T)
-    where, u, base, slope = (np.empty(points.shape, dtype) for dtype in (np.int32, *[points.dtype] * 3))
+    where, u, base, slope = (np.empty(points.shape, dtype) for dtype in (np.uint32, *[points.dtype] * 3))
     assert pieces.arrays is not None  # as :func:`serves` says
     _kernels().locate(points, *pieces.arrays[:-1], where, u)
     elementary_loops().silu(points.reshape(-1), base.reshape(-1), slope.reshape(-1))
@@ -126,12 +125,12 @@ def jacobian(layers: Sequence[KANLayer], x: Float[Tensor, "points inputs"]) -> F
     sizes = [sum(p.numel() for p in layer.parameters()) for layer in layers]
     result, grad = x.new_empty(sum(sizes), len(x)), np.ones_like(h)
     for index in range(len(layers) - 1, -1, -1):
-        pieces, mask, (coef, _, scale_sp), located, c, of_base = known[index]
+        pieces, mask, (coef, _, scale_sp), located, c = known[index]
         assert pieces.arrays is not None
         rows = layers[index].rows(result.split(sizes)[index])
         found = [rows[name].numpy() for name in ("coef", "scale_base", "scale_sp")]
         of_x = np.empty((len(located.u), len(x) if index > 0 else 0), c.dtype)
-        fixed = (pieces.arrays.inverse, coef, scale_sp, mask, pieces.arrays.polynomials, c, of_base)
+        fixed = (pieces.arrays.inverse, coef, scale_sp, mask, pieces.arrays.polynomials, c)
         _kernels().jacobian(_powers(pieces), *located, *fixed, grad, *found, of_x)
         grad = np.ascontiguousarray(of_x.T)
     return result.T
@@ -151,10 +150,10 @@ def units(coef: Float[Tensor, "units splines"], pieces: Pieces, x: Float[Tensor,
     assert pieces.arrays is not None
     kernels, powers, own = _kernels(), _powers(pieces), coef.detach().unsqueeze(1).numpy()
     points, one = x.detach().contiguous().numpy(), np.ones((len(coef), 1), own.dtype)
-    where, u = np.empty(points.shape, np.int32), np.empty_like(points)
+    where, u = np.empty(points.shape, np.uint32), np.empty_like(points)
     kernels.locate(points, *pieces.arrays[:-1], where, u)
-    c = np.empty((len(pieces.arrays.start), len(powers), 1), own.dtype)
-    kernels.combine(powers, own, one, one, one, pieces.arrays.polynomials, c, np.empty_like(one))
+    c = _coefficients(pieces, 1, own.dtype)
+    kernels.combine(powers, own, one, one, one, pieces.arrays.polynomials, c)
     value, slope = np.empty_like(points), np.empty_like(points)
     kernels.by_itself(powers, where, u, pieces.arrays.inverse, c, value, slope)
     return OfUnits(torch.from_numpy(value), torch.from_numpy(slope), where, u)
@@ -167,10 +166,10 @@ def units_gradient(
     assert pieces.arrays is not None
     kernels, powers, own = _kernels(), _powers(pieces), coef.detach().unsqueeze(1).numpy()
     one, found = np.ones((len(coef), 1), own.dtype), np.empty_like(own)
-    moments = np.empty((len(pieces.arrays.start), len(powers), 1), own.dtype)
+    moments = _coefficients(pieces, 1, own.dtype)
     kernels.moments_by_itself(powers, known.where, known.u, grad.contiguous().numpy(), moments)
     polynomials, unused = pieces.arrays.polynomials, np.empty_like(one)
-    kernels.separate(powers, moments, one, own, one, one, polynomials, found, unused, unused)
+    kernels.separate(powers, moments, own, one, one, polynomials, found, unused, unused)
     return torch.from_numpy(found).squeeze(1)
 
 
@@ -242,24 +241,33 @@ def _through(parameters: Sequence[Tensor], mask: Tensor, located: Located, piece
     kernels, powers, kept = _kernels(), _powers(pieces), mask.numpy().copy()
     own = coef, scale_base, scale_sp = [each.detach().numpy() for each in parameters]
     outputs = kept.shape[1]
-    y = np.empty((located.u.shape[1], outputs), coef.dtype)
-    c, of_base = np.empty((len(pieces.arrays.start), len(powers), outputs), coef.dtype), np.empty_like(scale_base)
-    kernels.combine(powers, coef, scale_base, scale_sp, kept, pieces.arrays.polynomials, c, of_base)
-    kernels.forward(powers, *located[:3], c, of_base, y)
-    return y, _Known(pieces, kept, own, located, c, of_base)
+    y, c = _empty((located.u.shape[1], outputs), coef.dtype), _coefficients(pieces, outputs, coef.dtype)
+    kernels.combine(powers, coef, scale_base, scale_sp, kept, pieces.arrays.polynomials, c)
+    kernels.forward(powers, *located[:3], c, y)
+    return y, _Known(pieces, kept, own, located, c)
 
 
 def _back(known: _Known, grad: Array, wants_x: bool) -> tuple[Array, list[Array]]:
     """From derivatives in the outputs to those in the inputs, ``(points, inputs)``, and in the parameters."""
-    pieces, mask, (coef, scale_base, scale_sp), located, c, of_base = known
+    pieces, mask, (coef, scale_base, scale_sp), located, c = known
     assert pieces.arrays is not None
     kernels, powers = _kernels(), _powers(pieces)
-    moments, moments_of_base = np.empty_like(c), np.empty_like(of_base)
+    moments = _empty(c.shape, c.dtype)
     of_x = np.empty((len(located.u), len(grad) if wants_x else 0), c.dtype)
-    kernels.backward(powers, *located, pieces.arrays.inverse, c, of_base, grad, moments, moments_of_base, of_x)
+    kernels.backward(powers, *located, pieces.arrays.inverse, c, grad, moments, of_x)
     found = [np.empty_like(each) for each in (coef, scale_base, scale_sp)]
-    kernels.separate(powers, moments, moments_of_base, coef, scale_sp, mask, pieces.arrays.polynomials, *found)
-    return np.ascontiguousarray(of_x.T), found
+    kernels.separate(powers, moments, coef, scale_sp, mask, pieces.arrays.polynomials, *found)
+    return torch.from_numpy(of_x).T.contiguous().numpy(), found
+
+
+def _coefficients(pieces: Pieces, outputs: int, dtype: np.dtype[Any]) -> Array:
+    """Room for those of u^0 to u^k and silu in all intervals."""
+    return _empty((len(pieces.start), len(pieces.polynomials) + 1, outputs), dtype)
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array that begins with a line of cache, as torch's do and numpy's do not: the loops take lines as a whole."""
+    return torch.empty(shape, dtype=getattr(torch, dtype.name)).numpy()
 
 
 def _powers(pieces: Pieces) -> tuple[int, ...]:

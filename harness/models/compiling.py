@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,3 +31,11 @@ def compiled(*fastmath: str, inline: bool = False) -> Callable[[F], F]:
             return cast(F, numba.njit(**options)(function))
 
     return decorate
+
+
+def instructions(function: Callable[..., Any]) -> Any:
+    """What stands where a compiled loop calls this: ``function`` gives its type, and who writes it (see numba's ``intrinsic``).
+
+    It belongs into the module of these loops: that is what numba looks at to tell whether what it kept on disk is too old.
+    """
+    return intrinsic(function)

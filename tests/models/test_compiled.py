@@ -54,6 +54,17 @@ def test_outputs_and_gradients_are_those_of_the_operations(made: tuple[KAN, Tens
         assert (one - other).norm() <= tolerance * (1 + other.norm())
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_any_number_of_edges_that_leave_an_input_is_taken(dtype: torch.dtype) -> None:
+    for outputs in (1, 2, 3, 7, 8, 13, 16, 21, 31, 32, 37):  # a register takes 16 at most
+        own, x = network([2, outputs, 1], 3, dtype)
+        found, expected = own(x), by_operations(own, x)
+        slopes = [torch.autograd.grad(each.sum(), list(own.parameters())) for each in (found, expected)]
+        tolerance = 1e-12 if dtype == torch.float64 else 1e-4
+        for one, other in zip((found, *slopes[0]), (expected, *slopes[1]), strict=True):
+            assert (one - other).norm() <= tolerance * (1 + other.norm())
+
+
 @settings(max_examples=30, deadline=None)
 @given(ANY)
 def test_the_jacobian_is_that_of_the_operations(made: tuple[KAN, Tensor]) -> None:
