@@ -23,6 +23,7 @@ from harness.models.piecewise import Array, Pieces, edges, weigh
 if TYPE_CHECKING:
     from harness.models.kan import KANLayer
 
+OF_TORCH = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 PARAMETERS = 3
 """Tensors of a layer: coefficients, scales of silu and of the spline."""
 
@@ -267,7 +268,7 @@ def _coefficients(pieces: Pieces, outputs: int, dtype: np.dtype[Any]) -> Array:
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """An array that begins with a line of cache, as torch's do and numpy's do not: the loops take lines as a whole."""
-    return torch.empty(shape, dtype=getattr(torch, dtype.name)).numpy()
+    return torch.empty(shape, dtype=OF_TORCH[dtype]).numpy()
 
 
 def _powers(pieces: Pieces) -> tuple[int, ...]:
