@@ -258,7 +258,7 @@ def _back(known: _Known, grad: Array, wants_x: bool) -> tuple[Array, list[Array]
     kernels.backward(powers, *located, pieces.arrays.inverse, c, grad, moments, of_x)
     found = [np.empty_like(each) for each in (coef, scale_base, scale_sp)]
     kernels.separate(powers, moments, coef, scale_sp, mask, pieces.arrays.polynomials, *found)
-    return torch.from_numpy(of_x).T.contiguous().numpy(), found
+    return np.ascontiguousarray(of_x.T), found
 
 
 def _coefficients(pieces: Pieces, outputs: int, dtype: np.dtype[Any]) -> Array:
@@ -267,8 +267,11 @@ def _coefficients(pieces: Pieces, outputs: int, dtype: np.dtype[Any]) -> Array:
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An array that begins with a line of cache, as torch's do and numpy's do not: the loops take lines as a whole."""
-    return torch.empty(shape, dtype=OF_TORCH[dtype]).numpy()
+    """An array. Where its rows are as long as a line of cache, it begins with one, as torch's do and numpy's do not: the loops
+    take lines as a whole.
+    """
+    short = shape[-1] * dtype.itemsize < _kernels().LINE
+    return np.empty(shape, dtype) if short else torch.empty(shape, dtype=OF_TORCH[dtype]).numpy()
 
 
 def _powers(pieces: Pieces) -> tuple[int, ...]:
