@@ -23,9 +23,10 @@ from harness.models.piecewise import Array, Pieces, edges, weigh
 if TYPE_CHECKING:
     from harness.models.kan import KANLayer
 
-OF_TORCH = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 PARAMETERS = 3
 """Tensors of a layer: coefficients, scales of silu and of the spline."""
+_TORCH_TYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
+"""Torch's names of numpy's types."""
 
 
 class Located(NamedTuple):
@@ -55,7 +56,11 @@ class _Known(NamedTuple):
 
 def serves(layers: Sequence[KANLayer], x: Tensor) -> bool:
     """Whether the compiled loops can take this network at these points."""
-    return takes(x) and all(layer.grid.dtype == x.dtype and layer.grid.is_cpu for layer in layers)
+    return takes(x) and all(each.dtype == x.dtype and each.is_cpu for layer in layers for each in _numbers(layer))
+
+
+def _numbers(layer: KANLayer) -> tuple[Tensor, ...]:
+    return layer.grid, layer.coef, layer.scale_base, layer.scale_sp, layer.mask
 
 
 def takes(x: Tensor) -> bool:
@@ -267,11 +272,11 @@ def _coefficients(pieces: Pieces, outputs: int, dtype: np.dtype[Any]) -> Array:
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An array. Where its rows are as long as a line of cache, it begins with one, as torch's do and numpy's do not: the loops
-    take lines as a whole.
+    """An array. Where its rows are at least as long as a line of cache, it begins with one, as torch's do and numpy's do not: the
+    loops take lines as a whole.
     """
     short = shape[-1] * dtype.itemsize < _kernels().LINE
-    return np.empty(shape, dtype) if short else torch.empty(shape, dtype=OF_TORCH[dtype]).numpy()
+    return np.empty(shape, dtype) if short else torch.empty(shape, dtype=_TORCH_TYPES[dtype], device="cpu").numpy()
 
 
 def _powers(pieces: Pieces) -> tuple[int, ...]:

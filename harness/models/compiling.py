@@ -34,8 +34,9 @@ def compiled(*fastmath: str, inline: bool = False) -> Callable[[F], F]:
 
 
 def instructions(function: Callable[..., Any]) -> Any:
-    """What stands where a compiled loop calls this: ``function`` gives its type, and who writes it (see numba's ``intrinsic``).
+    """What stands where a compiled loop calls this: ``function`` gives the signature, and the function that writes the code; or
+    None, where it does not take these types.
 
-    It belongs into the module of these loops: that is what numba looks at to tell whether what it kept on disk is too old.
+    It belongs in the module of these loops: that is what numba looks at to tell whether what it kept on disk is too old.
     """
     return intrinsic(function)

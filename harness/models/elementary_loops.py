@@ -112,13 +112,13 @@ def silu_at(x: Any) -> Any:
 
 @compiled("contract", inline=True)
 def silu_single_at(x: Any) -> Any:
-    """The same in float32."""
-    one, bound = np.float32(1), np.float32(87)
+    """The same in float32. Beyond 87 the sigmoid is 0 and 1, or a large x times what is left of it would be something."""
+    zero, one, bound = np.float32(0), np.float32(1), np.float32(87)
     each = np.float32(x)
     near = -bound if each < -bound else each
     near = bound if near > bound else near
-    e = _exp_single(-near)
-    s = one / (one + e)
+    e = zero if each > bound else _exp_single(-near)
+    s = zero if each < -bound else one / (one + e)
     y = each * s
     return y, s + y * (e * s)
 

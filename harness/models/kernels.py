@@ -3,9 +3,9 @@
 What :mod:`harness.models.piecewise` says in operations on whole tensors, each of which reads and writes memory, is here one
 loop. In its interval an edge is ``c0 + c1 u + ... + ck u^k + base silu(x)``: k + 2 coefficients, the last of them the same in
 all intervals. Those of all edges that leave an input stand side by side, so that the innermost loops run over the outputs.
-Blocks of points keep what is summed in cache. Arrays are of one floating type, C-contiguous, and shaped as said. ``where``
-counts the intervals of all inputs, without a sign, so that no index has to be asked whether it counts from the end. What is
-read point by point of one input has the points as its last dimension.
+Blocks of points keep what is summed in cache. Arrays are of one floating type and shaped as said; coefficients, their moments,
+sums and derivatives in these are C-contiguous. ``where`` counts the intervals of all inputs, without a sign, so that no index
+has to be asked whether it counts from the end. What is read point by point of one input has the points as its last dimension.
 
 The innermost loops (:func:`_add_edges`, :func:`_add_moments`, :func:`_slope`) are written in the instructions of LLVM. What it
 makes of loops in Python asks first whether arrays overlap, and then takes 32 numbers at a time or one by one: with the 5 or
@@ -24,7 +24,6 @@ from numba.core.types import void
 from numpy.typing import NDArray
 
 from harness.models.compiling import compiled, instructions
-from harness.models.piecewise import BINS
 
 Array = NDArray[Any]
 
@@ -61,9 +60,10 @@ def locate(
     does a NaN.
     """
     inputs, points = x.shape
-    zero, one, most = x.dtype.type(0), x.dtype.type(1), x.dtype.type(BINS + 1)
+    bins = len(first) // inputs
+    zero, one, most = x.dtype.type(0), x.dtype.type(1), x.dtype.type(bins - 1)
     for i in range(inputs):
-        of_bins, row = first[i * (BINS + 2) : (i + 1) * (BINS + 2)], where[i]
+        of_bins, row = first[i * bins : (i + 1) * bins], where[i]
         for p in range(points):  # by itself, so that the compiler takes several points at once
             position = (x[i, p] - low[i, 0]) * scale[i, 0] + one
             position = position if position > zero else zero
@@ -206,6 +206,11 @@ def _by_lanes(builder: Any, number: Any, outputs: Any, write: Callable[[_Lanes],
             write(_Lanes(builder, number, width, before))
 
 
+def _fit(number: Any, *arrays: Any) -> bool:
+    """Whether rows of these can be read by their addresses, as such numbers."""
+    return all(each.dtype == number and each.layout == "C" and each.aligned for each in arrays)
+
+
 def _array(context: Any, builder: Any, kind: Any, value: Any) -> tuple[Any, Any]:
     """Where an array begins, and how many numbers its rows have."""
     made = context.make_array(kind)(context, builder, value)
@@ -222,7 +227,7 @@ def _monomials(builder: Any, u: Any, count: int) -> list[Any]:
     found = [ir.Constant(u.type, 1.0)]
     while len(found) < count:
         found.append(builder.fmul(found[-1], u, flags=FASTMATH))
-    return found
+    return found[:count]
 
 
 @instructions
@@ -246,7 +251,7 @@ def _add_edges(typing: Any, powers: Any, u: Any, base: Any, rows: Any, sums: Any
         _by_lanes(builder, at.type, outputs, write)
         return context.get_dummy_value()
 
-    return void(powers, u, base, rows, sums), code
+    return (void(powers, u, base, rows, sums), code) if base == u and _fit(u, rows, sums) else None
 
 
 @instructions
@@ -267,7 +272,7 @@ def _add_moments(typing: Any, powers: Any, u: Any, base: Any, grad: Any, rows: A
         _by_lanes(builder, at.type, outputs, write)
         return context.get_dummy_value()
 
-    return void(powers, u, base, grad, rows), code
+    return (void(powers, u, base, grad, rows), code) if base == u and _fit(u, grad, rows) else None
 
 
 @instructions
@@ -295,7 +300,8 @@ def _slope(typing: Any, powers: Any, u: Any, slope: Any, inverse: Any, grad: Any
         _by_lanes(builder, at.type, outputs, write)
         return builder.load(total)
 
-    return u(powers, u, slope, inverse, grad, rows), code
+    fits = slope == inverse == u and _fit(u, grad, rows)
+    return (u(powers, u, slope, inverse, grad, rows), code) if fits else None
 
 
 @_compiled
@@ -324,9 +330,11 @@ def backward(
 ) -> None:
     """From derivatives in the sums, ``grad``, to those in the coefficients and, unless ``of_x`` is empty, in the points.
 
-    ``slope`` is that of silu at the points.
+    ``slope`` is that of silu at the points. Raises ValueError for a ``grad`` of another shape than that of the sums.
     """
     inputs, points = u.shape
+    if grad.shape != (points, c.shape[2]):
+        raise ValueError("The derivatives have another shape than the outputs.")
     moments[:] = 0
     for start in range(0, points, BLOCK):
         for i in range(inputs):

@@ -145,8 +145,10 @@ def backward(
     of_y: Array,
     found: Array,
 ) -> None:
-    """From derivatives in the outputs, ``(points, outputs)``, to those in the parameters."""
+    """From derivatives in the outputs, ``(points, outputs)``, to those in the parameters. Raises ValueError for another shape."""
     layers = sizes.size - 1
+    if of_y.shape != (len(x), sizes[layers]):
+        raise ValueError("The derivatives have another shape than the outputs.")
     adjoints, products = np.empty((2, BLOCK * widest), x.dtype), np.empty(widest * widest, x.dtype)
     found[:] = 0
     for start in range(0, len(x), BLOCK):

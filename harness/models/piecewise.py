@@ -84,7 +84,8 @@ def interval_of(x: Float[Tensor, "inputs points"], table: Bins) -> Int[Tensor, "
     interval = table.first.index_select(0, bin_of(x, table))
     x = x.flatten()
     for _ in range(table.most):
-        interval += x >= table.upper.index_select(0, interval)
+        upper = table.upper.index_select(0, interval)
+        interval += (x >= upper) & (upper < torch.inf)
     return interval
 
 

@@ -18,7 +18,7 @@ from harness.models.wire import Gabor
 torch.manual_seed(0)
 generator = torch.Generator().manual_seed(0)
 x = torch.randn(301, 2, generator=generator, dtype=torch.float64)
-network = KAN([2, 3, 1], 5, 5, 0.5, generator)  # long loops, which a compiler would rather call than repeat
+network = KAN([2, 19, 1], 5, 5, 0.5, generator)  # long loops, which a compiler would rather call than repeat
 value = network(x)
 value.square().sum().backward()
 found = [value, *(p.grad for p in network.parameters()), *elementary.silu_and_slope(x), elementary.tanh(x)]

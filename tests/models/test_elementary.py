@@ -54,8 +54,14 @@ def test_silu_and_its_slope_are_those_of_torch() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_far_below_zero_silu_and_its_slope_are_zero(dtype: torch.dtype) -> None:
+    for found in silu_and_slope(torch.tensor([-1e3, -1e15, -1e38], dtype=dtype)):
+        assert found.abs().max().item() < 1e-200
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_far_above_zero_silu_is_the_identity(dtype: torch.dtype) -> None:
-    x = torch.tensor([1e3, 1e15, 1e30], dtype=dtype)
+    x = torch.tensor([1e3, 1e15, 1e38], dtype=dtype)
     value, slope = silu_and_slope(x)
     assert torch.equal(value, x)
     assert torch.equal(slope, torch.ones_like(x))

@@ -126,6 +126,12 @@ def test_polynomials_are_the_splines_on_any_knots_also_repeated_ones(data: st.Da
     torch.testing.assert_close(values[:, 0].T, bspline_basis(x.T, knots, k)[:, 0], rtol=1e-11, atol=1e-12)
 
 
+def test_infinity_is_after_the_last_knot_of_its_input() -> None:
+    knots = torch.tensor([[-1.0, 0.0, 1.0], [-1.0, 0.5, 1.0]], dtype=torch.float64)
+    x = torch.tensor([[torch.inf, -torch.inf], [torch.inf, 2.0]], dtype=torch.float64)
+    assert interval_of(x, pieces(knots, 1).bins).tolist() == [3, 0, 7, 7]
+
+
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
 def test_gradients_are_right_to_second_order(k: int) -> None:
     own = network(5, k, (2, 3, 1))
