@@ -40,7 +40,6 @@ FASTMATH = ("contract", "reassoc", "nsz")
 """Sums may be taken in another order, and products be fused with them."""
 
 _compiled = compiled(*FASTMATH)
-_inline = compiled(*FASTMATH, inline=True)
 
 
 @_compiled
@@ -340,25 +339,9 @@ def backward(
         for i in range(inputs):
             for p in range(start, min(start + BLOCK, points)):
                 _add_moments(powers, u[i, p], base[i, p], grad[p], moments[where[i, p]])
-            if of_x.size:
-                _slopes(powers, where[i], u[i], slope[i], inverse, grad, c, start, min(start + BLOCK, points), of_x[i])
-
-
-@_inline
-def _slopes(
-    powers: Powers,
-    where: Array,
-    u: Array,
-    slope: Array,
-    inverse: Array,
-    grad: Array,
-    c: Array,
-    start: int,
-    end: int,
-    out: Array,
-) -> None:
-    for p in range(start, end):
-        out[p] = _slope(powers, u[p], slope[p], inverse[where[p]], grad[p], c[where[p]])
+                if of_x.size:
+                    row = where[i, p]
+                    of_x[i, p] = _slope(powers, u[i, p], slope[i, p], inverse[row], grad[p], c[row])
 
 
 @_compiled
@@ -404,8 +387,9 @@ def jacobian(
                         value += coef[i, o, number] * basis[s]
                 of_scale_base[i, o, p] = masked * base[i, p]
                 of_scale_sp[i, o, p] = masked * value
-        if of_x.size:
-            _slopes(powers, where[i], u[i], slope[i], inverse, grad, c, 0, points, of_x[i])
+            if of_x.size:
+                row = where[i, p]
+                of_x[i, p] = _slope(powers, u[i, p], slope[i, p], inverse[row], grad[p], c[row])
 
 
 @_compiled
