@@ -56,11 +56,8 @@ class _Known(NamedTuple):
 
 def serves(layers: Sequence[KANLayer], x: Tensor) -> bool:
     """Whether the compiled loops can take this network at these points."""
-    return takes(x) and all(each.dtype == x.dtype and each.is_cpu for layer in layers for each in _numbers(layer))
-
-
-def _numbers(layer: KANLayer) -> tuple[Tensor, ...]:
-    return layer.grid, layer.coef, layer.scale_base, layer.scale_sp, layer.mask
+    fixed = [each for layer in layers for each in (layer.grid, layer.mask)]
+    return takes(x) and all(each.dtype == x.dtype and each.is_cpu for each in (*fixed, *_parameters(layers)))
 
 
 def takes(x: Tensor) -> bool:

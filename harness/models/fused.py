@@ -115,9 +115,10 @@ def _back(fixed: Fixed, known: Sequence[Array], shapes: Sequence[torch.Size], gr
     found = np.empty_like(known[0])
     _loops().backward(*fixed[:4], *known, grad.contiguous().numpy(), found)
     # Numpy's views, since torch takes four times as long for its own.
-    ends = list(itertools.accumulate(shape.numel() for shape in shapes))
-    places = zip([0, *ends], ends, shapes, strict=False)
-    return [torch.from_numpy(found[start:end].reshape(shape)) for start, end, shape in places]
+    places = itertools.pairwise(itertools.accumulate((shape.numel() for shape in shapes), initial=0))
+    return [
+        torch.from_numpy(found[start:end].reshape(shape)) for (start, end), shape in zip(places, shapes, strict=True)
+    ]
 
 
 def _through(

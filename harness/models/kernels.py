@@ -205,7 +205,7 @@ def _by_lanes(builder: Any, number: Any, outputs: Any, write: Callable[[_Lanes],
             write(_Lanes(builder, number, width, before))
 
 
-def _fit(number: Any, *arrays: Any) -> bool:
+def _addressable(number: Any, *arrays: Any) -> bool:
     """Whether rows of these can be read by their addresses, as such numbers."""
     return all(each.dtype == number and each.layout == "C" and each.aligned for each in arrays)
 
@@ -250,7 +250,7 @@ def _add_edges(typing: Any, powers: Any, u: Any, base: Any, rows: Any, sums: Any
         _by_lanes(builder, at.type, outputs, write)
         return context.get_dummy_value()
 
-    return (void(powers, u, base, rows, sums), code) if base == u and _fit(u, rows, sums) else None
+    return (void(powers, u, base, rows, sums), code) if base == u and _addressable(u, rows, sums) else None
 
 
 @instructions
@@ -271,7 +271,7 @@ def _add_moments(typing: Any, powers: Any, u: Any, base: Any, grad: Any, rows: A
         _by_lanes(builder, at.type, outputs, write)
         return context.get_dummy_value()
 
-    return (void(powers, u, base, grad, rows), code) if base == u and _fit(u, grad, rows) else None
+    return (void(powers, u, base, grad, rows), code) if base == u and _addressable(u, grad, rows) else None
 
 
 @instructions
@@ -299,7 +299,7 @@ def _slope(typing: Any, powers: Any, u: Any, slope: Any, inverse: Any, grad: Any
         _by_lanes(builder, at.type, outputs, write)
         return builder.load(total)
 
-    fits = slope == inverse == u and _fit(u, grad, rows)
+    fits = slope == inverse == u and _addressable(u, grad, rows)
     return (u(powers, u, slope, inverse, grad, rows), code) if fits else None
 
 
