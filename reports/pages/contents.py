@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from reports.comparing.advice import Advice, advice_over_presets
 from reports.comparing.classical import classical_of
@@ -27,6 +28,7 @@ from reports.pages.performance_profile import profile_picture
 from reports.pages.pictures import Picture
 from reports.pages.pruning_path import pruning_path
 from reports.pages.sweeps import sweep_picture
+from reports.parallel import parallel_map
 from reports.reading.artifacts import Artifacts
 from reports.reading.evidence import Evidence
 from reports.reading.targets import Target, target_of
@@ -89,6 +91,7 @@ class Report:
 
 def contents_of(evidence: Evidence, artifacts: Artifacts) -> Report:
     """Judge, compare and draw. Pictures are of the headline preset only: those of another are in a report of that preset."""
+    artifacts.read_ahead(cell.run for cell in evidence.cells if cell.run is not None and cell.run.outcome != "running")
     comparisons = tuple(comparison_of(evidence, artifacts, preset) for preset in evidence.presets)
     pictures = tuple(_pictures_of(evidence, artifacts, evidence.presets[0])) if evidence.presets else ()
     advice = advice_over_presets(evidence, artifacts)
@@ -99,29 +102,39 @@ def contents_of(evidence: Evidence, artifacts: Artifacts) -> Report:
     return Report(evidence, judgements, advice, comparisons, pictures, summary, overview, needs, time.time())
 
 
+Drawing = Callable[[], Picture | None]
+
+
 def _pictures_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[Picture]:
     """All pictures of a preset, those over all problems first."""
     everything, classical = groups_of(evidence, preset), classical_of(evidence)
     groups = {problem: in_front(group) for problem, group in everything.items()}
-    found = [pareto_front(preset, groups), nan_timeline(preset, everything)] if groups else []
-    found += [path] if (path := pruning_path(preset, everything)) is not None else []
-    found += [each for axis in AXES if (each := sweep_picture(preset, groups, axis)) is not None]
+    drawings: list[Drawing] = []
+    if groups:
+        drawings += [partial(pareto_front, preset, groups), partial(nan_timeline, preset, everything)]
+    drawings += [partial(pruning_path, preset, everything)]
+    drawings += [partial(sweep_picture, preset, groups, axis) for axis in AXES]
     for problem, group in everything.items():
         known = target_of(itertools.chain(*group.values()))
         if known is None:
             continue
         both = {**chosen(group), **classical.get(problem, {})}
-        shown = in_front(both)
-        of_problem = [
-            (error_curves if known.is_equation else loss_curves)(known, preset, shown, artifacts),
-            _of_predictions(known)(known, preset, shown, artifacts),
-        ]
-        note = f" {FOLDED}" if len(shown) < len(both) else ""
-        found += [replace(each, description=f"{each.description}{note}") for each in of_problem]
-    return found
+        for draw in (error_curves if known.is_equation else loss_curves, _of_predictions(known)):
+            drawings.append(partial(_of_chosen, draw, known, preset, both, artifacts))
+    return [picture for picture in parallel_map(lambda draw: draw(), drawings) if picture is not None]
 
 
-def _of_predictions(known: Target) -> Callable[[Target, str, Group, Artifacts], Picture]:
+OfProblem = Callable[[Target, str, Group, Artifacts], Picture]
+
+
+def _of_chosen(draw: OfProblem, known: Target, preset: str, group: Group, artifacts: Artifacts) -> Picture:
+    """A picture of a problem, with those of the models in front that there is room for."""
+    shown = in_front(group)
+    picture = draw(known, preset, shown, artifacts)
+    return replace(picture, description=f"{picture.description} {FOLDED}") if len(shown) < len(group) else picture
+
+
+def _of_predictions(known: Target) -> OfProblem:
     """Which picture shows what the models of a problem predict."""
     if not known.on_grid or len(known.outputs) > 1:
         return agreements

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import tempfile
 import zlib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
+from reports.parallel import parallel_map
 from reports.reading.gone import Gone
 from reports.reading.histories import History, read_history
 from reports.reading.png import check_png
@@ -18,24 +22,30 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
+AHEAD = 4096
+"""Runs that are read at once: so many histories pass from one process to another."""
+
+
 class Artifacts:
-    """The artifacts of the runs of a store; histories are kept once they are read (some kB each)."""
+    """The artifacts of the runs of a store. What is known of histories (some kB each) and of pictures is kept."""
 
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
         self._histories: dict[str, History | Gone] = {}
+        self._pictures: dict[tuple[str, str], Gone | None] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="harness-report-")
 
     def path(self, run: Run, name: str) -> Path:
         """Where an artifact, file or folder, can be read. Raises Gone when it is not there."""
         folder = _folder(run.artifact_uri)
         if folder is not None:
-            path = folder / name
-            if not path.exists():
-                if path.parents[name.count("/")].is_dir():
+            path = f"{folder}/{name}"
+            # A large report asks tens of thousands of times, and a Path would take it twice as long.
+            if not os.path.exists(path):  # noqa: PTH110
+                if Path(folder).is_dir():
                     raise Gone(f"{name} is not there")
                 raise Gone("its artifacts are gone", all_of_them=True)
-            return path
+            return Path(path)
         from harness.tracking.fetching import download  # with MLflow, which artifacts on this machine do without
 
         try:
@@ -44,31 +54,71 @@ class Artifacts:
         except OSError as error:
             raise Gone(str(error)) from error
 
+    def read_ahead(self, runs: Iterable[Run]) -> None:
+        """Read the histories of these runs, and look at their pictures, by several processes. What lies on another machine is
+        read when it is asked for.
+        """
+        here = [run for run in runs if _is_here(run)]
+        for start in range(0, len(here), AHEAD):
+            part = here[start : start + AHEAD]
+            for run, (history, pictures) in zip(part, parallel_map(self._look_at, part), strict=True):
+                self._histories[run.run_id] = history
+                self._pictures |= {(run.run_id, name): found for name, found in pictures.items()}
+            gc.freeze()  # they stay, as the runs do (reports.report)
+
+    def _look_at(self, run: Run) -> tuple[History | Gone, dict[str, Gone | None]]:
+        """Its history, and all the pictures that are there, each with what it lacks."""
+        try:
+            pictures = {f"figures/{path.name}": path for path in self.path(run, "figures").glob("*.png")}
+        except (Gone, OSError):
+            pictures = {}
+        return self._read_history(run), {name: _flaw(path, name) for name, path in pictures.items()}
+
     def history(self, run: Run) -> History:
         """The history of a run. Raises Gone when ``history.parquet`` is not there or can't be read."""
         if run.run_id not in self._histories:
-            try:
-                self._histories[run.run_id] = read_history(self.path(run, "history.parquet"))
-            except Gone as gone:
-                self._histories[run.run_id] = gone
+            self._histories[run.run_id] = self._read_history(run)
         found = self._histories[run.run_id]
         if isinstance(found, Gone):
             raise found
         return found
 
+    def _read_history(self, run: Run) -> History | Gone:
+        try:
+            return read_history(self.path(run, "history.parquet"))
+        except Gone as gone:
+            return gone
+
     def check_picture(self, run: Run, name: str) -> None:
         """Raise Gone unless the PNG is there, whole, and shows more than one colour."""
-        try:
-            check_png(self.path(run, name).read_bytes())
-        except (OSError, ValueError, zlib.error) as error:
-            raise Gone(f"{name}: {error}") from error
+        key = run.run_id, name
+        if key not in self._pictures:
+            self._pictures[key] = _flaw(self.path(run, name), name)
+        if (gone := self._pictures[key]) is not None:
+            raise gone
+
+
+def _flaw(path: Path, name: str) -> Gone | None:
+    """What is wrong with a picture; None for nothing."""
+    try:
+        check_png(path.read_bytes())
+    except (OSError, ValueError, zlib.error) as error:
+        return Gone(f"{name}: {error}")
+    return None
+
+
+def _is_here(run: Run) -> bool:
+    try:
+        return _folder(run.artifact_uri) is not None
+    except Gone:
+        return False
 
 
 @lru_cache(maxsize=64)  # several artifacts of a run are asked for, one after the other
-def _folder(uri: str) -> Path | None:
+def _folder(uri: str) -> str | None:
     """The folder on this machine that an address names; None for one that is elsewhere. Raises Gone for no address."""
     try:
         place = urlparse(uri)
     except ValueError as error:
         raise Gone(f"its artifacts have no address: {error}") from error
-    return Path(unquote(place.path)) if place.scheme in ("", "file") else None
+    return unquote(place.path) or "." if place.scheme in ("", "file") else None

@@ -70,8 +70,8 @@ def read_history(path: Path) -> History:
     if "train/mse" not in curves:
         raise Gone("history.parquet has no train/mse")
     planned = len(epoch)
-    done = np.array([isinstance(name, str) for name in stage], dtype=bool)
-    if not done.all():
+    if not set(map(type, stage)) <= {str}:
+        done = np.array([isinstance(name, str) for name in stage], dtype=bool)
         epoch, curves = epoch[done], {name: values[done] for name, values in curves.items()}
         stage = [name for name in stage if isinstance(name, str)]
     return History(

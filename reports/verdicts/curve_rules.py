@@ -43,12 +43,25 @@ def monotonicity(mse: Floats, floor: float) -> Finding:
     """S3 of a curve; NaN anywhere is FAIL, fewer epochs than windows NO DATA."""
     if len(mse) < WINDOWS:
         return no_data(f"{len(mse)} epochs; {WINDOWS} windows need as many")
-    medians = np.array([np.median(window) for window in np.array_split(mse, WINDOWS)]) + floor
+    medians = _medians(mse) + floor
     ratios = medians[1:] / medians[:-1]
     if not np.isfinite(ratios).all():
         return Finding(Verdict.FAIL, math.inf, "the curve is not finite")
     worst = int(ratios.argmax())
     return at_most(float(ratios[worst]), LARGEST_RISE, f"largest from window {worst + 1} to {worst + 2}")
+
+
+def _medians(mse: Floats) -> Floats:
+    """Of the windows of ``np.array_split``, of which the first may be longer by one epoch."""
+    size, longer = divmod(len(mse), WINDOWS)
+    first, rest = np.split(mse, [longer * (size + 1)])
+    return np.concatenate(
+        [
+            np.median(windows, axis=1)
+            for windows in (first.reshape(longer, size + 1), rest.reshape(WINDOWS - longer, size))
+            if len(windows)
+        ]
+    )
 
 
 def changes_rate_once(cell: Cell, artifacts: Artifacts) -> Finding:
@@ -80,7 +93,7 @@ def rate_schedule(rates: Floats, base: float, planned: int) -> Finding:
     first, second = np.isclose(rates, base, rtol=1e-9, atol=0), np.isclose(rates, 0.1 * base, rtol=1e-9, atol=0)
     right = np.where(epoch <= half, first, np.where(epoch >= half + 1, second, first | second))
     wrong = int((~right).sum()) + planned - len(rates)
-    found = sorted({float(f"{rate:.6g}") for rate in rates if np.isfinite(rate)}, reverse=True)
+    found = sorted({float(f"{rate:.6g}") for rate in np.unique(rates[np.isfinite(rates)])}, reverse=True)
     shown = ", ".join(f"{rate:g}" for rate in found[:4])
     return at_most(float(wrong), 0.0, f"rates found: {shown}; base {base:g}")
 
