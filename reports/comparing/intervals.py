@@ -8,7 +8,7 @@ is called a range.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +18,8 @@ from harness.protocol import FLOOR
 from reports.comparing.statistics import FEWEST_OF_INTERVAL, NONE, RESAMPLES, Errors, Floors
 from reports.reading.histories import Floats
 
+MOST_KEPT = 1_000
+"""Seeds whose weights are kept from one pair of models to the next: 16 MB."""
 RATIOS: tuple[float, ...] = tuple(float(f"{10 ** (k / 8):.4g}") for k in range(65))
 """Where a profile is drawn: from the best error to 1e8 times it, which is the variance over the floor."""
 
@@ -75,7 +77,8 @@ def profile_bands(errors: Errors, floors: Floors = NONE) -> dict[str, Band]:
         for row, model in enumerate(models):
             seeds = _known(by_model.get(model, ()))
             if seeds.size:
-                drawn = np.concatenate([np.sort(seeds)[None], np.sort(_draws(seeds, generator), axis=1)])
+                drawn = np.concatenate([seeds[None], _draws(seeds, generator)])
+                drawn.partition(seeds.size // 2, axis=1)
                 medians[:, row] = drawn[:, seeds.size // 2]
         best = medians.min(axis=1, keepdims=True)
         with np.errstate(invalid="ignore"):
@@ -101,19 +104,25 @@ def improvement(errors: Errors, first: str, second: str, floors: Floors = NONE) 
     ]
     if not chances:
         return Interval(math.nan, math.nan, math.nan)
-    weights = _weights(tuple(each.shape for each in chances))
+    counts = tuple(each.shape for each in chances)
+    weights = _kept_weights(counts) if sum(map(sum, counts)) <= MOST_KEPT else _weights(counts)
     drawn = [((a @ each) * b).sum(axis=1) for each, (a, b) in zip(chances, weights, strict=True)]
     low, high = _ends(np.clip(np.mean(drawn, axis=0), 0, 1), most_seeds(errors))  # but for rounding they are within
     return Interval(float(np.mean([each.mean() for each in chances])), float(low), float(high))
 
 
-@lru_cache(maxsize=1)  # of most pairs of models the counts are the same
-def _weights(counts: tuple[tuple[int, ...], ...]) -> list[list[Floats]]:
+def _weights(counts: Iterable[tuple[int, ...]]) -> Iterator[list[Floats]]:
     """How often each seed of two models is drawn, of all draws, for each problem. That is enough to know of a draw: the mean over
     its pairs is a sum over these weights.
     """
     generator = np.random.default_rng(0)
-    return [[generator.multinomial(n, [1 / n] * n, size=RESAMPLES) / n for n in both] for both in counts]
+    for both in counts:
+        yield [generator.multinomial(n, [1 / n] * n, size=RESAMPLES) / n for n in both]
+
+
+@lru_cache(maxsize=1)  # of most pairs of models the counts are the same
+def _kept_weights(counts: tuple[tuple[int, ...], ...]) -> list[list[Floats]]:
+    return list(_weights(counts))
 
 
 def aggregate(errors: Errors, model: str, floors: Floors = NONE) -> Interval:
@@ -138,9 +147,10 @@ def aggregate(errors: Errors, model: str, floors: Floors = NONE) -> Interval:
 
 
 def _interquartile_mean(values: Floats) -> Floats:
-    """Of each row, the mean without a quarter at either end (scipy's ``trim_mean``, on all rows at once)."""
+    """Of each row, the mean without a quarter at either end (scipy's ``trim_mean``, on all rows at once). The rows are sorted."""
     cut = values.shape[1] // 4
-    middle: Floats = np.sort(values, axis=1)[:, cut : values.shape[1] - cut].mean(axis=1)
+    values.sort(axis=1)
+    middle: Floats = values[:, cut : values.shape[1] - cut].mean(axis=1)
     return middle
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 
 import numpy as np
 
@@ -52,7 +54,8 @@ def has_three_stages(cell: Cell, run: Run, artifacts: Artifacts) -> Finding:
         return Finding(Verdict.FAIL, None, f"stages are {run.tags['stages']}")
     history = artifacts.history(run)
     recorded = np.isfinite(history["train/mse"]) & np.isfinite(history["time/train_s"])
-    epochs = {name: sum(1 for s, ok in zip(history.stage, recorded, strict=True) if ok and s == name) for name in order}
+    counts = Counter(itertools.compress(history.stage, recorded.tolist()))
+    epochs = {name: counts[name] for name in order}
     empty = [name for name in ("sparsify", "prune", "retrain") if not epochs[name]]
     shown = ", ".join(f"{name} {count}" for name, count in epochs.items())
     return Finding(Verdict.FAIL if empty else Verdict.PASS, None, f"epochs: {shown}")

@@ -84,19 +84,18 @@ def seed_holds(holds: int, of: int) -> tuple[float, float] | None:
 
 def _least_chance(holds: int, of: int) -> float:
     """The chance of a seed at which so many hold, or more, in 2.5% of samples of that size; 0 where none holds."""
+    every = math.lgamma(of + 1)
+    ways = [every - math.lgamma(count + 1) - math.lgamma(of - count + 1) for count in range(holds, of + 1)]
+
+    def at_least(chance: float) -> float:
+        """How likely so many of the seeds hold, or more; by logarithms, so that no count overflows."""
+        yes, no = math.log(chance), math.log1p(-chance)
+        return math.fsum(math.exp(log + n * yes + (of - n) * no) for n, log in enumerate(ways, holds))
+
     low, high = 0.0, float(holds > 0)
     while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if _at_least(holds, of, middle) < (1 - 0.95) / 2 else (low, middle)
+        low, high = (middle, high) if at_least(middle) < (1 - 0.95) / 2 else (low, middle)
     return low
-
-
-def _at_least(holds: int, of: int, chance: float) -> float:
-    """How likely so many of the seeds hold, or more; by logarithms, so that no count overflows."""
-    yes, no, every = math.log(chance), math.log1p(-chance), math.lgamma(of + 1)
-    return math.fsum(
-        math.exp(every - math.lgamma(count + 1) - math.lgamma(of - count + 1) + count * yes + (of - count) * no)
-        for count in range(holds, of + 1)
-    )
 
 
 BEST_FIRST = (Verdict.PASS, Verdict.UNSURE, Verdict.NO_DATA, Verdict.FAIL)
