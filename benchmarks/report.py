@@ -1,11 +1,12 @@
 """Time and memory of the full report of a large store, which is made here: real runs, copied as rows and hard links.
 
-python benchmarks/report.py [--runs 2500 5000 10000] [--epochs 200] [--keep FOLDER] [--before CHECKOUT] [--cells 50]
+    python benchmarks/report.py [--runs 2500 5000 10000] [--epochs 200] [--keep FOLDER] [--before CHECKOUT] [--repeats 3]
+    [--cells 50]
 
 Copies differ from their original in seed and fingerprint, and their final metrics by a random factor; a tenth have diverged.
 Before that: the report of a small store of 40 runs, and ``harness list``. After that, for each size of a store: how long it takes
 to find what has a result, and cells a second that are claimed, recorded (1,000 metrics) and closed one after the other. With
-``--before`` every report and list is also made by the code in another checkout, right after.
+``--before`` every report and list is also made by the code in another checkout, in turns; told are medians.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import os
 import platform
 import random
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,13 +52,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--keep", type=Path, help="Make the stores here and leave them.")
     parser.add_argument("--before", type=Path, help="A checkout of the code to hold this one against.")
+    parser.add_argument("--repeats", type=int, default=3, help="How often each report and list is made.")
     parser.add_argument("--cells", type=int, default=50, help="Cells to record in each store.")
     given = parser.parse_args()
     tell_the_machine()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (given.keep or Path(temporary)).absolute()
-        tell_reports(folder, given.runs, given.epochs, given.before)
-        tell_lists(folder, given.before)
+        tell_reports(folder, given.runs, given.epochs, given.before, given.repeats)
+        tell_lists(folder, given.before, given.repeats)
         tell_growth(folder, given.runs, given.cells)
 
 
@@ -69,7 +72,7 @@ def tell_the_machine() -> None:
     )
 
 
-def tell_reports(folder: Path, counts: list[int], epochs: int, before: Path | None) -> None:
+def tell_reports(folder: Path, counts: list[int], epochs: int, before: Path | None, repeats: int) -> None:
     """A line for the small store, and for a store of each size."""
     print(
         "| runs | store made, s | report, s | CPU, s | peak memory, MB | HTML, MB | before: s | CPU, s | MB | ratio |"
@@ -87,19 +90,19 @@ def tell_reports(folder: Path, counts: list[int], epochs: int, before: Path | No
                     make_originals(originals, epochs)
                 multiply(originals, store, count)
         made = time.perf_counter() - started
-        now, then = beside("report", store, before)
+        now, then = beside("report", store, before, repeats)
         size = (store / "report" / "report.html").stat().st_size / 2**20
         own = f"{count} | {made:.0f} | {now.seconds:.1f} | {now.cpu:.1f} | {now.memory:.0f} | {size:.1f}"
         print(f"| {own} | {compared(now, then, memory=True)} |", flush=True)
 
 
-def tell_lists(folder: Path, before: Path | None) -> None:
+def tell_lists(folder: Path, before: Path | None, repeats: int) -> None:
     """A line for each list."""
     from harness.cli import LISTED
 
     print("\n| list | s | CPU, s | peak memory, MB | before: s | CPU, s | ratio |\n|---|---|---|---|---|---|---|")
     for kind in ("", "problems", *LISTED):
-        now, then = beside(f"list {kind}", folder, before)
+        now, then = beside(f"list {kind}", folder, before, repeats)
         print(
             f"| {kind or 'all'} | {now.seconds:.2f} | {now.cpu:.2f} | {now.memory:.0f} | {compared(now, then)} |",
             flush=True,
@@ -253,11 +256,14 @@ def link_folder(source: Path, target: Path) -> None:
             os.link(path, into)
 
 
-def beside(command: str, store: Path, before: Path | None) -> tuple[Spent, Spent | None]:
-    """What ``harness COMMAND`` takes with this code, and with that of another checkout."""
-    return measure(command, store, Path(__file__).parents[1]), None if before is None else measure(
-        command, store, before
+def beside(command: str, store: Path, before: Path | None, repeats: int) -> tuple[Spent, Spent | None]:
+    """What ``harness COMMAND`` takes with this code, and with that of another checkout; medians of turns."""
+    checkouts = [Path(__file__).parents[1], *([before] if before else [])]
+    turns = [[measure(command, store, checkout) for checkout in checkouts] for _ in range(repeats)]
+    now, *then = (
+        Spent(*map(statistics.median, zip(*map(astuple, of), strict=True))) for of in zip(*turns, strict=True)
     )
+    return now, then[0] if then else None
 
 
 def measure(command: str, store: Path, checkout: Path) -> Spent:
@@ -267,13 +273,14 @@ def measure(command: str, store: Path, checkout: Path) -> Spent:
     started = time.perf_counter()
     arguments = [sys.executable, "-m", "harness", *command.split()]
     process = psutil.Popen(arguments, cwd=store, env=environment, stdout=subprocess.DEVNULL)
-    memory = 0.0
+    memory, due = 0.0, started
     while True:
         found, status, usage = os.wait4(process.pid, os.WNOHANG)
         if found:
             break
-        memory = max(memory, memory_of(process))
-        time.sleep(0.05)
+        if time.perf_counter() > due:  # to look takes a part of a core
+            memory, due = max(memory, memory_of(process)), time.perf_counter() + 0.5
+        time.sleep(0.02)
     if status:
         raise SystemExit(f"harness {command} failed with status {status}")
     return Spent(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, memory)
