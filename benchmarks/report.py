@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -261,29 +261,37 @@ def beside(command: str, store: Path, before: Path | None, repeats: int) -> tupl
     checkouts = [Path(__file__).parents[1], *([before] if before else [])]
     turns = [[measure(command, store, checkout) for checkout in checkouts] for _ in range(repeats)]
     now, *then = (
-        Spent(*map(statistics.median, zip(*map(astuple, of), strict=True))) for of in zip(*turns, strict=True)
+        Spent(*map(statistics.median, zip(*of, strict=True)), peak(command, store, checkout))
+        for checkout, of in zip(checkouts, zip(*turns, strict=True), strict=True)
     )
     return now, then[0] if then else None
 
 
-def measure(command: str, store: Path, checkout: Path) -> Spent:
-    """What ``harness COMMAND`` takes with the code of a checkout."""
-    uri = f"sqlite:///{store / 'mlflow.db'}"
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(checkout.absolute())}
+def measure(command: str, store: Path, checkout: Path) -> tuple[float, float]:
+    """Seconds, and CPU seconds, of ``harness COMMAND`` with the code of a checkout."""
     started = time.perf_counter()
-    arguments = [sys.executable, "-m", "harness", *command.split()]
-    process = psutil.Popen(arguments, cwd=store, env=environment, stdout=subprocess.DEVNULL)
-    memory, due = 0.0, started
-    while True:
-        found, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if found:
-            break
-        if time.perf_counter() > due:  # to look takes a part of a core
-            memory, due = max(memory, memory_of(process)), time.perf_counter() + 0.5
-        time.sleep(0.02)
+    process = begin(command, store, checkout)
+    _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"harness {command} failed with status {status}")
-    return Spent(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, memory)
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+
+
+def peak(command: str, store: Path, checkout: Path) -> float:
+    """The most memory that all its processes have, in MB. A run of its own: to look at that slows it down."""
+    process, memory = begin(command, store, checkout), 0.0
+    while process.poll() is None:
+        memory = max(memory, memory_of(process))
+        time.sleep(0.1)
+    return memory
+
+
+def begin(command: str, store: Path, checkout: Path) -> psutil.Popen:
+    """``harness COMMAND`` with the code of a checkout."""
+    uri = f"sqlite:///{store / 'mlflow.db'}"
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(checkout.absolute())}
+    arguments = [sys.executable, "-m", "harness", *command.split()]
+    return psutil.Popen(arguments, cwd=store, env=environment, stdout=subprocess.DEVNULL)
 
 
 def memory_of(process: psutil.Process) -> float:
