@@ -261,8 +261,9 @@ def beside(command: str, store: Path, before: Path | None, repeats: int) -> tupl
     checkouts = [Path(__file__).parents[1], *([before] if before else [])]
     turns = [[measure(command, store, checkout) for checkout in checkouts] for _ in range(repeats)]
     now, *then = (
-        Spent(*map(statistics.median, zip(*of, strict=True)), peak(command, store, checkout))
+        Spent(statistics.median(wall), statistics.median(cpu), peak(command, store, checkout))
         for checkout, of in zip(checkouts, zip(*turns, strict=True), strict=True)
+        for wall, cpu in [zip(*of, strict=True)]
     )
     return now, then[0] if then else None
 
