@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,7 @@ def parallel_map(work: Callable[[Thing], Answer], things: Sequence[Thing]) -> li
 
     The others are forked: they know what this one knows, and give back their answers alone. ``work`` must not speak with a
     server or a database, whose connections they would share. What it raises is raised here; and the part of a process that
-    died is done here.
+    died, or can't be had, is done here.
     """
     count = min(cores(), MOST, len(things)) if FORKS and not current_process().daemon else 1
     there_and_back = [*range(count), *reversed(range(count))]  # so that what alternates is shared out evenly
@@ -39,7 +40,10 @@ def parallel_map(work: Callable[[Thing], Answer], things: Sequence[Thing]) -> li
         for part, answers in zip(parts[1:], others, strict=True):
             try:
                 found.append(answers.recv())
-            except EOFError:  # it met an exception, which is met here then, or died
+            except (
+                EOFError,
+                OSError,
+            ):  # it met an exception, which is met here then; or it died, if only while it told
                 found.append(list(map(work, part)))
     in_turn = [iter(answers) for answers in found]
     return [next(in_turn[each]) for each in whose]
@@ -49,27 +53,36 @@ def parallel_map(work: Callable[[Thing], Answer], things: Sequence[Thing]) -> li
 def _answering(work: Callable[[Thing], Answer], things: Sequence[Thing]) -> Iterator[Connection]:
     """Where a process that is at work on these things gives its answers; it is gone after that."""
     ours, theirs = Pipe(duplex=False)
-    process = get_context("fork").Process(target=_answer, args=(work, things, ours, theirs), daemon=True)
-    # A terminal tells every process of Ctrl-C. It is for this one to hear it, and to end the others.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+    arguments = (work, things, ours, theirs, os.getpid())
+    process = get_context("fork").Process(target=_answer, args=arguments, daemon=True)
     try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    theirs.close()
-    try:
+        # A terminal tells every process of Ctrl-C. It is for this one to hear it, and to end the others.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+        try:
+            with suppress(OSError):  # none can be had, for want of memory or by a limit; then nobody answers
+                process.start()
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield ours
     finally:
         ours.close()
-        process.kill()
-        process.join()
+        if process.pid is not None:
+            process.kill()
+            process.join()
 
 
-def _answer(work: Callable[[Thing], Answer], things: Sequence[Thing], ours: Connection, theirs: Connection) -> None:
+def _answer(
+    work: Callable[[Thing], Answer], things: Sequence[Thing], ours: Connection, theirs: Connection, parent: int
+) -> None:
+    # The streams may be those of a status line, with a lock that a thread held which is not here. So new ones.
+    sys.stdout = sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     ours.close()  # so that whoever waits here for a reader hears that there is none any more
-    try:
-        answers = list(map(work, things))
-    except Exception:
-        return  # whoever waits for the answers does this part again, and tells
-    with suppress(BrokenPipeError):
+    answers = []
+    # Whoever waits for the answers does this part again where there are none, and tells of the exception.
+    with suppress(Exception):
+        for thing in things:
+            if os.getppid() != parent:
+                return
+            answers.append(work(thing))
         theirs.send(answers)

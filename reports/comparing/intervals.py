@@ -19,7 +19,7 @@ from reports.comparing.statistics import FEWEST_OF_INTERVAL, NONE, RESAMPLES, Er
 from reports.reading.histories import Floats
 
 MOST_KEPT = 1_000
-"""Seeds whose weights are kept from one pair of models to the next: 16 MB."""
+"""Seeds whose weights are kept from one pair of models to the next: 8 MB."""
 RATIOS: tuple[float, ...] = tuple(float(f"{10 ** (k / 8):.4g}") for k in range(65))
 """Where a profile is drawn: from the best error to 1e8 times it, which is the variance over the floor."""
 
@@ -147,7 +147,7 @@ def aggregate(errors: Errors, model: str, floors: Floors = NONE) -> Interval:
 
 
 def _interquartile_mean(values: Floats) -> Floats:
-    """Of each row, the mean without a quarter at either end (scipy's ``trim_mean``, on all rows at once). The rows are sorted."""
+    """Of each row, the mean without a quarter at either end (scipy's ``trim_mean``, on all rows at once). Sorts them in place."""
     cut = values.shape[1] // 4
     values.sort(axis=1)
     middle: Floats = values[:, cut : values.shape[1] - cut].mean(axis=1)

@@ -29,7 +29,7 @@ from reports.pages.pictures import Picture
 from reports.pages.pruning_path import pruning_path
 from reports.pages.sweeps import sweep_picture
 from reports.parallel import parallel_map
-from reports.reading.artifacts import Artifacts
+from reports.reading.artifacts import Artifacts, is_here
 from reports.reading.evidence import Evidence
 from reports.reading.targets import Target, target_of
 from reports.verdicts.judgements import Judgement, judgements_of
@@ -121,7 +121,10 @@ def _pictures_of(evidence: Evidence, artifacts: Artifacts, preset: str) -> list[
         both = {**chosen(group), **classical.get(problem, {})}
         for draw in (error_curves if known.is_equation else loss_curves, _of_predictions(known)):
             drawings.append(partial(_of_chosen, draw, known, preset, both, artifacts))
-    return [picture for picture in parallel_map(lambda draw: draw(), drawings) if picture is not None]
+    # What lies elsewhere is fetched by the store's connection, which processes must not share.
+    here = all(cell.run is None or is_here(cell.run) for cell in evidence.cells)
+    pictures = parallel_map(lambda draw: draw(), drawings) if here else [draw() for draw in drawings]
+    return [picture for picture in pictures if picture is not None]
 
 
 OfProblem = Callable[[Target, str, Group, Artifacts], Picture]

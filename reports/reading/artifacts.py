@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import tempfile
 import zlib
@@ -26,6 +27,10 @@ AHEAD = 4096
 """Runs that are read at once: so many histories pass from one process to another."""
 
 
+MOST_PICTURES, LARGEST_PICTURE = 50, 2**26
+"""Pictures of a run that are looked at before they are asked for, and bytes of one: several times what runs leave."""
+
+
 class Artifacts:
     """The artifacts of the runs of a store. What is known of histories (some kB each) and of pictures is kept."""
 
@@ -42,7 +47,7 @@ class Artifacts:
             path = f"{folder}/{name}"
             # A large report asks tens of thousands of times, and a Path would take it twice as long.
             if not os.path.exists(path):  # noqa: PTH110
-                if Path(folder).is_dir():
+                if os.path.isdir(folder):  # noqa: PTH112
                     raise Gone(f"{name} is not there")
                 raise Gone("its artifacts are gone", all_of_them=True)
             return Path(path)
@@ -58,7 +63,7 @@ class Artifacts:
         """Read the histories of these runs, and look at their pictures, by several processes. What lies on another machine is
         read when it is asked for.
         """
-        here = [run for run in runs if _is_here(run)]
+        here = list(filter(is_here, runs))
         for start in range(0, len(here), AHEAD):
             part = here[start : start + AHEAD]
             for run, (history, pictures) in zip(part, parallel_map(self._look_at, part), strict=True):
@@ -67,9 +72,10 @@ class Artifacts:
             gc.freeze()  # they stay, as the runs do (reports.report)
 
     def _look_at(self, run: Run) -> tuple[History | Gone, dict[str, Gone | None]]:
-        """Its history, and all the pictures that are there, each with what it lacks."""
+        """Its history, and the pictures that are there, each with what is wrong with it."""
         try:
-            pictures = {f"figures/{path.name}": path for path in self.path(run, "figures").glob("*.png")}
+            there = itertools.islice(self.path(run, "figures").glob("*.png"), MOST_PICTURES)
+            pictures = {f"figures/{path.name}": path for path in there}
         except (Gone, OSError):
             pictures = {}
         return self._read_history(run), {name: _flaw(path, name) for name, path in pictures.items()}
@@ -80,7 +86,7 @@ class Artifacts:
             self._histories[run.run_id] = self._read_history(run)
         found = self._histories[run.run_id]
         if isinstance(found, Gone):
-            raise found
+            raise found.with_traceback(None)  # which would grow each time
         return found
 
     def _read_history(self, run: Run) -> History | Gone:
@@ -95,19 +101,24 @@ class Artifacts:
         if key not in self._pictures:
             self._pictures[key] = _flaw(self.path(run, name), name)
         if (gone := self._pictures[key]) is not None:
-            raise gone
+            raise gone.with_traceback(None)
 
 
 def _flaw(path: Path, name: str) -> Gone | None:
     """What is wrong with a picture; None for nothing."""
     try:
+        if not path.is_file():
+            return Gone(f"{name} is no file")
+        if path.stat().st_size > LARGEST_PICTURE:
+            return Gone(f"{name} is larger than any picture of a run")
         check_png(path.read_bytes())
     except (OSError, ValueError, zlib.error) as error:
         return Gone(f"{name}: {error}")
     return None
 
 
-def _is_here(run: Run) -> bool:
+def is_here(run: Run) -> bool:
+    """Whether its artifacts lie on this machine, where they can be read without the store."""
     try:
         return _folder(run.artifact_uri) is not None
     except Gone:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+import warnings
 
 import psutil
 import pytest
@@ -69,15 +73,63 @@ def test_the_part_of_a_process_that_died_is_done_here() -> None:
     assert [thing for thing, done_here in found if done_here] == [0, 2, 5, 7]  # its own part, and that of number 2
 
 
+@forked
+def test_one_that_dies_while_it_tells_is_no_loss() -> None:
+    here = os.getpid()
+
+    def work(thing: int) -> int:
+        if os.getpid() != here:
+            return 10**1_000_000 * thing  # more than a pipe takes, so that it waits for its reader
+        time.sleep(0.3)
+        for child in psutil.Process().children():
+            child.kill()
+        return thing
+
+    assert parallel_map(work, range(2)) == [0, 1]
+
+
+@forked
+def test_where_no_process_can_be_had_all_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(self: object) -> None:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.context.ForkProcess.start", none_left)
+    assert set(parallel_map(lambda _: os.getpid(), range(9))) == {os.getpid()}
+
+
+@forked
+def test_a_lock_of_the_terminal_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, lock = os.getpid(), threading.Lock()
+
+    class Status(io.StringIO):
+        """As Rich's, whose thread may hold the lock at the moment of the fork."""
+
+        def write(self, text: str) -> int:
+            with lock:
+                return super().write(text)
+
+    def work(thing: int) -> int:
+        if os.getpid() != here:
+            warnings.warn("glyph missing from font", stacklevel=1)
+            sys.stdout.write("and a word")
+        return thing
+
+    monkeypatch.setattr(sys, "stderr", Status())
+    monkeypatch.setattr(sys, "stdout", sys.stderr)
+    with lock:
+        assert parallel_map(work, range(4)) == [0, 1, 2, 3]
+
+
 ENDLESS = """
 import os, time
 from reports import parallel
 parallel.cores = lambda: 3
 def work(thing):
-    os.write(1, f"{thing}\\n".encode())
-    time.sleep(60 if thing == 0 else 0.2)
+    if thing < 3:
+        os.write(1, f"{thing}\\n".encode())
+    time.sleep(0.2)
     return b" " * 10**6  # more than a pipe takes
-parallel.parallel_map(work, range(3))
+parallel.parallel_map(work, range(600))
 """
 
 

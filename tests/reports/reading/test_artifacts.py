@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from reports import parallel
-from reports.reading.artifacts import Artifacts
+from reports.reading.artifacts import LARGEST_PICTURE, MOST_PICTURES, Artifacts
 from reports.reading.gone import Gone
 from reports.reading.run import Run
 
@@ -85,3 +86,31 @@ def test_what_lies_elsewhere_is_not_read_ahead(artifacts: Artifacts, uri: str, m
 
     monkeypatch.setattr(Artifacts, "path", asked)
     artifacts.read_ahead([Run("r", "1", "experiment", "r", "FINISHED", 0.0, 1.0, uri)] * 2)
+
+
+def test_what_is_no_picture_is_not_waited_for(artifacts: Artifacts, tmp_path: Path) -> None:
+    write_run(tmp_path / "a", epochs=4)
+    figures = tmp_path / "a" / "figures"
+    os.mkfifo(figures / "kan.png")
+    with (figures / "huge.png").open("wb") as file:
+        file.truncate(LARGEST_PICTURE + 1)
+    run = run_in(tmp_path, "a")
+    artifacts.read_ahead([run, run])
+    artifacts.check_picture(run, "figures/loss.png")
+    for name, what in (("kan.png", "is no file"), ("huge.png", "is larger")):
+        lengths = set()
+        for _ in range(3):
+            with pytest.raises(Gone, match=what) as found:
+                artifacts.check_picture(run, f"figures/{name}")
+            lengths.add(len(found.traceback))
+        assert len(lengths) == 1, "a traceback grows with each time"
+
+
+def test_of_a_folder_full_of_pictures_few_are_read_ahead(artifacts: Artifacts, tmp_path: Path) -> None:
+    write_run(tmp_path / "a", epochs=4)
+    for number in range(MOST_PICTURES + 5):
+        (tmp_path / "a" / "figures" / f"{number}.png").write_bytes(b"")
+    run = run_in(tmp_path, "a")
+    artifacts.read_ahead([run])
+    assert len(artifacts._pictures) == MOST_PICTURES
+    artifacts.check_picture(run, "figures/loss.png")
