@@ -40,10 +40,8 @@ def parallel_map(work: Callable[[Thing], Answer], things: Sequence[Thing]) -> li
         for part, answers in zip(parts[1:], others, strict=True):
             try:
                 found.append(answers.recv())
-            except (
-                EOFError,
-                OSError,
-            ):  # it met an exception, which is met here then; or it died, if only while it told
+            except (EOFError, OSError):
+                # It met an exception, which is met here then; or it died, if only while it told.
                 found.append(list(map(work, part)))
     in_turn = [iter(answers) for answers in found]
     return [next(in_turn[each]) for each in whose]
