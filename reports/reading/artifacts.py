@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterable
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 AHEAD = 4096
 """Runs that are read at once: so many histories pass from one process to another."""
-
-
 MOST_PICTURES, LARGEST_PICTURE = 50, 2**26
 """Pictures of a run that are looked at before they are asked for, and bytes of one: several times what runs leave."""
 
@@ -44,13 +43,13 @@ class Artifacts:
         """Where an artifact, file or folder, can be read. Raises Gone when it is not there."""
         folder = _folder(run.artifact_uri)
         if folder is not None:
-            path = f"{folder}/{name}"
-            # A large report asks tens of thousands of times, and a Path would take it twice as long.
-            if not os.path.exists(path):  # noqa: PTH110
-                if os.path.isdir(folder):  # noqa: PTH112
+            path = folder / name
+            if _status(path) is None:
+                of_folder = _status(folder)
+                if of_folder is not None and stat.S_ISDIR(of_folder.st_mode):
                     raise Gone(f"{name} is not there")
                 raise Gone("its artifacts are gone", all_of_them=True)
-            return Path(path)
+            return path
         from harness.tracking.fetching import download  # with MLflow, which artifacts on this machine do without
 
         try:
@@ -107,14 +106,23 @@ class Artifacts:
 def _flaw(path: Path, name: str) -> Gone | None:
     """What is wrong with a picture; None for nothing."""
     try:
-        if not path.is_file():
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             return Gone(f"{name} is no file")
-        if path.stat().st_size > LARGEST_PICTURE:
+        if status.st_size > LARGEST_PICTURE:
             return Gone(f"{name} is larger than any picture of a run")
         check_png(path.read_bytes())
     except (OSError, ValueError, zlib.error) as error:
         return Gone(f"{name}: {error}")
     return None
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """None for what is not there, or can't be: :meth:`Path.exists` raises for a name that is too long."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
 
 
 def is_here(run: Run) -> bool:
@@ -126,10 +134,10 @@ def is_here(run: Run) -> bool:
 
 
 @lru_cache(maxsize=64)  # several artifacts of a run are asked for, one after the other
-def _folder(uri: str) -> str | None:
+def _folder(uri: str) -> Path | None:
     """The folder on this machine that an address names; None for one that is elsewhere. Raises Gone for no address."""
     try:
         place = urlparse(uri)
     except ValueError as error:
         raise Gone(f"its artifacts have no address: {error}") from error
-    return unquote(place.path) or "." if place.scheme in ("", "file") else None
+    return Path(unquote(place.path)) if place.scheme in ("", "file") else None

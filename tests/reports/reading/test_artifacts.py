@@ -114,3 +114,11 @@ def test_of_a_folder_full_of_pictures_few_are_read_ahead(artifacts: Artifacts, t
     artifacts.read_ahead([run])
     assert len(artifacts._pictures) == MOST_PICTURES
     artifacts.check_picture(run, "figures/loss.png")
+
+
+def test_an_address_that_no_file_can_have_names_nothing(artifacts: Artifacts) -> None:
+    run = Run("r", "1", "experiment", "r", "FINISHED", 0.0, 1.0, f"/{'long' * 2000}")
+    artifacts.read_ahead([run, run])
+    with pytest.raises(Gone, match="its artifacts are gone") as found:
+        artifacts.history(run)
+    assert found.value.all_of_them
